@@ -1,0 +1,31 @@
+"""Sweeps of late-phase training dynamics: train a grid as one program, measure it, draw it.
+
+The names below are imported on first use, so that `import collapse_jax` starts neither jax nor matplotlib.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collapse_jax.analysis import slopes, timescales
+    from collapse_jax.config import Experiment
+    from collapse_jax.measures import measure_arrays
+    from collapse_jax.store import open_results
+    from collapse_jax.sweep import train
+
+_HOMES = {
+    "Experiment": "collapse_jax.config",
+    "measure_arrays": "collapse_jax.measures",
+    "open_results": "collapse_jax.store",
+    "slopes": "collapse_jax.analysis",
+    "timescales": "collapse_jax.analysis",
+    "train": "collapse_jax.sweep",
+}
+
+__all__ = ["Experiment", "measure_arrays", "open_results", "slopes", "timescales", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'collapse_jax' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

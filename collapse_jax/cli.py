@@ -1,0 +1,142 @@
+"""The commands and their flags. Heavy modules are imported by the commands, after jax has been set up."""
+
+import dataclasses
+import difflib
+import pathlib
+import re
+from collections.abc import Callable
+
+from absl import flags
+from ml_collections import config_flags
+
+from collapse_jax import config, runtime
+from collapse_jax.errors import ConfigError, WorkdirError, unknown
+
+
+@dataclasses.dataclass
+class Options:
+    """What the user asked for; `experiment` is None for commands that read a finished sweep."""
+
+    workdir: pathlib.Path
+    experiment: config.Experiment | None
+    figures: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A subcommand; `needs_config` says whether it takes --config."""
+
+    function: Callable[[Options], None]
+    needs_config: bool
+
+
+def parse(argv: list[str]) -> Options:
+    """Read the command line; overrides of the config are applied and typed by ml_collections.
+
+    Raises:
+      ConfigError: an argument is unknown, malformed or missing.
+    """
+    if argv[0] not in COMMANDS:
+        raise ConfigError("command", argv[0], unknown("command", argv[0], COMMANDS))
+    command = COMMANDS[argv[0]]
+    values = flags.FlagValues()
+    flags.DEFINE_string("workdir", None, "directory of the sweep", flag_values=values)
+    flags.DEFINE_bool("figures", True, "draw the figures when the training is done", flag_values=values)
+    if command.needs_config:
+        config_flags.DEFINE_config_file("config", None, "config file and its argument", flag_values=values)
+    experiment = _parse_flags(values, argv)
+    if not values.workdir:
+        raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
+    return Options(pathlib.Path(values.workdir).expanduser(), experiment, values.figures)
+
+
+def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment | None:
+    """Parse, and translate what ml_collections and the config file raise into one clear line."""
+    try:
+        left_over = values(argv)
+        experiment = values["config"].value if "config" in values else None
+        if experiment is not None and not isinstance(experiment, config.Experiment):
+            # ml_collections defers errors of the file to the first use of the config.
+            experiment.steps  # noqa: B018
+            raise ConfigError("--config", _given(argv), f"get_config returned a {type(experiment).__name__}, not an Experiment")
+    except ConfigError:
+        raise
+    except flags.IllegalFlagValueError as error:
+        # A config file that raises arrives here with its traceback inside the message.
+        raise ConfigError(*_split_flag_error(str(error))) from None
+    except flags.Error as error:
+        raise ConfigError("argument", " ".join(argv[1:]), str(error)) from None
+    except KeyError as error:
+        raise _unknown_field(str(error.args[0]), argv) from None
+    except OSError:  # so ml_collections reports a file that it could not load
+        raise ConfigError("--config", _given(argv), "no such file") from None
+    except Exception as error:  # whatever the user's config file does
+        raise ConfigError("--config", _given(argv), f"{type(error).__name__}: {error}") from None
+    if len(left_over) > 1:
+        raise ConfigError("argument", left_over[1], "not understood; flags are --name=value")
+    if "config" in values and experiment is None:
+        raise ConfigError("--config", None, "name a config file, such as configs/quickstart.py")
+    return experiment
+
+
+def _split_flag_error(message: str) -> tuple[str, str, str]:
+    """Split "flag --config.steps=abc: reason" into field, value and the last line of the reason."""
+    flag, _, reason = message.removeprefix("flag ").partition(": ")
+    field, _, value = flag.partition("=")
+    return field, value, reason.strip().splitlines()[-1] if reason.strip() else "not understood"
+
+
+def _given(argv: list[str]) -> str:
+    return next((a.partition("=")[2] for a in reversed(argv) if a.startswith(("--config=", "-config="))), "")
+
+
+def _unknown_field(message: str, argv: list[str]) -> ConfigError:
+    found = re.search(r"Field (\S+) not found on dataclass", message)
+    if not found:
+        return ConfigError("--config", _given(argv), message)
+    known = config.flatten(config.Experiment())
+    asked = [re.sub(r"^--?config\.", "", a.partition("=")[0]) for a in argv if re.match(r"--?config\.", a)]
+    field = next((a for a in asked if a.split(".")[-1] == found[1] and a not in known), found[1])
+    close = difflib.get_close_matches(field, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"fields: {', '.join(known)}"
+    return ConfigError(f"--config.{field}", _value_of(field, argv), f"unknown field; {hint}")
+
+
+def _value_of(field: str, argv: list[str]) -> str:
+    return next((a.partition("=")[2] for a in argv if a.lstrip("-").startswith(f"config.{field}=")), "")
+
+
+def _train(options: Options) -> None:
+    experiment = options.experiment
+    assert experiment is not None
+    runtime.start(experiment.packing.devices, experiment.precision)
+    from collapse_jax import sweep
+
+    sweep.train(experiment, options.workdir)
+    if options.figures:
+        _plot(options)
+
+
+def _plot(options: Options) -> None:
+    from collapse_jax import plots, store
+
+    results = store.open_results(options.workdir)
+    for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures"):
+        print(path)
+
+
+def _show(options: Options) -> None:
+    from collapse_jax import store
+    from collapse_jax.analysis import report
+
+    results = store.open_results(options.workdir)
+    print(report.table(results, store.thresholds_of(results)))
+
+
+COMMANDS: dict[str, Command] = {
+    "train": Command(_train, needs_config=True),
+    "plot": Command(_plot, needs_config=False),
+    "show": Command(_show, needs_config=False),
+}
+
+__all__ = ["COMMANDS", "Options", "WorkdirError", "parse"]

@@ -1,0 +1,216 @@
+"""The experiment as typed dataclasses: the one description that everything else is built from.
+
+A config file defines `get_config(arg="") -> Experiment`; the command line overrides any field of it
+(`--config.grid.seed=0,1 --config.steps=24000`). This module does not import jax, so that a config can be read
+and refused before jax starts.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import field
+from typing import Any
+
+
+@dataclasses.dataclass
+class Grid:
+    """The values of every hyperparameter; those with several values are the axes of the grid.
+
+    Attributes:
+      weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
+      learning_rate: eta.
+      init_scale: alpha, multiplies every initial parameter.
+      seed: of the initial parameters and of the order of the batches.
+      mode: "product" spans all combinations; "zip" pairs the axes value by value (axes of one value repeat).
+    """
+
+    weight_decay: tuple[float, ...] = (0.01,)
+    learning_rate: tuple[float, ...] = (1e-3,)
+    init_scale: tuple[float, ...] = (8.0,)
+    seed: tuple[int, ...] = (0,)
+    mode: str = "product"
+
+
+@dataclasses.dataclass
+class Task:
+    """The data: the first `train_size` training and `test_size` test examples in the official order.
+
+    Attributes:
+      dataset: "mnist" (the embedded subset of 1000 training and 10,000 test images).
+      train_size: training examples used.
+      test_size: test examples on which the in-line measures are taken; 0 means all.
+    """
+
+    dataset: str = "mnist"
+    train_size: int = 1000
+    test_size: int = 0
+
+
+@dataclasses.dataclass
+class Model:
+    """The network.
+
+    Attributes:
+      name: "mlp".
+      hidden: widths of the hidden layers; the last one is the number of features D.
+      activation: "relu", "smooth_leaky_relu" or "gelu".
+      last_layer_act: whether the last hidden layer has the activation too; False makes the penultimate layer
+        linear, so that the network ends with two linear layers.
+    """
+
+    name: str = "mlp"
+    hidden: tuple[int, ...] = (200, 200, 200)
+    activation: str = "relu"
+    last_layer_act: bool = True
+
+
+@dataclasses.dataclass
+class Optimizer:
+    """The update rule; its learning rate and weight decay are hyperparameters of the grid.
+
+    Attributes:
+      name: "adamw" (decoupled decay on all parameters), "sgd" (coupled decay, as in PyTorch) or "gd" (sgd on
+        the full batch).
+      b1: AdamW's decay of the first moment.
+      b2: AdamW's decay of the second moment.
+      eps: AdamW's constant beside the root of the second moment.
+      momentum: of SGD and GD.
+    """
+
+    name: str = "adamw"
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+    momentum: float = 0.0
+
+
+@dataclasses.dataclass
+class Schedule:
+    """Steps at which something happens; the last step is always one of them.
+
+    Attributes:
+      rule: "reference" (every step below 30, every 10th below 150, then every (steps // points)-th),
+        "geometric" (`points` steps in constant ratio, and step 0) or "explicit" (`at`).
+      points: density of the first two rules.
+      at: the steps of the third rule.
+    """
+
+    rule: str = "reference"
+    points: int = 150
+    at: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass
+class Snapshots:
+    """What is stored of each run for measures taken later, and when.
+
+    Attributes:
+      schedule: the snapshot steps.
+      content: any of "train" (features and logits of the training set), "test" (the same of the first
+        `test_size` test examples), "head" (the last layer) and "parameters" (all of them, from which any
+        feature can be computed again); () stores nothing.
+      test_size: test examples of a snapshot; 0 means all that the task measures.
+    """
+
+    schedule: Schedule = field(default_factory=lambda: Schedule(rule="geometric", points=40))
+    content: tuple[str, ...] = ("train", "test", "head")
+    test_size: int = 1000
+
+
+@dataclasses.dataclass
+class Packing:
+    """How runs are laid on the hardware; recorded with the results, because their last bits depend on it.
+
+    Attributes:
+      devices: local devices that share the runs; 0 lets the backend choose (on CPU one host device per core).
+      runs_per_tile: runs that are vmapped together on a device, tile after tile; 0 lets the backend choose (on
+        CPU one: a run then stays in cache and its bits do not depend on the grid).
+    """
+
+    devices: int = 0
+    runs_per_tile: int = 0
+
+
+@dataclasses.dataclass
+class Thresholds:
+    """Crossings that define the time scales.
+
+    Attributes:
+      train_accuracy: tau_fit is the first step at which the training accuracy reaches it.
+      test_accuracy: tau_grok, the same for the test accuracy.
+      rnc1: tau_collapse is the first step at which RNC1 (sup norm, training features) is at most this.
+    """
+
+    train_accuracy: float = 0.99
+    test_accuracy: float = 0.85
+    rnc1: float = 0.01
+
+
+@dataclasses.dataclass
+class Experiment:
+    """One sweep: a grid of runs of one network on one task.
+
+    Attributes:
+      name: heading of reports and figures.
+      grid: hyperparameters, traced: no value of them compiles anything anew.
+      steps: optimizer updates per run.
+      batch_size: examples per step, drawn by a fresh permutation per epoch (the last batch of an epoch may be
+        shorter); 0 means the whole training set.
+      loss: "squared_error_sum" (over batch and classes, no 1/2), "squared_error_mean" (over both) or
+        "cross_entropy" (mean over the batch).
+      task: the data.
+      model: the network.
+      optimizer: the update rule.
+      measures: families of in-line measures.
+      log: steps at which the in-line measures are taken.
+      snapshots: what is stored for later measures.
+      checkpoint_seconds: time between checkpoints.
+      packing: layout on the hardware.
+      precision: of matrix multiplications, "highest", "high" or "default" (float32 truncated to bfloat16 on TPU,
+        TF32 on GPU).
+      thresholds: of the time scales.
+    """
+
+    name: str = "experiment"
+    grid: Grid = field(default_factory=Grid)
+    steps: int = 100_000
+    batch_size: int = 100
+    loss: str = "squared_error_sum"
+    task: Task = field(default_factory=Task)
+    model: Model = field(default_factory=Model)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    measures: tuple[str, ...] = ("fit", "norms", "collapse")
+    log: Schedule = field(default_factory=Schedule)
+    snapshots: Snapshots = field(default_factory=Snapshots)
+    checkpoint_seconds: float = 60.0
+    packing: Packing = field(default_factory=Packing)
+    precision: str = "highest"
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+# Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.
+FREE_FIELDS = ("name", "checkpoint_seconds", "thresholds.", "packing.")
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Map dotted field names to values: {"grid.seed": (0,), "steps": 100000, ...}."""
+    flat: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            flat |= flatten(value, f"{prefix}{item.name}.")
+        else:
+            flat[prefix + item.name] = value
+    return flat
+
+
+def binding_fields(config: Experiment) -> dict[str, Any]:
+    """Return the fields on which the numbers of a sweep depend, as JSON would give them back."""
+    flat = {name: value for name, value in flatten(config).items() if not name.startswith(FREE_FIELDS)}
+    return json.loads(json.dumps(flat))
+
+
+def fingerprint(config: Experiment) -> str:
+    """Return 16 hexadecimal digits that name the experiment: equal if and only if `binding_fields` are."""
+    text = json.dumps(binding_fields(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,36 @@
+"""The errors that a user can cause; the command line prints each as one line and exits with `code`."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class CollapseError(Exception):
+    """An error whose message is one line for the user, not a bug; `code` is the exit code of the process."""
+
+    code = 2
+
+
+class ConfigError(CollapseError, ValueError):
+    """A configuration field holds a value that is not allowed."""
+
+    def __init__(self, field: str, value: Any, allowed: str):
+        super().__init__(f"{field}={value!r}: {allowed}")
+
+
+class StoreError(CollapseError):
+    """Storage failed: a file of the package or of a sweep cannot be read or written."""
+
+    code = 3
+
+
+class WorkdirError(CollapseError):
+    """A workdir cannot be used for this experiment: foreign, corrupt, not writable or without a sweep."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that `name` is not a known `kind`, with the closest known name first."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {kind}; {hint}known: {', '.join(known)}"

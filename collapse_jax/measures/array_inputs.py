@@ -1,0 +1,122 @@
+"""Reads arrays of any framework into a snapshot, and says in one line what is wrong with them."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from collapse_jax.measures.base import Probe, Snapshot
+from collapse_jax.measures.class_geometry import matmul
+
+
+def read_snapshot(
+    train_features: Any,
+    train_labels: Any,
+    test_features: Any,
+    test_labels: Any,
+    head_kernel: Any,
+    head_bias: Any,
+    inputs: Any,
+) -> Snapshot:
+    """The arguments of `measure_arrays` as a snapshot; ValueError names the first that does not fit."""
+    train = _read_probe("train", train_features, train_labels)
+    test = None
+    if test_features is not None or test_labels is not None:
+        test = _read_probe("test", test_features, test_labels)
+        if test.features.shape[1] != train.features.shape[1]:
+            raise ValueError(
+                f"test_features: shape {test.features.shape}; "
+                f"it must have as many columns as train_features, {train.features.shape[1]}"
+            )
+    dim = train.features.shape[1]
+    largest = max(int(probe.labels.max()) for probe in (train, test) if probe is not None)
+    num_classes = largest + 1
+    if head_kernel is not None:
+        head_kernel = _read("head_kernel", head_kernel, ndim=2)
+        if head_kernel.shape[0] != dim:
+            raise ValueError(
+                f"head_kernel: shape {head_kernel.shape}; "
+                f"it must be [features, classes], here ({dim}, classes)"
+            )
+        num_classes = head_kernel.shape[1]
+        for kind, probe in (("train", train), ("test", test)):
+            if probe is not None and int(probe.labels.max()) >= num_classes:
+                raise ValueError(
+                    f"{kind}_labels: {int(probe.labels.max())}; head_kernel has {num_classes} classes, "
+                    f"so that labels are 0 to {num_classes - 1}"
+                )
+    if head_bias is not None:
+        if head_kernel is None:
+            raise ValueError("head_bias: given without head_kernel; give both or neither")
+        head_bias = _read("head_bias", head_bias, ndim=1)
+        if head_bias.shape != (num_classes,):
+            raise ValueError(
+                f"head_bias: shape {head_bias.shape}; it must be one bias per class, ({num_classes},)"
+            )
+    if inputs is not None:
+        inputs = _read("inputs", inputs)
+        if inputs.shape[:1] != train.labels.shape:
+            raise ValueError(
+                f"inputs: shape {inputs.shape}; it must have one row per train example, {len(train.labels)}"
+            )
+    return Snapshot(
+        train=dataclasses.replace(_with_logits(train, head_kernel, head_bias), inputs=inputs),
+        test=None if test is None else _with_logits(test, head_kernel, head_bias),
+        head_kernel=head_kernel,
+        head_bias=head_bias,
+        num_classes=num_classes,
+    )
+
+
+def _with_logits(probe: Probe, kernel: Any, bias: Any) -> Probe:
+    if kernel is None:
+        return probe
+    logits = matmul(probe.features, kernel)
+    return dataclasses.replace(probe, logits=logits if bias is None else logits + bias[None, :])
+
+
+def _read_probe(kind: str, features: Any, labels: Any) -> Probe:
+    for name, value, other in (
+        (f"{kind}_features", features, "labels"),
+        (f"{kind}_labels", labels, "features"),
+    ):
+        if value is None:
+            raise ValueError(f"{name}: missing; {kind}_{other} needs it")
+    features = _read(f"{kind}_features", features, ndim=2)
+    labels = _as_numpy(f"{kind}_labels", labels)
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"{kind}_labels: type {labels.dtype}; labels must be integers")
+    if labels.shape != features.shape[:1]:
+        raise ValueError(
+            f"{kind}_labels: shape {labels.shape}; "
+            f"it must be one label per row of {kind}_features, {features.shape[:1]}"
+        )
+    lowest, largest = int(labels.min()), int(labels.max())
+    if lowest < 0 or largest >= 2**31 - 1:
+        raise ValueError(
+            f"{kind}_labels: {lowest if lowest < 0 else largest}; labels are 0 to the number of classes - 1"
+        )
+    return Probe(features=features, labels=jnp.asarray(labels.astype(np.int32)))
+
+
+def _read(name: str, value: Any, ndim: int | None = None) -> jax.Array:
+    """`value` as a real floating array, with `ndim` axes and none of them empty."""
+    array = _as_numpy(name, value)
+    if not (jnp.issubdtype(array.dtype, jnp.floating) or array.dtype.kind in "iub"):
+        raise ValueError(f"{name}: type {array.dtype}; it must hold real numbers")
+    if array.size == 0 or (ndim is not None and array.ndim != ndim):
+        axes = {None: "", 1: " with 1 axis", 2: " with 2 axes"}[ndim]
+        raise ValueError(f"{name}: shape {array.shape}; it must be a non-empty array{axes}")
+    return jnp.asarray(array.astype(jax.dtypes.canonicalize_dtype(np.float64)))
+
+
+def _as_numpy(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{name}: {type(value).__name__} that numpy.asarray cannot read ({reason})"
+        ) from error

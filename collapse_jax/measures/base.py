@@ -1,0 +1,79 @@
+"""What a measure is: a pure function of one run's snapshot that returns named scalars.
+
+The engine batches measures over runs and snapshots; nothing in this folder knows of a run axis.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+from flax import struct
+
+Scalars = dict[str, jax.Array]
+
+
+@struct.dataclass
+class Probe:
+    """One network on one fixed set of N examples.
+
+    Attributes:
+      features: [N, D] penultimate representation g(x).
+      labels: [N] integer class labels.
+      logits: [N, K] network outputs f(x).
+      inputs: [N, ...] the examples themselves, for measures that compare features with inputs.
+    """
+
+    features: jax.Array
+    labels: jax.Array
+    logits: jax.Array | None = None
+    inputs: jax.Array | None = None
+
+
+@struct.dataclass
+class Snapshot:
+    """All that a measure may see of one run at one step; None marks what was not given.
+
+    Attributes:
+      train: probe of the training set.
+      test: probe of the test set.
+      head_kernel: [D, K] kernel of the last layer (columns are the class weights w_k).
+      head_bias: [K] bias of the last layer.
+      params: the parameter tree of the network.
+      num_classes: K, static, so that per-class reductions have static shapes.
+    """
+
+    train: Probe
+    test: Probe | None = None
+    head_kernel: jax.Array | None = None
+    head_bias: jax.Array | None = None
+    params: Any = None
+    num_classes: int = struct.field(pytree_node=False, default=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variable:
+    """How a result variable is labelled: its axis title, its unit and its definition in one line."""
+
+    long_name: str
+    units: str
+    definition: str
+
+    def attrs(self) -> dict[str, str]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """A family of result variables computed together.
+
+    Attributes:
+      name: the name that configs and `measure_arrays` use.
+      function: `function(snapshot, **options) -> {variable: scalar}`; it returns the variables
+        whose inputs the snapshot holds, each of which is described in `variables`.
+      variables: every variable that `function` can return.
+    """
+
+    name: str
+    function: Callable[..., Scalars]
+    variables: Mapping[str, Variable]

@@ -1,0 +1,83 @@
+"""Class means, and deviations from them, that stay accurate when the features have collapsed.
+
+Late in training the spread of a class is 10^-5 of the feature norm or less, so that a class mean rounded
+to float32 is itself too coarse. Here a class mean is kept as the sum of two terms: the first member of the
+class, from which collapsed features differ by an exactly representable amount, and the mean of those
+differences. Squared deviations are summed after subtraction (two passes): they cannot be negative, and
+identical features give exactly zero.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class ClassMeans(NamedTuple):
+    """The means of K classes: `anchors + offsets`.
+
+    Attributes:
+      anchors: [K, D] the first member of each class (any finite row for an absent class).
+      offsets: [K, D] mean of the class minus its anchor.
+      present: [K] True for the classes that have a member.
+    """
+
+    anchors: jax.Array
+    offsets: jax.Array
+    present: jax.Array
+
+
+def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`a @ b` in full float32 on every device, whatever the default precision is."""
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+
+def class_means(features: jax.Array, labels: jax.Array, one_hot: jax.Array) -> ClassMeans:
+    """Means of the rows of `features` [N, D] by class; `one_hot` [N, K] is the encoding of `labels` [N]."""
+    counts = one_hot.sum(0)
+    anchors = features[jnp.argmax(one_hot, axis=0)]
+    differences = features - anchors[labels]
+    offsets = matmul(one_hot.T, differences) / jnp.maximum(counts, 1)[:, None]
+    return ClassMeans(anchors, offsets, counts > 0)
+
+
+def deviations(features: jax.Array, labels: jax.Array, means: ClassMeans) -> jax.Array:
+    """[N, D] each row of `features` minus the mean of its class."""
+    # In this order the first subtraction is exact for collapsed features.
+    return (features - means.anchors[labels]) - means.offsets[labels]
+
+
+def relative_means(means: ClassMeans) -> tuple[jax.Array, jax.Array]:
+    """A reference point [1, D] inside the data, and the class means [K, D] relative to it."""
+    reference = means.anchors[jnp.argmax(means.present)][None, :]
+    return reference, (means.anchors - reference) + means.offsets
+
+
+def centred_means(means: ClassMeans, weights: jax.Array) -> jax.Array:
+    """[K, D] class means minus their average under `weights` [K] (sum 1); zero rows where a weight is 0."""
+    _, relative = relative_means(means)
+    centred = relative - matmul(weights[None, :], relative)
+    return jnp.where(weights[:, None] > 0, centred, 0)
+
+
+def thin_svd(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Singular values [m], descending, and right singular vectors [m, D]; nan if `matrix` is not finite."""
+    # Solvers differ in what they do with nan (some loop to their limit), so none of them sees one.
+    finite = jnp.all(jnp.isfinite(matrix))
+    _, values, vectors = jnp.linalg.svd(jnp.where(finite, matrix, 0), full_matrices=False)
+    # LAPACK may return -0, which would turn an infinite condition number negative.
+    return jnp.where(finite, jnp.abs(values), jnp.nan), jnp.where(finite, vectors, jnp.nan)
+
+
+def nearest_mean(features: jax.Array, means: ClassMeans) -> tuple[jax.Array, jax.Array]:
+    """[N] class of the nearest mean in Euclidean distance, and whether every distance is a number.
+
+    Absent classes are never the nearest; a tie goes to the lower class index.
+    """
+    reference, relative = relative_means(means)
+    # argmin |g - m|^2 = argmax (g - r).(m - r) - |m - r|^2 / 2 for any r; an r inside the data keeps the
+    # digits that a large common offset of the features would take.
+    scores = matmul(features - reference, relative.T) - 0.5 * jnp.sum(relative**2, axis=1)[None, :]
+    finite = jnp.all(jnp.isfinite(scores))
+    return jnp.argmax(jnp.where(means.present[None, :], scores, -jnp.inf), axis=1), finite

@@ -1,0 +1,26 @@
+"""The measures by name."""
+
+import difflib
+from collections.abc import Iterable
+
+from collapse_jax.measures.base import Measure
+from collapse_jax.measures.collapse import COLLAPSE
+from collapse_jax.measures.fit import FIT
+from collapse_jax.measures.norms import NORMS
+
+MEASURES: dict[str, Measure] = {measure.name: measure for measure in (FIT, NORMS, COLLAPSE)}
+
+
+def get_measure(name: str) -> Measure:
+    """The measure called `name`; ValueError, with the closest name, when there is none."""
+    if not isinstance(name, str) or name not in MEASURES:
+        raise ValueError(
+            f"measures: unknown {name!r}{closest(str(name), MEASURES)}; known: {', '.join(MEASURES)}"
+        )
+    return MEASURES[name]
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """' (did you mean ...?)' with the most similar of the known names, or nothing."""
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

@@ -1,0 +1,27 @@
+"""Models by name.
+
+A model is a linen module that maps inputs [N, ...] to (logits [N, K], features [N, D]) and calls its last layer
+"head". To add one, write its module and name it in `MODELS`.
+"""
+
+from collections.abc import Callable
+
+from flax import linen as nn
+
+from collapse_jax import config
+from collapse_jax.models.mlp import ACTIVATIONS, MLP
+
+
+def _mlp(c: config.Model, num_classes: int) -> nn.Module:
+    return MLP(c.hidden, num_classes, c.activation, c.last_layer_act)
+
+
+MODELS: dict[str, Callable[[config.Model, int], nn.Module]] = {"mlp": _mlp}
+
+
+def make_model(c: config.Model, num_classes: int) -> nn.Module:
+    """Build the network of a validated config."""
+    return MODELS[c.name](c, num_classes)
+
+
+__all__ = ["ACTIVATIONS", "MLP", "MODELS", "make_model"]

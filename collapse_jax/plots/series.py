@@ -1,0 +1,191 @@
+"""The lines of a figure: runs that differ only in their seed, their colour, their mean and their band."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from collapse_jax.plots import style
+
+SYMBOLS = {"weight_decay": "λ", "learning_rate": "η", "init_scale": "init scale"}
+MAX_NAMED = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """Runs that share every hyperparameter.
+
+    Attributes:
+      point: the hyperparameters that vary over the results, and always weight_decay.
+      runs: dims ("seed", "step").
+      colour: of its lines.
+    """
+
+    point: dict[str, Any]
+    runs: xr.Dataset
+    colour: Any = None
+
+    @property
+    def weight_decay(self) -> float:
+        """The colour key."""
+        return float(self.point["weight_decay"])
+
+    @property
+    def name(self) -> str:
+        """Its entry in the legend."""
+        if len(self.point) == 1:
+            return "0 (none)" if self.weight_decay == 0 else f"{self.weight_decay:g}"
+        return ", ".join(f"{SYMBOLS.get(k, k)} = {_text(v)}" for k, v in self.point.items())
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
+
+
+def split(results: xr.Dataset) -> list[Series]:
+    """All series of a product or zip grid, by increasing weight decay, coloured."""
+    found = _zip_series(results) if "run" in results.dims else _product_series(results)
+    varying = {k for s in found for k in s.point if len({str(t.point[k]) for t in found}) > 1}
+    found = [
+        dataclasses.replace(
+            s,
+            point={"weight_decay": s.point["weight_decay"]}
+            | {k: v for k, v in s.point.items() if k in varying},
+        )
+        for s in found
+    ]
+    found.sort(key=lambda s: (s.weight_decay, str(s.point)))
+    decays = [s.weight_decay for s in found]
+    if len(set(decays)) < len(decays) <= MAX_NAMED:  # the weight decay alone does not tell them apart
+        ramp = style.colormap()(np.linspace(0.0, 1.0, len(found)))
+        return [dataclasses.replace(s, colour=tuple(c)) for s, c in zip(found, ramp, strict=True)]
+    norm = style.decay_norm(decays)
+    return [dataclasses.replace(s, colour=style.decay_colour(s.weight_decay, norm)) for s in found]
+
+
+def _product_series(results: xr.Dataset) -> list[Series]:
+    if "seed" not in results.dims:
+        results = results.expand_dims("seed")
+    dims = [str(d) for d in results.dims if d not in ("seed", "step")]
+    fixed = {"weight_decay": float(results["weight_decay"])} if "weight_decay" not in dims else {}
+    out = []
+    for index in itertools.product(*(range(results.sizes[d]) for d in dims)):
+        runs = results.isel(dict(zip(dims, index, strict=True)))
+        out.append(Series(fixed | {d: runs[d].item() for d in dims}, runs.transpose("seed", ..., "step")))
+    return out
+
+
+def _zip_series(results: xr.Dataset) -> list[Series]:
+    names = [str(k) for k, c in results.coords.items() if c.dims == ("run",) and k not in ("run", "seed")]
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for run in range(results.sizes["run"]):
+        key = tuple(results[k].values[run].item() for k in names)
+        # Without seeds nothing says that two runs repeat each other, so each stands alone.
+        groups.setdefault(key if "seed" in results.coords else (*key, run), []).append(run)
+    out = []
+    for key, runs in groups.items():
+        part = results.isel(run=runs)
+        part = part.drop_vars(["run", "seed"], errors="ignore").rename_dims(run="seed")
+        out.append(Series(dict(zip(names, key, strict=False)), part.transpose("seed", ..., "step")))
+    return out
+
+
+def mean_and_range(values: np.ndarray, log: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (geometric if `log`), lowest and highest over the runs of [runs, T]; nan where no run has a value.
+
+    Infinite values, and those without a logarithm if `log`, do not take part.
+    """
+    values = values.astype(np.float64)
+    valid = np.isfinite(values) & ((values > 0) | (not log))
+    count = valid.sum(axis=0)
+    safe = np.where(valid, values, 1.0)
+    total = np.where(valid, np.log(safe) if log else safe, 0.0).sum(axis=0)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    low = np.where(count > 0, np.where(valid, values, np.inf).min(axis=0), np.nan)
+    high = np.where(count > 0, np.where(valid, values, -np.inf).max(axis=0), np.nan)
+    return (np.exp(mean) if log else mean), low, high
+
+
+def draw(
+    axes: Axes,
+    series: Series,
+    variable: str,
+    *,
+    x: np.ndarray | None = None,
+    log: bool = False,
+    linestyle: str = "-",
+    alpha: float = 1.0,
+) -> None:
+    """One mean line with its seed band, and a cross where a diverged run ends. `x` defaults to the steps."""
+    x = np.asarray(series.runs["step"].values if x is None else x, np.float64)
+    values = np.atleast_2d(series.runs[variable].values)
+    mean, low, high = mean_and_range(values, log)
+    shown = x > 0  # the axis is logarithmic
+    common = {"color": series.colour, "gid": variable}
+    axes.plot(x[shown], mean[shown], linestyle=linestyle, alpha=alpha, label="_" + series.name, **common)
+    if len(values) > 1:
+        axes.fill_between(
+            x[shown], low[shown], high[shown], alpha=style.BAND_ALPHA * alpha, linewidth=0, **common
+        )
+    if "diverged_at" in series.runs:
+        for run, at in zip(values, np.atleast_1d(series.runs["diverged_at"].values), strict=True):
+            last = np.flatnonzero(np.isfinite(run))
+            if at >= 0 and len(last) and x[last[-1]] > 0:
+                axes.plot(x[last[-1]], run[last[-1]], marker="x", markersize=5, linestyle="none", **common)
+
+
+def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
+    """Names the series once for all panels: by a list, or by a colour bar when there are too many."""
+    if len(series) <= MAX_NAMED:
+        keys = list(series[0].point)
+        title = "weight decay λ" if keys == ["weight_decay"] else "hyperparameters"
+        handles = [Line2D([], [], color=s.colour, linewidth=2.4, label=s.name) for s in series]
+        figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left")
+        return
+    norm = style.decay_norm([s.weight_decay for s in series])
+    if norm is None:
+        return
+    text = "weight decay λ"
+    if any(s.weight_decay == 0 for s in series):
+        text += " (grey: 0)"
+    if len(series[0].point) > 1:
+        text += "; other hyperparameters not told apart"
+    bar = figure.colorbar(ScalarMappable(norm, style.colormap()), ax=panels, pad=0.02, aspect=30)
+    bar.set_label(text)
+    bar.outline.set_visible(False)
+
+
+def reading_note(results: xr.Dataset, series: list[Series], log: bool = True) -> str:
+    """How to read the lines, and what is missing from them, in words."""
+    counts = sorted({s.runs.sizes["seed"] for s in series})
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    if counts == [1]:
+        parts = ["One run per line."]
+    else:
+        kind = "mean (geometric on logarithmic axes)" if log else "mean"
+        parts = [f"Line: {kind} over {seeds} seeds; band: lowest to highest seed."]
+    if "diverged_at" in results:
+        bad, total = int((results["diverged_at"] >= 0).sum()), int(results["diverged_at"].size)
+        if bad:
+            parts.append(
+                f"{bad} of {total} runs diverged: a cross marks their last value, the mean goes on without."
+            )
+    return " ".join([*parts, progress_note(results)]).strip()
+
+
+def progress_note(results: xr.Dataset) -> str:
+    """How far an unfinished sweep is; empty for a finished one."""
+    steps = results["step"].values
+    seen = np.zeros(len(steps), bool)
+    for values in results.data_vars.values():
+        if "step" in values.dims:
+            seen |= values.notnull().any([d for d in values.dims if d != "step"]).values
+    if not seen.any() or seen[-1]:
+        return ""
+    return f"Not finished: {steps[seen][-1]:,} of {steps[-1]:,} steps so far."

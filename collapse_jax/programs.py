@@ -1,0 +1,112 @@
+"""The compiled programs of a sweep: all that runs on the devices."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from collapse_jax import config, grid, measures, packing, tasks
+from collapse_jax.grid import Hyperparameters
+from collapse_jax.measures import Measure, Snapshot, Variable
+from collapse_jax.packing import Layout
+from collapse_jax.tasks import Dataset
+from collapse_jax.training import LOSSES, Recipe, RunState, advance_run, init_run, make_recipe, observe_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """Programs compiled for one sweep, with the arrays that they share already on the devices.
+
+    Attributes:
+      initial: () -> states of all runs.
+      advance: (states, start, stop) -> states; the given states are donated.
+      measure: (states) -> {variable: [R]}.
+      snapshot: (states) -> arrays [R, ...] of the snapshot's content.
+      copy: (states) -> states in buffers of their own.
+      place: puts host states on the devices.
+      variables: descriptions of what `measure` returns.
+    """
+
+    initial: Callable[[], RunState]
+    advance: Callable[[RunState, int, int], RunState]
+    measure: Callable[[RunState], dict[str, jax.Array]]
+    snapshot: Callable[[RunState], Any]
+    copy: Callable[[RunState], RunState]
+    place: Callable[[RunState], RunState]
+    variables: Mapping[str, Variable]
+
+
+def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
+    """Load the data, put it on the devices once, and compile every program of the sweep ahead of time."""
+    data = tasks.TASKS[experiment.task.dataset].load(experiment.task)
+    recipe = make_recipe(experiment, data)
+    data = packing.place(layout, data, shared=True)
+    hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))
+
+    initial = packing.over_runs(layout, functools.partial(init_run, recipe))
+    families = inline_measures(experiment)
+    advance = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
+    measure = packing.over_runs(layout, functools.partial(measure_run, recipe, families))
+    snapshot = packing.over_runs(layout, functools.partial(snapshot_run, recipe, experiment.snapshots))
+
+    states = jax.eval_shape(initial, hparams, data)
+    sharding = jax.sharding.NamedSharding(layout.mesh, packing.RUN)
+    states = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), states)
+    step = np.int32(0)
+    advance = advance.lower(states, hparams, data, step, step).compile()
+    measure = measure.lower(states, data).compile()
+    if experiment.snapshots.content:
+        snapshot = snapshot.lower(states, data).compile()
+    return Programs(
+        initial=lambda: initial(hparams, data),
+        advance=lambda s, start, stop: advance(s, hparams, data, np.int32(start), np.int32(stop)),
+        measure=lambda s: measure(s, data),
+        snapshot=lambda s: snapshot(s, data),
+        copy=jax.jit(lambda s: jax.tree.map(jnp.copy, s)),
+        place=functools.partial(packing.place, layout),
+        variables={name: variable for family in families for name, variable in family.variables.items()},
+    )
+
+
+def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:
+    """Return the in-line measures with the options that the experiment fixes bound."""
+    loss = LOSSES[experiment.loss]
+    families = []
+    for name in experiment.measures:
+        family = measures.get_measure(name)
+        if name == "fit":
+            family = dataclasses.replace(family, function=functools.partial(family.function, loss=loss.per_example))
+        families.append(family)
+    return tuple(families)
+
+
+def measure_run(
+    recipe: Recipe, families: tuple[Measure, ...], state: RunState, data: Dataset
+) -> dict[str, jax.Array]:
+    """Take all in-line measures of one run in one program, so that its features are computed once."""
+    snapshot = observe_run(recipe, state.params, data)
+    values = {"diverged_at": state.diverged_at}
+    for family in families:
+        values |= family.function(snapshot)
+    return values
+
+
+def snapshot_run(recipe: Recipe, content: config.Snapshots, state: RunState, data: Dataset) -> dict[str, Any]:
+    """Select what is stored of one run."""
+    size = content.test_size or len(data.test_labels)
+    data = data.replace(test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
+    snapshot: Snapshot = observe_run(recipe, state.params, data)
+    parts: dict[str, Any] = {
+        "train": {"features": snapshot.train.features, "logits": snapshot.train.logits},
+        "test": {"features": snapshot.test.features, "logits": snapshot.test.logits},
+        "head": {"kernel": snapshot.head_kernel, "bias": snapshot.head_bias},
+        "parameters": snapshot.params,
+    }
+    return {name: parts[name] for name in content.content}
+
+
+__all__ = ["Hyperparameters", "Programs", "compile_programs"]

@@ -1,0 +1,130 @@
+"""The directory of a sweep: its manifest, and whether an experiment may be trained in it.
+
+    experiment.json     config, fingerprint, versions, device, packing, git commit
+    results.nc          in-line measures of all runs
+    checkpoints/<step>  state of all runs and the results so far; the newest two
+    snapshots/<step>    features, logits, last layers or parameters of all runs
+    figures/            PNG and PDF
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+import subprocess
+import tempfile
+from typing import Any
+
+from collapse_jax import config
+from collapse_jax.errors import WorkdirError
+from collapse_jax.packing import Layout
+from collapse_jax.store.files import replacing
+
+MANIFEST = "experiment.json"
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
+
+
+def open_workdir(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
+    """Make a new workdir, or make sure that an old one belongs to this very experiment and packing.
+
+    Raises:
+      WorkdirError: the workdir cannot be written, belongs to another experiment (the differing fields are named),
+        was begun with another packing, or holds files but no manifest.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workdir):
+            pass
+    except OSError as error:
+        raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror}") from None
+    if (workdir / MANIFEST).exists():
+        _refuse_foreign(workdir, experiment, layout)
+    elif any(path for path in workdir.iterdir() if not path.name.endswith(".tmp")):
+        raise WorkdirError(f"workdir={workdir}: holds files but no {MANIFEST}; name an empty or new directory")
+    else:
+        with replacing(workdir / MANIFEST) as path:
+            path.write_text(json.dumps(manifest(experiment, layout), indent=1) + "\n")
+
+
+def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
+    """Describe a sweep: what was asked, with which software, on which hardware."""
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    return {
+        "experiment": dataclasses.asdict(experiment),
+        "fingerprint": config.fingerprint(experiment),
+        "packing": layout.record(),
+        "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "git_commit": _git_commit(),
+    }
+
+
+def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
+    """Read the manifest of a sweep.
+
+    Raises:
+      WorkdirError: there is none, or it is not whole.
+    """
+    path = workdir / MANIFEST
+    if not path.exists():
+        raise WorkdirError(f"workdir={workdir}: no sweep here, {MANIFEST} is missing")
+    try:
+        record = json.loads(path.read_text())
+        record["fingerprint"], record["packing"]["devices"]
+        read_experiment(record)
+    except (ValueError, KeyError, TypeError):
+        raise WorkdirError(f"workdir={workdir}: {MANIFEST} is damaged") from None
+    return record
+
+
+def read_experiment(record: dict[str, Any]) -> config.Experiment:
+    """Build the experiment that a manifest describes."""
+    return _from_dict(config.Experiment, record["experiment"])
+
+
+def _from_dict(kind: type, values: dict[str, Any]) -> Any:
+    default = kind()
+    built = {}
+    for name, value in values.items():
+        old = getattr(default, name)
+        is_config = dataclasses.is_dataclass(old)
+        built[name] = _from_dict(type(old), value) if is_config else tuple(value) if isinstance(old, tuple) else value
+    return kind(**built)
+
+
+def _refuse_foreign(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
+    record = read_manifest(workdir)
+    there, asked = config.binding_fields(read_experiment(record)), config.binding_fields(experiment)
+    differing = [f"{name} is {there.get(name)} there, {asked[name]} asked" for name in asked if there.get(name) != asked[name]]
+    if differing:
+        raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
+    for name in ("devices", "runs_per_tile"):
+        begun, now = record["packing"][name], getattr(layout, name)
+        if begun != now:
+            raise WorkdirError(
+                f"workdir={workdir}: begun with packing.{name}={begun}, now {now}, which changes the last bits; "
+                f"continue with --config.packing.{name}={begun}"
+            )
+
+
+def _own_version() -> str:
+    try:
+        return importlib.metadata.version("collapse-jax")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _git_commit() -> str | None:
+    """Return the commit of a checkout, with "+" where it has uncommitted changes; None for an installed package."""
+    root = pathlib.Path(__file__).parents[2]
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout
+
+    try:
+        if pathlib.Path(git("rev-parse", "--show-toplevel").strip()) != root:
+            return None
+        return git("rev-parse", "HEAD").strip() + ("+" if git("status", "--porcelain", "-uno").strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

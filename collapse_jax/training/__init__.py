@@ -1,0 +1,25 @@
+"""Training of one run: losses, optimizers, batches and the step."""
+
+from collapse_jax.training.losses import LOSSES
+from collapse_jax.training.optimizers import OPTIMIZERS
+from collapse_jax.training.run import (
+    HEALTHY,
+    Recipe,
+    RunState,
+    advance_run,
+    init_run,
+    make_recipe,
+    observe_run,
+)
+
+__all__ = [
+    "HEALTHY",
+    "LOSSES",
+    "OPTIMIZERS",
+    "Recipe",
+    "RunState",
+    "advance_run",
+    "init_run",
+    "make_recipe",
+    "observe_run",
+]

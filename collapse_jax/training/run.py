@@ -1,0 +1,154 @@
+"""One run as a value and the pure functions that act on it: `init_run`, `advance_run`, `observe_run`.
+
+Every function here is written for one run; `packing` lifts them over the grid.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from flax import struct
+
+from collapse_jax import config, models
+from collapse_jax.grid import Hyperparameters
+from collapse_jax.measures import Probe, Snapshot
+from collapse_jax.tasks import Dataset
+from collapse_jax.training.batches import batches_per_epoch, epoch_order, take_batch
+from collapse_jax.training.losses import LOSSES, Loss
+from collapse_jax.training.optimizers import OPTIMIZERS, MakeOptimizer
+
+INIT, BATCHES = 0, 1  # purposes of a run's keys
+EVALUATION_BATCH = 1000
+HEALTHY = -1
+
+
+@struct.dataclass
+class RunState:
+    """All that changes while a run is trained.
+
+    Attributes:
+      params: parameter tree.
+      opt_state: state of the optimizer.
+      diverged_at: int32, the first step whose loss or parameters were not finite; -1 while healthy.
+    """
+
+    params: Any
+    opt_state: optax.OptState
+    diverged_at: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The static part of a run: equal for all runs of a sweep, hashable."""
+
+    model: nn.Module
+    loss: Loss
+    make_optimizer: MakeOptimizer
+    batch_size: int
+
+
+def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
+    """Collect what a validated experiment fixes for all runs."""
+    return Recipe(
+        model=models.make_model(experiment.model, data.num_classes),
+        loss=LOSSES[experiment.loss],
+        make_optimizer=OPTIMIZERS[experiment.optimizer.name](experiment.optimizer),
+        batch_size=experiment.batch_size or experiment.task.train_size,
+    )
+
+
+def init_run(recipe: Recipe, h: Hyperparameters, data: Dataset) -> RunState:
+    """Initialise one run: the model's own initialisation times `h.init_scale`, biases included."""
+    params = recipe.model.init(h.key(INIT), data.train_inputs[:1])["params"]
+    params = jax.tree.map(lambda leaf: leaf * h.init_scale, params)
+    opt_state = recipe.make_optimizer(h).init(params)
+    return RunState(params, opt_state, jnp.int32(HEALTHY))
+
+
+def advance_run(
+    recipe: Recipe, state: RunState, h: Hyperparameters, data: Dataset, start: jax.Array, stop: jax.Array
+) -> RunState:
+    """Train one run from step `start` to step `stop`, both traced: any schedule is one trace.
+
+    Where a loop is cut into calls changes no bit of it: a step depends on the state and on the step number only.
+    """
+    size = len(data.train_labels)
+    per_epoch = batches_per_epoch(size, recipe.batch_size)
+    full_batch = recipe.batch_size == size
+    key = h.key(BATCHES)
+
+    def order_of(step: jax.Array) -> jax.Array:
+        return epoch_order(key, step // per_epoch, size, recipe.batch_size)
+
+    def step_once(step: jax.Array, carry: tuple[RunState, jax.Array]) -> tuple[RunState, jax.Array]:
+        state, order = carry
+        # `step` has no run axis, so under vmap this stays a branch: the permutation is drawn once per epoch.
+        order = jax.lax.cond(step % per_epoch == 0, lambda: order_of(step), lambda: order)
+        batch = take_batch(data, order, step % per_epoch, recipe.batch_size)
+        return update(recipe, state, h, batch, step), order
+
+    if full_batch:
+        batch = (data.train_inputs, data.train_labels, None)
+        state = jax.lax.fori_loop(start, stop, lambda t, s: update(recipe, s, h, batch, t), state)
+    else:
+        state, _ = jax.lax.fori_loop(start, stop, step_once, (state, order_of(start)))
+    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
+    return state.replace(diverged_at=_first_bad(state.diverged_at, finite, stop))
+
+
+def update(
+    recipe: Recipe,
+    state: RunState,
+    h: Hyperparameters,
+    batch: tuple[jax.Array, jax.Array, jax.Array | None],
+    step: jax.Array,
+) -> RunState:
+    """Take one optimizer step of one run."""
+    inputs, labels, weights = batch
+
+    def objective(params: Any) -> jax.Array:
+        logits, _ = recipe.model.apply({"params": params}, inputs)
+        return recipe.loss.objective(logits, labels, weights)
+
+    loss, gradient = jax.value_and_grad(objective)(state.params)
+    updates, opt_state = recipe.make_optimizer(h).update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return RunState(params, opt_state, _first_bad(state.diverged_at, jnp.isfinite(loss), step))
+
+
+def _first_bad(diverged_at: jax.Array, healthy: jax.Array, step: jax.Array) -> jax.Array:
+    return jnp.where((diverged_at == HEALTHY) & ~healthy, jnp.int32(step), diverged_at)
+
+
+def observe_run(recipe: Recipe, params: Any, data: Dataset) -> Snapshot:
+    """Apply one run's network to the training and test probes."""
+
+    def probe(inputs: jax.Array, labels: jax.Array) -> Probe:
+        logits, features = apply_in_batches(recipe.model, params, inputs)
+        return Probe(features=features, labels=labels, logits=logits, inputs=inputs)
+
+    return Snapshot(
+        train=probe(data.train_inputs, data.train_labels),
+        test=probe(data.test_inputs, data.test_labels),
+        head_kernel=params["head"]["kernel"],
+        head_bias=params["head"]["bias"],
+        params=params,
+        num_classes=data.num_classes,
+    )
+
+
+def apply_in_batches(model: nn.Module, params: Any, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Apply the network to all inputs, `EVALUATION_BATCH` at a time, so that activations stay small."""
+    apply = lambda x: model.apply({"params": params}, x)
+    whole = len(inputs) // EVALUATION_BATCH * EVALUATION_BATCH
+    parts = []
+    if whole:
+        stacked = inputs[:whole].reshape(-1, EVALUATION_BATCH, *inputs.shape[1:])
+        outputs = jax.lax.map(apply, stacked)
+        parts.append(jax.tree.map(lambda a: a.reshape(whole, *a.shape[2:]), outputs))
+    if whole < len(inputs):
+        parts.append(apply(inputs[whole:]))
+    return jax.tree.map(lambda *a: jnp.concatenate(a), *parts)

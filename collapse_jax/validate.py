@@ -1,0 +1,148 @@
+"""Refuses a wrong experiment before anything compiles, naming the field, its value and what is allowed."""
+
+import collections
+import dataclasses
+import math
+import typing
+from typing import Any
+
+from collapse_jax import config, grid, measures, models, tasks, training
+from collapse_jax.errors import ConfigError, unknown
+
+MAX_SEED = 2**32 - 1
+SCHEDULE_RULES = ("reference", "geometric", "explicit")
+SNAPSHOT_CONTENT = ("train", "test", "head", "parameters")
+PRECISIONS = ("highest", "high", "default")
+
+
+def validate(experiment: config.Experiment) -> config.Experiment:
+    """Return the experiment with every value in its declared type, or raise `ConfigError`."""
+    experiment = _typed(experiment, "")
+    _check_grid(experiment.grid)
+    _check_training(experiment)
+    _check_measuring(experiment)
+    return experiment
+
+
+def require(ok: bool, field: str, value: Any, allowed: str) -> None:
+    """Raise `ConfigError` unless `ok`."""
+    if not ok:
+        raise ConfigError(field, value, allowed)
+
+
+def require_one_of(field: str, value: str, known: typing.Iterable[str]) -> None:
+    """Raise `ConfigError` unless `value` is one of `known`, with the closest name."""
+    known = list(known)
+    require(value in known, field, value, unknown(field.rsplit(".", 1)[-1], str(value), known))
+
+
+def _typed(node: Any, prefix: str) -> Any:
+    """Convert each field to its declared type; JSON lists become tuples and whole numbers floats."""
+    hints = typing.get_type_hints(type(node))
+    values = {}
+    for item in dataclasses.fields(node):
+        name, hint, value = prefix + item.name, hints[item.name], getattr(node, item.name)
+        if dataclasses.is_dataclass(hint):
+            require(isinstance(value, hint), name, value, f"must be a {hint.__name__}")
+            values[item.name] = _typed(value, f"{name}.")
+        elif typing.get_origin(hint) is tuple:
+            kind = typing.get_args(hint)[0]
+            elements = value if isinstance(value, tuple | list) else (value,)
+            values[item.name] = tuple(_scalar(name, kind, element) for element in elements)
+        else:
+            values[item.name] = _scalar(name, hint, value)
+    return type(node)(**values)
+
+
+def _scalar(name: str, kind: type, value: Any) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    require(type(value) is kind, name, value, f"must be of type {kind.__name__}")
+    if kind is float:
+        require(math.isfinite(value), name, value, "must be finite")
+    return value
+
+
+def _check_grid(axes: config.Grid) -> None:
+    require_one_of("grid.mode", axes.mode, ("product", "zip"))
+    for name in grid.AXES:
+        values = getattr(axes, name)
+        field = f"grid.{name}"
+        require(len(values) > 0, field, values, "an axis needs at least one value")
+        if axes.mode == "product":
+            _check_distinct(field, values)
+    for value in axes.weight_decay:
+        require(value >= 0, "grid.weight_decay", value, "must be >= 0")
+    for name in ("learning_rate", "init_scale"):
+        for value in getattr(axes, name):
+            require(value > 0, f"grid.{name}", value, "must be > 0")
+    for value in axes.seed:
+        require(0 <= value <= MAX_SEED, "grid.seed", value, f"must be in 0 ... {MAX_SEED}")
+    if axes.mode == "zip":
+        lengths = {name: len(getattr(axes, name)) for name in grid.AXES}
+        allowed = {1, max(lengths.values())}
+        require(set(lengths.values()) <= allowed, "grid.mode", "zip", f"axes must have equal lengths, not {lengths}")
+        runs = [tuple(run.values()) for run in grid.grid_runs(axes)]
+        repeated = [run for run, count in collections.Counter(runs).items() if count > 1]
+        require(not repeated, "grid", repeated[:1], "the same run stands in the grid twice")
+
+
+def _check_distinct(field: str, values: tuple) -> None:
+    repeated = [value for value, count in collections.Counter(values).items() if count > 1]
+    require(not repeated, field, values, f"the value {repeated[:1]} stands in it twice")
+
+
+def _check_training(e: config.Experiment) -> None:
+    require(e.steps >= 1, "steps", e.steps, "must be >= 1")
+    require(e.steps < 2**31, "steps", e.steps, "must be < 2**31")
+    require_one_of("task.dataset", e.task.dataset, tasks.TASKS)
+    sizes = tasks.TASKS[e.task.dataset]
+    limit = f"must be in 1 ... {sizes.train_size}, what {e.task.dataset!r} holds"
+    require(1 <= e.task.train_size <= sizes.train_size, "task.train_size", e.task.train_size, limit)
+    limit = f"must be in 0 ... {sizes.test_size} (0 means all)"
+    require(0 <= e.task.test_size <= sizes.test_size, "task.test_size", e.task.test_size, limit)
+    limit = f"must be in 0 ... task.train_size={e.task.train_size} (0 means the whole training set)"
+    require(0 <= e.batch_size <= e.task.train_size, "batch_size", e.batch_size, limit)
+    require_one_of("model.name", e.model.name, models.MODELS)
+    require(len(e.model.hidden) > 0, "model.hidden", e.model.hidden, "needs at least one hidden layer")
+    require(min(e.model.hidden) > 0, "model.hidden", e.model.hidden, "widths must be >= 1")
+    require_one_of("model.activation", e.model.activation, models.ACTIVATIONS)
+    require_one_of("loss", e.loss, training.LOSSES)
+    o = e.optimizer
+    require_one_of("optimizer.name", o.name, training.OPTIMIZERS)
+    for name in ("b1", "b2", "momentum"):
+        require(0 <= getattr(o, name) < 1, f"optimizer.{name}", getattr(o, name), "must be in [0, 1)")
+    require(o.eps > 0, "optimizer.eps", o.eps, "must be > 0")
+    if o.name == "adamw":
+        require(o.momentum == 0, "optimizer.momentum", o.momentum, "adamw takes b1 and b2, not a momentum")
+    if o.name == "gd":
+        full = "full-batch gradient descent takes batch_size=0, the whole training set"
+        require(e.batch_size in (0, e.task.train_size), "batch_size", e.batch_size, full)
+    require_one_of("precision", e.precision, PRECISIONS)
+    require(e.packing.devices >= 0, "packing.devices", e.packing.devices, "must be >= 0 (0 means automatic)")
+    tile = e.packing.runs_per_tile
+    require(tile >= 0, "packing.runs_per_tile", tile, "must be >= 0 (0 means automatic)")
+    require(e.checkpoint_seconds > 0, "checkpoint_seconds", e.checkpoint_seconds, "must be > 0")
+
+
+def _check_measuring(e: config.Experiment) -> None:
+    require(len(e.measures) > 0, "measures", e.measures, f"needs at least one of {', '.join(measures.MEASURES)}")
+    for name in e.measures:
+        require_one_of("measures", name, measures.MEASURES)
+    _check_distinct("measures", e.measures)
+    _check_schedule("log", e.log, e.steps)
+    _check_schedule("snapshots.schedule", e.snapshots.schedule, e.steps)
+    for name in e.snapshots.content:
+        require_one_of("snapshots.content", name, SNAPSHOT_CONTENT)
+    size, held = e.snapshots.test_size, e.task.test_size or tasks.TASKS[e.task.dataset].test_size
+    require(0 <= size <= held, "snapshots.test_size", size, f"must be in 0 ... {held} (0 means all)")
+    for name, value in dataclasses.asdict(e.thresholds).items():
+        require(0 < value <= 1, f"thresholds.{name}", value, "must be in (0, 1]")
+
+
+def _check_schedule(field: str, schedule: config.Schedule, steps: int) -> None:
+    require_one_of(f"{field}.rule", schedule.rule, SCHEDULE_RULES)
+    require(schedule.points >= 1, f"{field}.points", schedule.points, "must be >= 1")
+    if schedule.rule == "explicit":
+        for step in schedule.at:
+            require(0 <= step <= steps, f"{field}.at", step, f"must be in 0 ... steps={steps}")

@@ -1,0 +1,148 @@
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.optimize import minimize
+from scipy.stats import linregress, norm
+from synthetic_results import PAPER_DECAYS, as_zip, make_results
+
+from collapse_jax.analysis import slopes, timescales
+from collapse_jax.analysis.tobit import FLOOR, fit_line
+
+DECAYS = np.array(PAPER_DECAYS)
+LIMIT = 1e5
+
+
+def power_law(slope=-1.0, constant=300.0, seeds=5, spread=0.3, seed=0, limit=np.inf):
+    """tau_grok = constant * weight_decay^slope with log-normal scatter, seen up to `limit`."""
+    scatter = spread * np.random.default_rng(seed).normal(size=(len(DECAYS), seeds))
+    tau = constant * DECAYS[:, None] ** slope * np.exp(scatter)
+    dims = ("weight_decay", "seed")
+    return xr.Dataset(
+        {"tau_grok": (dims, np.minimum(tau, limit)), "grok_censored": (dims, tau > limit)},
+        coords={"weight_decay": DECAYS, "seed": np.arange(seeds)},
+    )
+
+
+def line(taus, **options):
+    return slopes(taus, **options).sel(tau="tau_grok")
+
+
+def test_uncensored_is_least_squares():
+    taus = power_law()
+    fit = line(taus)
+    expected = linregress(np.log(np.repeat(DECAYS, 5)), np.log(taus["tau_grok"].values.ravel()))
+    assert float(fit["slope"]) == pytest.approx(expected.slope, abs=1e-12)
+    assert float(fit["intercept"]) == pytest.approx(expected.intercept, abs=1e-12)
+    assert float(fit["low"]) < float(fit["slope"]) < float(fit["high"])
+    assert int(fit["censored"]) == 0 and int(fit["runs"]) == 30
+
+
+def test_newton_meets_least_squares_when_the_censoring_carries_no_weight():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=20), rng.normal(size=20)
+    censored = np.arange(20) == 19
+    weights = np.ones((2, 20))
+    weights[:, 19] = 1e-13
+    with_newton = fit_line(x, y, censored, weights)
+    closed = fit_line(x[:19], y[:19], censored[:19], np.ones((1, 19)))
+    np.testing.assert_allclose(np.array(with_newton)[:, 0], np.array(closed)[:, 0], rtol=1e-6)
+
+
+def test_censored_fit_maximises_the_likelihood():
+    taus = power_law(limit=LIMIT)
+    x, y = np.log(np.repeat(DECAYS, 5)), np.log(taus["tau_grok"].values.ravel())
+    censored = taus["grok_censored"].values.ravel()
+    assert 5 < censored.sum() < 15
+
+    def loss(p):
+        z = (y - p[0] - p[1] * x) / np.exp(p[2])
+        return -np.where(censored, norm.logsf(z), norm.logpdf(z) - p[2]).sum()
+
+    oracle = minimize(loss, [5.0, -0.7, -1.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
+    fit = line(taus)
+    assert float(fit["slope"]) == pytest.approx(oracle.x[1], abs=2e-4)
+    assert float(fit["intercept"]) == pytest.approx(oracle.x[0], abs=1e-3)
+    assert float(fit["sigma"]) == pytest.approx(np.exp(oracle.x[2]), rel=1e-3)
+
+
+def test_censored_fit_recovers_the_truth_where_least_squares_does_not():
+    found, naive = [], []
+    for seed in range(100):
+        taus = power_law(seed=seed, limit=LIMIT)
+        found.append(float(line(taus, resamples=1)["slope"]))
+        naive.append(linregress(np.log(np.repeat(DECAYS, 5)), np.log(taus["tau_grok"].values.ravel())).slope)
+    assert abs(np.mean(found) + 1.0) < 0.02
+    assert np.mean(naive) > -0.9  # the lower bounds flatten it
+
+
+def test_seeds_are_resampled_whole():
+    # A factor per seed that is common to all weight decays does not touch the slope of any resample.
+    tau = 300 / DECAYS[:, None] * np.exp(np.random.default_rng(1).normal(size=5))[None, :]
+    taus = power_law().assign(tau_grok=(("weight_decay", "seed"), tau))
+    fit = line(taus)
+    assert float(fit["slope"]) == pytest.approx(-1.0, abs=1e-12)
+    assert float(fit["high"] - fit["low"]) < 1e-9
+
+
+def test_exact_line_with_censoring_stays_finite():
+    fit = line(power_law(spread=0.0, limit=LIMIT))
+    assert float(fit["slope"]) == pytest.approx(-1.0, abs=1e-6)
+    assert float(fit["sigma"]) == pytest.approx(FLOOR, rel=1e-3)
+
+
+def test_undetermined_slopes_are_nan():
+    every = power_law(limit=1.0)
+    assert np.isnan(line(every)["slope"]) and int(line(every)["censored"]) == 30
+    only_one_observed = power_law(spread=0.01, limit=1500.0)
+    assert np.isnan(line(only_one_observed)["slope"])
+    assert np.isnan(line(power_law().sel(weight_decay=[0.1]))["slope"])
+    assert np.isnan(line(power_law().sel(weight_decay=0.1))["slope"])
+    one_seed = line(power_law().isel(seed=[0]))
+    assert np.isfinite(one_seed["slope"]) and np.isnan(one_seed["low"])
+
+
+def test_no_weight_decay_and_missing_values_are_left_out():
+    taus = power_law()
+    zero = taus.isel(weight_decay=[0]).assign_coords(weight_decay=[0.0])
+    fit = line(xr.concat([zero, taus], "weight_decay"))
+    assert float(fit["slope"]) == pytest.approx(float(line(taus)["slope"]))
+    assert int(fit["excluded"]) == 5 and int(fit["runs"]) == 30
+    taus["tau_grok"][0, 0] = np.nan
+    assert int(line(taus)["excluded"]) == 1
+
+
+def test_theory_values_and_recovered_slopes_from_curves():
+    # Weight decays whose times lie where the schedule is dense.
+    table = slopes(timescales(make_results(weight_decay=(0.003, 0.01, 0.03), jitter=0.1)))
+    np.testing.assert_array_equal(table["theory"], [0, -1, -1])
+    np.testing.assert_allclose(table["slope"], [0, -1, -1], atol=0.06)
+    assert list(table["tau"].values) == ["tau_fit", "tau_grok", "tau_collapse"]
+
+
+def test_zip_grid_gives_the_product_grids_slopes():
+    taus = timescales(make_results(jitter=0.2))
+    zipped = timescales(as_zip(make_results(jitter=0.2)))
+    for name in ("slope", "low", "high", "censored"):
+        np.testing.assert_allclose(slopes(zipped)[name], slopes(taus)[name], atol=1e-9)
+
+
+def test_other_dims_get_a_slope_each_and_other_axes_work():
+    results = make_results(weight_decay=(0.01, 0.1), learning_rate=(1e-3, 3e-3), jitter=0.1)
+    taus = timescales(results)
+    assert slopes(taus)["slope"].dims == ("tau", "learning_rate")
+    by_rate = slopes(taus, "learning_rate")
+    assert by_rate["slope"].dims == ("tau", "weight_decay")
+    assert np.isnan(slopes(taus, "seed")["theory"]).all()
+    with pytest.raises(ValueError, match="axis='width'"):
+        slopes(taus, "width")
+
+
+def test_bootstrap_is_reproducible_and_fast():
+    taus = power_law(limit=LIMIT)
+    start = time.perf_counter()
+    first = slopes(taus, resamples=2000)
+    assert time.perf_counter() - start < 3.0
+    xr.testing.assert_identical(first, slopes(taus, resamples=2000))
+    assert float(first["low"][0]) != float(slopes(taus, seed=1)["low"][0])
