@@ -102,7 +102,7 @@ def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> xr.
       fitted or that fits at step 0).
     """
     thresholds = thresholds or Thresholds()
-    steps = np.asarray(results["step"].values)
+    steps = results["step"].values if "step" in results.coords else np.empty(0)
     out = xr.Dataset(coords={k: c for k, c in results.coords.items() if "step" not in c.dims})
     for phase, (variable, sign, long_name) in PHASES.items():
         if variable not in results or steps.size == 0:

@@ -36,7 +36,8 @@ def test_uncensored_is_least_squares():
     assert float(fit["slope"]) == pytest.approx(expected.slope, abs=1e-12)
     assert float(fit["intercept"]) == pytest.approx(expected.intercept, abs=1e-12)
     assert float(fit["low"]) < float(fit["slope"]) < float(fit["high"])
-    assert int(fit["censored"]) == 0 and int(fit["runs"]) == 30
+    assert int(fit["censored"]) == 0
+    assert int(fit["runs"]) == 30
 
 
 def test_newton_meets_least_squares_when_the_censoring_carries_no_weight():
@@ -94,13 +95,15 @@ def test_exact_line_with_censoring_stays_finite():
 
 def test_undetermined_slopes_are_nan():
     every = power_law(limit=1.0)
-    assert np.isnan(line(every)["slope"]) and int(line(every)["censored"]) == 30
+    assert np.isnan(line(every)["slope"])
+    assert int(line(every)["censored"]) == 30
     only_one_observed = power_law(spread=0.01, limit=1500.0)
     assert np.isnan(line(only_one_observed)["slope"])
     assert np.isnan(line(power_law().sel(weight_decay=[0.1]))["slope"])
     assert np.isnan(line(power_law().sel(weight_decay=0.1))["slope"])
     one_seed = line(power_law().isel(seed=[0]))
-    assert np.isfinite(one_seed["slope"]) and np.isnan(one_seed["low"])
+    assert np.isfinite(one_seed["slope"])
+    assert np.isnan(one_seed["low"])
 
 
 def test_no_weight_decay_and_missing_values_are_left_out():
@@ -108,7 +111,8 @@ def test_no_weight_decay_and_missing_values_are_left_out():
     zero = taus.isel(weight_decay=[0]).assign_coords(weight_decay=[0.0])
     fit = line(xr.concat([zero, taus], "weight_decay"))
     assert float(fit["slope"]) == pytest.approx(float(line(taus)["slope"]))
-    assert int(fit["excluded"]) == 5 and int(fit["runs"]) == 30
+    assert int(fit["excluded"]) == 5
+    assert int(fit["runs"]) == 30
     taus["tau_grok"][0, 0] = np.nan
     assert int(line(taus)["excluded"]) == 1
 
@@ -141,8 +145,8 @@ def test_other_dims_get_a_slope_each_and_other_axes_work():
 
 def test_bootstrap_is_reproducible_and_fast():
     taus = power_law(limit=LIMIT)
-    start = time.perf_counter()
+    start = time.process_time()
     first = slopes(taus, resamples=2000)
-    assert time.perf_counter() - start < 3.0
+    assert time.process_time() - start < 3.0
     xr.testing.assert_identical(first, slopes(taus, resamples=2000))
     assert float(first["low"][0]) != float(slopes(taus, seed=1)["low"][0])

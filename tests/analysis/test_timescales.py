@@ -37,7 +37,8 @@ def test_step_zero_takes_part():
     between = timescales(one_run(steps, train_accuracy=[0.0, 1.0, 1.0]), Thresholds(train_accuracy=0.5))
     assert float(between["tau_fit"]) == pytest.approx(math.sqrt(2) - 1)
     at_once = timescales(one_run(steps, train_accuracy=[1.0, 1.0, 1.0], test_accuracy=[0, 1, 1]))
-    assert float(at_once["tau_fit"]) == 0 and not at_once["fit_censored"]
+    assert float(at_once["tau_fit"]) == 0
+    assert not at_once["fit_censored"]
     assert np.isnan(at_once["separation"])
 
 
@@ -67,7 +68,8 @@ def test_censored_runs_keep_a_lower_bound():
 
 def test_infinite_neighbour_gives_the_log_point():
     tau, censored, _ = first_crossing(np.array([np.inf, 0.001]), np.array([10, 100]), 0.01, "<=", log=True)
-    assert tau == 100 and not censored
+    assert tau == 100
+    assert not censored
 
 
 @pytest.mark.parametrize("shape", ["product", "zip"])
@@ -102,7 +104,8 @@ def test_separation_is_a_ratio_and_a_bound_where_grokking_is_censored():
 def test_diverged_and_unfinished_runs():
     results = diverge(make_results(), 9000, weight_decay=0.01, seed=2)
     taus = timescales(results).sel(weight_decay=0.01)
-    assert bool(taus["grok_censored"].sel(seed=2)) and not taus["fit_censored"].any()
+    assert bool(taus["grok_censored"].sel(seed=2))
+    assert not taus["fit_censored"].any()
     assert float(taus["tau_grok"].sel(seed=2)) == 8000
     assert int(taus["grok_censored"].sum()) == 1
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from synthetic_results import as_zip, diverge, make_results
 
+from collapse_jax import plots
 from collapse_jax.analysis import Thresholds
 from collapse_jax.plots import FIGURES, NotDrawableError, draw, save, series, style
 from collapse_jax.plots.timeline import pick
@@ -41,7 +42,7 @@ def gids(figure, name):
 
 
 def words(figure):
-    found = [t.get_text() for t in figure.texts + [figure._suptitle, figure._supxlabel]]
+    found = [t.get_text() for t in [*figure.texts, figure._suptitle, figure._supxlabel]]
     found += [t.get_text() for axes in figure.axes for t in axes.texts]
     return "\n".join(found)
 
@@ -86,15 +87,19 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, results, monk
 
 
 def test_figures_leave_the_callers_settings_alone(results):
-    before = mpl.rcParams.copy()
+    before = {k: v for k, v in mpl.rcParams.items() if k != "backend"}
     FIGURES["phases"](results)
-    assert mpl.rcParams == before
+    assert {k: v for k, v in mpl.rcParams.items() if k != "backend"} == before
 
 
-def test_what_cannot_be_drawn_is_skipped_with_a_reason(tmp_path, results, caplog):
+def test_what_cannot_be_drawn_is_skipped_with_a_reason(tmp_path, results, caplog, monkeypatch):
+    monkeypatch.setattr(
+        plots, "save", lambda figure, stem: [stem.with_suffix(".png"), stem.with_suffix(".pdf")]
+    )
     with caplog.at_level(logging.WARNING):
         paths = draw(results.sel(weight_decay=[0.03]), None, tmp_path)
-    assert not any("timescales" in p.name for p in paths) and len(paths) == 6
+    assert not any("timescales" in p.name for p in paths)
+    assert len(paths) == 6
     assert "figure timescales skipped: fewer than two positive weight decays" in caplog.text
     bare = results[["weight_norm", "diverged_at"]]
     assert {p.stem for p in draw(bare, None, tmp_path / "bare")} == {"timeline"}
@@ -122,7 +127,8 @@ def test_phases_has_a_line_and_a_band_per_weight_decay(results):
     geometric = np.exp(np.log(results["rnc1"].sel(weight_decay=0.3)).mean("seed")).values[1:]
     np.testing.assert_allclose(gids(figure, "rnc1")[2].get_ydata(), geometric, rtol=1e-5)
     single = FIGURES["phases"](results.isel(seed=[0]))
-    assert not single.axes[1].collections and "One run per line" in words(single)
+    assert not single.axes[1].collections
+    assert "One run per line" in words(single)
     assert len(FIGURES["phases"](many_decays()).axes) == 4  # a colour bar instead of ten names
 
 
@@ -130,14 +136,16 @@ def test_notes_tell_of_diverged_and_unfinished_runs(results):
     figure = FIGURES["phases"](CASES["diverged"](results))
     assert "1 of 9 runs diverged" in words(figure)
     crosses = [line for line in gids(figure, "rnc1") if line.get_marker() == "x"]
-    assert len(crosses) == 1 and crosses[0].get_xdata()[0] == 8000
+    assert len(crosses) == 1
+    assert crosses[0].get_xdata()[0] == 8000
     assert "20,000 of 300,000" in words(FIGURES["phases"](CASES["unfinished"](results)))
 
 
 def test_timescales_writes_slopes_and_marks_censored_runs(results):
     figure = FIGURES["timescales"](results)
     text = words(figure)
-    assert text.count("slope") == 3 and text.count("theory \N{MINUS SIGN}1") == 2
+    assert text.count("slope") == 3
+    assert text.count("theory \N{MINUS SIGN}1") == 2
     assert "Fit: the log schedule places it only within a factor" in text
     for phase in ("fit", "grok", "collapse"):
         assert len(gids(figure, f"fit_{phase}")) == len(gids(figure, f"theory_{phase}")) == 1
@@ -159,7 +167,8 @@ def test_collapse_time_overlays_on_the_scaled_axis(results):
 
 def test_timeline_marks_the_three_moments(results):
     figure = FIGURES["timeline"](results, None, {"weight_decay": 0.03, "seed": 1})
-    assert "weight decay 0.03" in words(figure) and "seed 1" in words(figure)
+    assert "weight decay 0.03" in words(figure)
+    assert "seed 1" in words(figure)
     for word in ("fitted", "grokked", "collapsed"):
         assert f"{word} at step" in words(figure)
     assert len(gids(figure, "tau_grok")) == 4
@@ -173,7 +182,8 @@ def test_timeline_marks_the_three_moments(results):
 def test_timeline_picks_the_widest_separation_that_ended(shape):
     decays = (0.001, 0.01, 0.1)  # 0.001 groks after the end
     run = pick(shape(make_results(weight_decay=decays, seed=(0,))), Thresholds(), {})
-    assert float(run["weight_decay"]) == 0.01 and run["rnc1"].dims == ("step",)
+    assert float(run["weight_decay"]) == 0.01
+    assert run["rnc1"].dims == ("step",)
     bound = pick(shape(make_results(weight_decay=decays, seed=(0,), done=3000)), Thresholds(), {})
     assert bound["rnc1"].dims == ("step",)
 
