@@ -58,7 +58,11 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         if experiment is not None and not isinstance(experiment, config.Experiment):
             # ml_collections defers errors of the file to the first use of the config.
             experiment.steps  # noqa: B018
-            raise ConfigError("--config", _given(argv), f"get_config returned a {type(experiment).__name__}, not an Experiment")
+            raise ConfigError(
+                "--config",
+                _given(argv),
+                f"get_config returned a {type(experiment).__name__}, not an Experiment",
+            )
     except ConfigError:
         raise
     except flags.IllegalFlagValueError as error:

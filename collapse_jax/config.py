@@ -90,9 +90,9 @@ class Schedule:
 
     Attributes:
       rule: "reference" (every step below 30, every 10th below 150, then every (steps // points)-th),
-        "geometric" (`points` steps in constant ratio, and step 0) or "explicit" (`at`).
+        "geometric" (`points` steps in constant ratio, and step 0) or "explicit" (`at` alone).
       points: density of the first two rules.
-      at: the steps of the third rule.
+      at: further steps, added to those of any rule.
     """
 
     rule: str = "reference"

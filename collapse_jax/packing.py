@@ -75,18 +75,16 @@ def _pad(leaf: Any, length: int) -> Any:
     return leaf[repeats] if len(leaf) != length else leaf
 
 
-def over_runs(layout: Layout, function: Callable[..., Any]) -> Callable[..., Any]:
+def over_runs(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrapped:
     """Lift `function(run, *shared)` over the run axis of its first argument; jitted and sharded."""
 
     def device_part(runs: Any, *shared: Any) -> Any:
-        return jax.lax.map(
-            lambda run: function(run, *shared), runs, batch_size=_batch(layout.runs_per_tile)
-        )
+        return jax.lax.map(lambda run: function(run, *shared), runs, batch_size=_batch(layout.runs_per_tile))
 
     return jax.jit(_shard(layout, device_part, number_of_run_arguments=1))
 
 
-def over_runs_in_place(layout: Layout, function: Callable[..., Any]) -> Callable[..., Any]:
+def over_runs_in_place(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrapped:
     """Lift `function(state, run, *shared) -> state`; the state is donated and updated tile by tile."""
     tile = layout.runs_per_tile
 

@@ -47,20 +47,16 @@ def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))
 
-    initial = packing.over_runs(layout, functools.partial(init_run, recipe))
     families = inline_measures(experiment)
-    advance = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
-    measure = packing.over_runs(layout, functools.partial(measure_run, recipe, families))
-    snapshot = packing.over_runs(layout, functools.partial(snapshot_run, recipe, experiment.snapshots))
-
+    lift = functools.partial(packing.over_runs, layout)
+    initial = lift(functools.partial(init_run, recipe))
     states = jax.eval_shape(initial, hparams, data)
     sharding = jax.sharding.NamedSharding(layout.mesh, packing.RUN)
     states = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), states)
-    step = np.int32(0)
-    advance = advance.lower(states, hparams, data, step, step).compile()
-    measure = measure.lower(states, data).compile()
-    if experiment.snapshots.content:
-        snapshot = snapshot.lower(states, data).compile()
+    lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
+    advance = lifted.lower(states, hparams, data, np.int32(0), np.int32(0)).compile()
+    measure = lift(functools.partial(measure_run, recipe, families)).lower(states, data).compile()
+    snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(states, data).compile()
     return Programs(
         initial=lambda: initial(hparams, data),
         advance=lambda s, start, stop: advance(s, hparams, data, np.int32(start), np.int32(stop)),
@@ -98,8 +94,9 @@ def measure_run(
 def snapshot_run(recipe: Recipe, content: config.Snapshots, state: RunState, data: Dataset) -> dict[str, Any]:
     """Select what is stored of one run."""
     size = content.test_size or len(data.test_labels)
-    data = data.replace(test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
+    data = dataclasses.replace(data, test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
     snapshot: Snapshot = observe_run(recipe, state.params, data)
+    assert snapshot.test is not None
     parts: dict[str, Any] = {
         "train": {"features": snapshot.train.features, "logits": snapshot.train.logits},
         "test": {"features": snapshot.test.features, "logits": snapshot.test.logits},

@@ -1,6 +1,10 @@
 """Settings that must be made before jax starts its backend. Imports jax only inside `start`."""
 
+import contextlib
+import hashlib
 import os
+import pathlib
+import platform
 
 # jax 0.10.2 can hang on small CPU machines when a program with Cholesky factorisations alternates with training,
 # unless its concurrency-optimised scheduler is off; the speed of training is the same.
@@ -29,8 +33,25 @@ def start(devices: int = 0, precision: str = "highest") -> None:
 
     logging.set_verbosity(logging.WARNING)
     jax.config.update("jax_default_matmul_precision", precision)
-    try:
+    if not getattr(jax.config, "jax_compilation_cache_dir", None):
+        jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    # Where the backend runs already (in a notebook, say), the packing adapts to the devices that are there.
+    with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", count)
-    except RuntimeError:
-        # The backend runs already (a notebook, say): the packing adapts to the devices that are there.
-        pass
+
+
+def cache_directory() -> pathlib.Path:
+    """Return the user's cache folder for this kind of machine.
+
+    Programs compiled for a CPU must not meet another one (home directories are often shared), so the folder
+    is named after its instruction set.
+    """
+    base = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        features = platform.processor()
+    kind = hashlib.sha256(f"{platform.machine()} {features}".encode()).hexdigest()[:12]
+    return base / "collapse_jax" / kind

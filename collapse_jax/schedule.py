@@ -26,5 +26,5 @@ def schedule_steps(schedule: config.Schedule, steps: int) -> np.ndarray:
         chosen = np.rint(np.geomspace(1, steps, schedule.points)).astype(np.int64)
         chosen = np.append(chosen, 0)
     else:
-        chosen = np.asarray(schedule.at, np.int64)
-    return np.unique(np.append(chosen, steps)).astype(np.int64)
+        chosen = np.array([], np.int64)
+    return np.unique([*chosen, *schedule.at, steps]).astype(np.int64)

@@ -102,7 +102,9 @@ class Sweep:
             break
         else:
             if steps:
-                raise StoreError(f"{self.checkpoints.directory}: no checkpoint is readable; delete the workdir to begin again")
+                raise StoreError(
+                    f"{self.checkpoints.directory}: no checkpoint is readable; delete the workdir to begin again"
+                )
         # Anything newer than the restored state is written again, with the same bits.
         self.checkpoints.delete_after(self.step)
         self.snapshots.delete_after(self.step)
@@ -128,6 +130,8 @@ class Sweep:
             # The devices now work on this chunk: time to write what the one before it handed out.
             self._write(earlier)
         self._write(self.pending)
+        if not (self.workdir / store.RESULTS).exists():
+            self._write_results()
         progress.close()
         if progress.rate > 0:
             say(f"{progress.rate:.0f} run-steps/s")

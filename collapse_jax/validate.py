@@ -42,7 +42,7 @@ def _typed(node: Any, prefix: str) -> Any:
     values = {}
     for item in dataclasses.fields(node):
         name, hint, value = prefix + item.name, hints[item.name], getattr(node, item.name)
-        if dataclasses.is_dataclass(hint):
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             require(isinstance(value, hint), name, value, f"must be a {hint.__name__}")
             values[item.name] = _typed(value, f"{name}.")
         elif typing.get_origin(hint) is tuple:
@@ -81,7 +81,12 @@ def _check_grid(axes: config.Grid) -> None:
     if axes.mode == "zip":
         lengths = {name: len(getattr(axes, name)) for name in grid.AXES}
         allowed = {1, max(lengths.values())}
-        require(set(lengths.values()) <= allowed, "grid.mode", "zip", f"axes must have equal lengths, not {lengths}")
+        require(
+            set(lengths.values()) <= allowed,
+            "grid.mode",
+            "zip",
+            f"axes must have equal lengths, not {lengths}",
+        )
         runs = [tuple(run.values()) for run in grid.grid_runs(axes)]
         repeated = [run for run, count in collections.Counter(runs).items() if count > 1]
         require(not repeated, "grid", repeated[:1], "the same run stands in the grid twice")
@@ -143,6 +148,5 @@ def _check_measuring(e: config.Experiment) -> None:
 def _check_schedule(field: str, schedule: config.Schedule, steps: int) -> None:
     require_one_of(f"{field}.rule", schedule.rule, SCHEDULE_RULES)
     require(schedule.points >= 1, f"{field}.points", schedule.points, "must be >= 1")
-    if schedule.rule == "explicit":
-        for step in schedule.at:
-            require(0 <= step <= steps, f"{field}.at", step, f"must be in 0 ... steps={steps}")
+    for step in schedule.at:
+        require(0 <= step <= steps, f"{field}.at", step, f"must be in 0 ... steps={steps}")

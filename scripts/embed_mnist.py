@@ -27,7 +27,7 @@ TARGET = pathlib.Path(__file__).parents[1] / "collapse_jax" / "data" / "mnist_su
 
 
 def read_idx(path: pathlib.Path) -> np.ndarray:
-    """Read an IDX file of unsigned bytes: two zero bytes, type 8, rank, the sizes as big-endian int32, the data."""
+    """Read an IDX file of bytes: two zero bytes, type 8, rank, sizes as big-endian int32, data."""
     packed = path.read_bytes()
     found = hashlib.sha256(packed).hexdigest()
     if found != SHA256[path.name]:

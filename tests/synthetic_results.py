@@ -15,9 +15,7 @@ ATTRS = {
 
 
 def paper_schedule(last: int) -> np.ndarray:
-    steps = [
-        t for t in range(last + 1) if t < 30 or (t < 150 and t % 10 == 0) or t % max(last // 150, 1) == 0
-    ]
+    steps = [t for t in range(last + 1) if t < 30 or (t < 150 and t % 10 == 0) or t % max(last // 150, 1) == 0]
     return np.array(steps)
 
 
@@ -27,8 +25,7 @@ def curves(eta, decay, seed, steps, jitter=0.0, noise=0.0) -> dict[str, np.ndarr
     shift = np.exp(jitter * np.random.default_rng(seed).normal() + 0.4 * jitter * rng.normal(size=3))
     clock = np.log1p(steps)
     fit, grok, collapse = (
-        np.log1p(t * s)
-        for t, s in zip((FIT, GROK / (eta * decay), COLLAPSE / (eta * decay)), shift, strict=True)
+        np.log1p(t * s) for t, s in zip((FIT, GROK / (eta * decay), COLLAPSE / (eta * decay)), shift, strict=True)
     )
 
     def sigmoid(u, centre, slope):
@@ -86,9 +83,7 @@ def make_results(
 def as_zip(results: xr.Dataset) -> xr.Dataset:
     """The same runs as a zip grid: dims (run, step)."""
     dims = [d for d in results["diverged_at"].dims]
-    out = (
-        results.stack(run=dims).reset_index("run").drop_vars("run", errors="ignore").transpose("run", "step")
-    )
+    out = results.stack(run=dims).reset_index("run").drop_vars("run", errors="ignore").transpose("run", "step")
     return out.assign_coords({k: c.broadcast_like(out["run"]) for k, c in out.coords.items() if c.dims == ()})
 
 

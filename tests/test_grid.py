@@ -19,7 +19,10 @@ def test_product_spans_all_combinations_with_the_last_axis_fastest():
 
 def test_zip_pairs_axes_and_repeats_single_values():
     runs = grid.grid_runs(Grid(weight_decay=(0.1, 0.01), learning_rate=(1e-3, 2e-3), seed=(7,), mode="zip"))
-    assert [(r["weight_decay"], r["learning_rate"], r["seed"]) for r in runs] == [(0.1, 1e-3, 7), (0.01, 2e-3, 7)]
+    assert [(r["weight_decay"], r["learning_rate"], r["seed"]) for r in runs] == [
+        (0.1, 1e-3, 7),
+        (0.01, 2e-3, 7),
+    ]
 
 
 def test_dimensions_are_the_swept_axes_and_always_weight_decay_and_seed():

@@ -32,3 +32,9 @@ def test_geometric_rule_has_constant_ratio():
 
 def test_explicit_rule_keeps_the_given_steps_and_the_end():
     np.testing.assert_array_equal(schedule_steps(Schedule(rule="explicit", at=(5, 3, 5)), 9), [3, 5, 9])
+
+
+def test_further_steps_join_any_rule():
+    found = schedule_steps(Schedule(at=(200, 400)), 100_000)
+    assert {200, 400} <= set(found.tolist())
+    assert len(found) == 195

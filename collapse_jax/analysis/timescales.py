@@ -65,15 +65,13 @@ def first_crossing(
     target = np.full(low.shape, float(level))
     if log:
         positive = (low > 0) & (high > 0) & (target > 0)
-        low, high, target = (
-            np.where(positive, np.log(np.where(positive, v, 1.0)), v) for v in (low, high, target)
-        )
+        low, high, target = (np.where(positive, np.log(np.where(positive, v, 1.0)), v) for v in (low, high, target))
     fraction = np.where(inside, (target - low) / (high - low), 1.0)
     # The exact log point where there is nothing to interpolate: expm1(log1p(n)) is n only up to rounding.
     exact = ~inside | (fraction == 1.0)
-    tau = np.where(
-        exact, steps[here], np.expm1(clock[before] + fraction * (clock[here] - clock[before]))
-    ).astype(np.float64)
+    tau = np.where(exact, steps[here], np.expm1(clock[before] + fraction * (clock[here] - clock[before]))).astype(
+        np.float64
+    )
 
     observed = ~np.isnan(values)
     last = values.shape[-1] - 1 - observed[..., ::-1].argmax(axis=-1)
@@ -154,9 +152,7 @@ def scaled_time(results: xr.Dataset) -> xr.Dataset:
     """
     for name in ("learning_rate", "weight_decay"):
         if name not in results.coords:
-            raise ValueError(
-                f"scaled time eta*lambda*t needs the coordinate {name!r}, which the results lack"
-            )
+            raise ValueError(f"scaled time eta*lambda*t needs the coordinate {name!r}, which the results lack")
     clock = results["learning_rate"] * results["weight_decay"] * results["step"]
     attrs = {
         "long_name": "scaled time η·λ·t",

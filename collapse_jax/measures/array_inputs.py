@@ -37,8 +37,7 @@ def read_snapshot(
         head_kernel = _read("head_kernel", head_kernel, ndim=2)
         if head_kernel.shape[0] != dim:
             raise ValueError(
-                f"head_kernel: shape {head_kernel.shape}; "
-                f"it must be [features, classes], here ({dim}, classes)"
+                f"head_kernel: shape {head_kernel.shape}; it must be [features, classes], here ({dim}, classes)"
             )
         num_classes = head_kernel.shape[1]
         for kind, probe in (("train", train), ("test", test)):
@@ -52,9 +51,7 @@ def read_snapshot(
             raise ValueError("head_bias: given without head_kernel; give both or neither")
         head_bias = _read("head_bias", head_bias, ndim=1)
         if head_bias.shape != (num_classes,):
-            raise ValueError(
-                f"head_bias: shape {head_bias.shape}; it must be one bias per class, ({num_classes},)"
-            )
+            raise ValueError(f"head_bias: shape {head_bias.shape}; it must be one bias per class, ({num_classes},)")
     if inputs is not None:
         inputs = _read("inputs", inputs)
         if inputs.shape[:1] != train.labels.shape:
@@ -117,6 +114,4 @@ def _as_numpy(name: str, value: Any) -> np.ndarray:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{name}: {type(value).__name__} that numpy.asarray cannot read ({reason})"
-        ) from error
+        raise ValueError(f"{name}: {type(value).__name__} that numpy.asarray cannot read ({reason})") from error

@@ -60,6 +60,7 @@ class Variable:
     definition: str
 
     def attrs(self) -> dict[str, str]:
+        """Return the description as the attributes of a labelled array."""
         return dataclasses.asdict(self)
 
 

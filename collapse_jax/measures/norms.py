@@ -7,9 +7,7 @@ from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 
 VARIABLES = {
     "weight_norm": Variable("Weight norm", "1", "L2 norm of all parameters as one vector"),
-    "weight_norm_sum": Variable(
-        "Sum of weight norms", "1", "sum over parameter tensors of the L2 norm of each"
-    ),
+    "weight_norm_sum": Variable("Sum of weight norms", "1", "sum over parameter tensors of the L2 norm of each"),
     "last_layer_norm": Variable(
         "Last-layer norm", "1", "Frobenius norm of the kernel of the last layer, without the bias"
     ),

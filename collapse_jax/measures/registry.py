@@ -14,9 +14,7 @@ MEASURES: dict[str, Measure] = {measure.name: measure for measure in (FIT, NORMS
 def get_measure(name: str) -> Measure:
     """The measure called `name`; ValueError, with the closest name, when there is none."""
     if not isinstance(name, str) or name not in MEASURES:
-        raise ValueError(
-            f"measures: unknown {name!r}{closest(str(name), MEASURES)}; known: {', '.join(MEASURES)}"
-        )
+        raise ValueError(f"measures: unknown {name!r}{closest(str(name), MEASURES)}; known: {', '.join(MEASURES)}")
     return MEASURES[name]
 
 

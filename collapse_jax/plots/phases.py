@@ -22,9 +22,7 @@ def phases(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
     accuracy = [v for v in ("train_accuracy", "test_accuracy") if v in results]
     logged = [v for v in ("rnc1", "nc2_condition") if v in results]
     if not accuracy and not logged:
-        raise style.NotDrawableError(
-            "none of train_accuracy, test_accuracy, rnc1, nc2_condition is in the results"
-        )
+        raise style.NotDrawableError("none of train_accuracy, test_accuracy, rnc1, nc2_condition is in the results")
     groups = lines.split(results)
     names = (["accuracy"] if accuracy else []) + logged
     figure = style.new_figure(1.2 + 3.6 * len(names), 3.9)

@@ -55,8 +55,7 @@ def split(results: xr.Dataset) -> list[Series]:
     found = [
         dataclasses.replace(
             s,
-            point={"weight_decay": s.point["weight_decay"]}
-            | {k: v for k, v in s.point.items() if k in varying},
+            point={"weight_decay": s.point["weight_decay"]} | {k: v for k, v in s.point.items() if k in varying},
         )
         for s in found
     ]
@@ -130,9 +129,7 @@ def draw(
     common = {"color": series.colour, "gid": variable}
     axes.plot(x[shown], mean[shown], linestyle=linestyle, alpha=alpha, label="_" + series.name, **common)
     if len(values) > 1:
-        axes.fill_between(
-            x[shown], low[shown], high[shown], alpha=style.BAND_ALPHA * alpha, linewidth=0, **common
-        )
+        axes.fill_between(x[shown], low[shown], high[shown], alpha=style.BAND_ALPHA * alpha, linewidth=0, **common)
     if "diverged_at" in series.runs:
         for run, at in zip(values, np.atleast_1d(series.runs["diverged_at"].values), strict=True):
             last = np.flatnonzero(np.isfinite(run))

@@ -54,9 +54,7 @@ def timeline(
         _panel(axes, one, [n for n in names if n in one], log, thresholds)
     style.step_axis(rows[-1], steps)
     _marks(rows[0], list(rows[1:]), taus, thresholds, float(steps.max()))
-    point = {
-        k: one[k].item() for k in ("weight_decay", "learning_rate", "init_scale", "seed") if k in one.coords
-    }
+    point = {k: one[k].item() for k in ("weight_decay", "learning_rate", "init_scale", "seed") if k in one.coords}
     title = ", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in point.items())
     style.heading(figure, f"One run: {title}", _note(one, taus))
     return figure
@@ -124,9 +122,7 @@ def _marks(strip: Axes, panels: list[Axes], taus: xr.Dataset, thresholds: Thresh
         if censored or not tau > 0:
             bound = f" within {tau:,.0f} steps" if np.isfinite(tau) else ""
             text = (
-                f"not {WORDS[phase]}{bound} ({words})"
-                if censored
-                else f"{WORDS[phase]} from the start ({words})"
+                f"not {WORDS[phase]}{bound} ({words})" if censored else f"{WORDS[phase]} from the start ({words})"
             )
             strip.text(end, height, text, color=colour, ha="right", va="center", bbox=box)
             continue

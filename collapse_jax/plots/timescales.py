@@ -169,9 +169,7 @@ def _key(axes: Axes, censored: bool) -> None:
     handles = [
         Line2D([], [], marker="o", markersize=3.2, linestyle="none", alpha=0.6, label="run", **look),
         Line2D([], [], marker="o", linewidth=1.3, label="geometric mean, ± 1 s.d. of log τ", **look),
-        Line2D(
-            [], [], marker="^", fillstyle="none", linestyle="none", label="not reached: takes longer", **look
-        ),
+        Line2D([], [], marker="^", fillstyle="none", linestyle="none", label="not reached: takes longer", **look),
         Line2D([], [], color=style.GREY, linestyle=DASHED, linewidth=1.0, label="slope of theory"),
     ]
     if not censored:

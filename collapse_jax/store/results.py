@@ -3,6 +3,7 @@
 import json
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -45,7 +46,7 @@ def label(
     if axes.mode == "product":
         dimensions = grid.grid_dimensions(axes)
         shape = tuple(len(points) for points in dimensions.values())
-        coords = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
+        coords: dict[str, Any] = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
         coords |= {name: ((), getattr(axes, name)[0]) for name in grid.AXES if name not in dimensions}
         names: tuple[str, ...] = tuple(dimensions)
     else:
@@ -61,7 +62,8 @@ def label(
         "definition": "-1 for a healthy run",
     }
     dataset = xr.Dataset(
-        data | {"diverged_at": (names, diverged_at.reshape(shape), described)}, {**coords, "step": ("step", steps)}
+        data | {"diverged_at": (names, diverged_at.reshape(shape), described)},
+        {**coords, "step": ("step", steps)},
     )
     for name, long_name in AXIS_NAMES.items():
         dataset[name].attrs["long_name"] = long_name

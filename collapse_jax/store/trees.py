@@ -34,7 +34,7 @@ def from_flat(flat: dict[str, np.ndarray], like: Any) -> Any:
 
 def checksums(flat: dict[str, np.ndarray]) -> dict[str, int]:
     """Return the CRC-32 of each leaf's bytes."""
-    return {name: zlib.crc32(np.ascontiguousarray(leaf)) for name, leaf in flat.items()}
+    return {name: zlib.crc32(np.ascontiguousarray(leaf).data) for name, leaf in flat.items()}
 
 
 class TreeStore:

@@ -1,10 +1,10 @@
 """The directory of a sweep: its manifest, and whether an experiment may be trained in it.
 
-    experiment.json     config, fingerprint, versions, device, packing, git commit
-    results.nc          in-line measures of all runs
-    checkpoints/<step>  state of all runs and the results so far; the newest two
-    snapshots/<step>    features, logits, last layers or parameters of all runs
-    figures/            PNG and PDF
+experiment.json     config, fingerprint, versions, device, packing, git commit
+results.nc          in-line measures of all runs
+checkpoints/<step>  state of all runs and the results so far; the newest two
+snapshots/<step>    features, logits, last layers or parameters of all runs
+figures/            PNG and PDF
 """
 
 import dataclasses
@@ -89,14 +89,20 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     for name, value in values.items():
         old = getattr(default, name)
         is_config = dataclasses.is_dataclass(old)
-        built[name] = _from_dict(type(old), value) if is_config else tuple(value) if isinstance(old, tuple) else value
+        built[name] = (
+            _from_dict(type(old), value) if is_config else tuple(value) if isinstance(old, tuple) else value
+        )
     return kind(**built)
 
 
 def _refuse_foreign(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
     record = read_manifest(workdir)
     there, asked = config.binding_fields(read_experiment(record)), config.binding_fields(experiment)
-    differing = [f"{name} is {there.get(name)} there, {asked[name]} asked" for name in asked if there.get(name) != asked[name]]
+    differing = [
+        f"{name} is {there.get(name)} there, {asked[name]} asked"
+        for name in asked
+        if there.get(name) != asked[name]
+    ]
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
     for name in ("devices", "runs_per_tile"):
@@ -116,7 +122,7 @@ def _own_version() -> str:
 
 
 def _git_commit() -> str | None:
-    """Return the commit of a checkout, with "+" where it has uncommitted changes; None for an installed package."""
+    """Return the commit of a checkout, "+" when files differ from it; None for an installed package."""
     root = pathlib.Path(__file__).parents[2]
 
     def git(*arguments: str) -> str:

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 
 import jax
-import numpy as np
 from flax import struct
 
 from collapse_jax import config
@@ -22,10 +21,10 @@ class Dataset:
       num_classes: K, static.
     """
 
-    train_inputs: jax.Array | np.ndarray
-    train_labels: jax.Array | np.ndarray
-    test_inputs: jax.Array | np.ndarray
-    test_labels: jax.Array | np.ndarray
+    train_inputs: jax.Array
+    train_labels: jax.Array
+    test_inputs: jax.Array
+    test_labels: jax.Array
     num_classes: int = struct.field(pytree_node=False)
 
 

@@ -4,6 +4,8 @@ import hashlib
 import io
 import pathlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from collapse_jax import config
@@ -37,16 +39,16 @@ def load(task: config.Task, archive: pathlib.Path = ARCHIVE) -> Dataset:
         test_size = task.test_size or len(arrays["test_labels"])
         return Dataset(
             train_inputs=_normalise(arrays["train_images"][: task.train_size]),
-            train_labels=arrays["train_labels"][: task.train_size].astype(np.int32),
+            train_labels=jnp.asarray(arrays["train_labels"][: task.train_size], jnp.int32),
             test_inputs=_normalise(arrays["test_images"][:test_size]),
-            test_labels=arrays["test_labels"][:test_size].astype(np.int32),
+            test_labels=jnp.asarray(arrays["test_labels"][:test_size], jnp.int32),
             num_classes=10,
         )
 
 
-def _normalise(images: np.ndarray) -> np.ndarray:
+def _normalise(images: np.ndarray) -> jax.Array:
     pixels = images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
-    return (pixels - np.float32(MEAN)) / np.float32(STD)
+    return jnp.asarray((pixels - np.float32(MEAN)) / np.float32(STD))
 
 
 MNIST = TaskInfo(load=load, train_size=1000, test_size=10_000)

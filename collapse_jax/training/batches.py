@@ -27,5 +27,8 @@ def take_batch(
     weights = None if whole else (chosen >= 0).astype(data.train_inputs.dtype)
     # An index is always in bounds (padding wraps to the last example), so no bounds check runs on the device.
     index = chosen % len(data.train_labels)
-    take = lambda array: array.at[index].get(mode="promise_in_bounds")
+
+    def take(array: jax.Array) -> jax.Array:
+        return array.at[index].get(mode="promise_in_bounds")
+
     return take(data.train_inputs), take(data.train_labels), weights

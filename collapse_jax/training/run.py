@@ -96,7 +96,7 @@ def advance_run(
     else:
         state, _ = jax.lax.fori_loop(start, stop, step_once, (state, order_of(start)))
     finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
-    return state.replace(diverged_at=_first_bad(state.diverged_at, finite, stop))
+    return dataclasses.replace(state, diverged_at=_first_bad(state.diverged_at, finite, stop))
 
 
 def update(
@@ -142,7 +142,10 @@ def observe_run(recipe: Recipe, params: Any, data: Dataset) -> Snapshot:
 
 def apply_in_batches(model: nn.Module, params: Any, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Apply the network to all inputs, `EVALUATION_BATCH` at a time, so that activations stay small."""
-    apply = lambda x: model.apply({"params": params}, x)
+
+    def apply(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return model.apply({"params": params}, x)
+
     whole = len(inputs) // EVALUATION_BATCH * EVALUATION_BATCH
     parts = []
     if whole:

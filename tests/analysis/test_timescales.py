@@ -16,9 +16,7 @@ def one_run(steps, **curves):
 
 def test_crossing_between_log_points_is_the_closed_form():
     # Halfway in value is halfway in log(1 + step).
-    taus = timescales(
-        one_run([0, 9, 99, 999], train_accuracy=[0, 0.2, 0.4, 1.0]), Thresholds(0.7, 0.85, 0.01)
-    )
+    taus = timescales(one_run([0, 9, 99, 999], train_accuracy=[0, 0.2, 0.4, 1.0]), Thresholds(0.7, 0.85, 0.01))
     assert float(taus["tau_fit"]) == pytest.approx(math.sqrt(100 * 1000) - 1, rel=1e-6)
     assert not taus["fit_censored"]
     assert float(taus["fit_bracket"]) == pytest.approx(10)
@@ -44,9 +42,7 @@ def test_step_zero_takes_part():
 
 def test_value_equal_to_the_threshold_counts_in_float32():
     for level in (0.7, 0.85, 0.99):
-        taus = timescales(
-            one_run([1, 10, 100], train_accuracy=[0, level, 1]), Thresholds(train_accuracy=level)
-        )
+        taus = timescales(one_run([1, 10, 100], train_accuracy=[0, level, 1]), Thresholds(train_accuracy=level))
         assert float(taus["tau_fit"]) == 10
 
 
@@ -57,9 +53,7 @@ def test_first_crossing_wins_over_a_later_fall():
 
 def test_censored_runs_keep_a_lower_bound():
     nan = np.nan
-    values = np.array(
-        [[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, nan, nan], [nan] * 4, [0.1, nan, 0.9, nan]], np.float32
-    )
+    values = np.array([[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, nan, nan], [nan] * 4, [0.1, nan, 0.9, nan]], np.float32)
     tau, censored, bracket = first_crossing(values, np.array([0, 10, 100, 1000]), 0.8, ">=")
     np.testing.assert_array_equal(tau, [1000, 10, nan, 100])  # after a gap: the log point itself
     np.testing.assert_array_equal(censored, [True, True, True, False])

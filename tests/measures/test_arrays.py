@@ -73,9 +73,7 @@ def test_reads_arrays_of_any_framework(convert):
 
 def test_torch_tensors():
     torch = pytest.importorskip("torch")
-    values = measure_arrays(
-        "collapse", train_features=torch.tensor(FEATURES), train_labels=torch.tensor(LABELS)
-    )
+    values = measure_arrays("collapse", train_features=torch.tensor(FEATURES), train_labels=torch.tensor(LABELS))
     assert values == pytest.approx(measure_arrays("collapse", **TRAIN))
 
 

@@ -249,9 +249,7 @@ def test_tiny_variance_in_float32(log_rnc1, offset):
     centres = np.abs(rng.normal(size=(CLASSES, DIM))) + offset
     spread = 10 ** (log_rnc1 / 2) * np.linalg.norm(centres, axis=1).max() / np.sqrt(DIM)
     features = (centres[labels] + spread * rng.normal(size=(150, DIM))).astype(np.float32)
-    expected = plain(
-        features, labels
-    )  # of the float32 features: rounding the input is not the measure's doing
+    expected = plain(features, labels)  # of the float32 features: rounding the input is not the measure's doing
     assert np.log10(expected["rnc1"]) == pytest.approx(log_rnc1, abs=1.1)
     values = measure(features, labels, CLASSES)
     for name in ("within_class_variance", "rnc1", "rnc1_mean_norm", "nc1", "nc1_pinv"):
@@ -405,9 +403,7 @@ def test_variables_follow_what_is_given():
     full = measure(features, labels, CLASSES, (features, labels), kernel, logits, logits)
     assert set(full) == set(VARIABLES) == set(COLLAPSE.variables)
     bare = jax.eval_shape(collapse, Snapshot(Probe(features, labels), num_classes=CLASSES))
-    assert set(bare) == {
-        name for name in VARIABLES if "_test" not in name and not name.startswith(("nc3", "nc4"))
-    }
+    assert set(bare) == {name for name in VARIABLES if "_test" not in name and not name.startswith(("nc3", "nc4"))}
     for name, variable in VARIABLES.items():
         assert variable.units == ("feature^2" if "variance" in name else "1")
         assert len({text for text in variable.attrs().values() if text}) == 3

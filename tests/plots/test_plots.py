@@ -27,9 +27,7 @@ CASES = {
     "zip": as_zip,
     "zip_without_seeds": lambda r: as_zip(r).drop_vars("seed"),
     "one_seed": lambda r: r.isel(seed=[0]),
-    "unfinished": lambda r: r.where((r["step"] <= 20_000) | (r["step"] < 0)).assign(
-        diverged_at=r["diverged_at"]
-    ),
+    "unfinished": lambda r: r.where((r["step"] <= 20_000) | (r["step"] < 0)).assign(diverged_at=r["diverged_at"]),
     "diverged": lambda r: diverge(r, 9000, weight_decay=0.3, seed=1),
     "never_healthy": lambda r: diverge(r, 0, weight_decay=0.3),
     "no_decay_and_many": lambda r: many_decays(),
@@ -93,9 +91,7 @@ def test_figures_leave_the_callers_settings_alone(results):
 
 
 def test_what_cannot_be_drawn_is_skipped_with_a_reason(tmp_path, results, caplog, monkeypatch):
-    monkeypatch.setattr(
-        plots, "save", lambda figure, stem: [stem.with_suffix(".png"), stem.with_suffix(".pdf")]
-    )
+    monkeypatch.setattr(plots, "save", lambda figure, stem: [stem.with_suffix(".png"), stem.with_suffix(".pdf")])
     with caplog.at_level(logging.WARNING):
         paths = draw(results.sel(weight_decay=[0.03]), None, tmp_path)
     assert not any("timescales" in p.name for p in paths)

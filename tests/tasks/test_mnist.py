@@ -9,7 +9,9 @@ from collapse_jax.config import Task
 from collapse_jax.errors import StoreError
 from collapse_jax.tasks import mnist
 
-OFFICIAL = pathlib.Path(os.environ.get("COLLAPSE_JAX_DATA", pathlib.Path(__file__).parents[3] / "shared/data")) / "mnist"
+OFFICIAL = (
+    pathlib.Path(os.environ.get("COLLAPSE_JAX_DATA", pathlib.Path(__file__).parents[3] / "shared/data")) / "mnist"
+)
 
 
 def test_sizes_types_and_normalisation():

@@ -60,7 +60,9 @@ def numpy_training(weights, optimizer, loss, batches):
 
 @pytest.mark.parametrize("loss", ["squared_error_sum", "squared_error_mean", "cross_entropy"])
 @pytest.mark.parametrize(
-    "optimizer", [Optimizer("adamw"), Optimizer("sgd"), Optimizer("sgd", momentum=0.9)], ids=["adamw", "sgd", "momentum"]
+    "optimizer",
+    [Optimizer("adamw"), Optimizer("sgd"), Optimizer("sgd", momentum=0.9)],
+    ids=["adamw", "sgd", "momentum"],
 )
 def test_hundred_steps_equal_a_float64_numpy_loop(optimizer, loss):
     rng = np.random.default_rng(0)
@@ -82,7 +84,11 @@ def test_hundred_steps_equal_a_float64_numpy_loop(optimizer, loss):
             state = step(state, x, labels)
         found = [(np.asarray(state.params[n]["kernel"]), np.asarray(state.params[n]["bias"])) for n in names]
     expected = numpy_training(weights, optimizer, loss, batches)
-    moved = max(np.abs(e - w).max() for layer, old in zip(expected, weights, strict=True) for e, w in zip(layer, old, strict=True))
+    moved = max(
+        np.abs(e - w).max()
+        for layer, old in zip(expected, weights, strict=True)
+        for e, w in zip(layer, old, strict=True)
+    )
     assert moved > 1e-3  # the comparison below is of trained parameters
     for layer, expected_layer in zip(found, expected, strict=True):
         for array, expected_array in zip(layer, expected_layer, strict=True):

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ def train(experiment, cuts=(), layout=None):
     states = packing.over_runs(layout, lambda h, d: init_run(recipe, h, d))(hparams, data)
     advance = packing.over_runs_in_place(layout, lambda s, h, d, a, b: advance_run(recipe, s, h, d, a, b))
     edges = [0, *cuts, experiment.steps]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         states = advance(states, hparams, data, np.int32(start), np.int32(stop))
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(runs)], states)
 
@@ -50,7 +51,9 @@ def test_a_run_alone_equals_the_same_run_in_any_grid_with_one_run_per_tile(tiny)
     whole = train(tiny(), layout=Packing(2, 1))
     alone = train(tiny(grid=Grid(weight_decay=(0.01,), seed=(2,), init_scale=(1.0,))), layout=Packing(1, 1))
     assert_same_bits(take(whole, 3), take(alone, 0))
-    other_order = train(tiny(grid=Grid(weight_decay=(0.01, 0.1), seed=(9, 2, 1), init_scale=(1.0,))), layout=Packing(1, 1))
+    other_order = train(
+        tiny(grid=Grid(weight_decay=(0.01, 0.1), seed=(9, 2, 1), init_scale=(1.0,))), layout=Packing(1, 1)
+    )
     assert_same_bits(take(whole, 3), take(other_order, 1))
 
 
@@ -98,7 +101,9 @@ def test_one_trace_serves_the_whole_schedule_and_grid(tiny, monkeypatch):
 
 def test_a_diverged_run_is_dated_and_hurts_no_neighbour(tiny):
     healthy = Grid(weight_decay=(0.1,), learning_rate=(1e-3, 2e-3), init_scale=(1.0,), seed=(1,))
-    experiment = tiny(optimizer=Optimizer("sgd"), grid=dataclasses.replace(healthy, learning_rate=(1e-5, 1e3, 2e-5)))
+    experiment = tiny(
+        optimizer=Optimizer("sgd"), grid=dataclasses.replace(healthy, learning_rate=(1e-5, 1e3, 2e-5))
+    )
     states = train(experiment)
     assert states.diverged_at.tolist()[::2] == [-1, -1]
     assert 0 < states.diverged_at[1] < 10

@@ -1,0 +1,91 @@
+"""The table of runs as text."""
+
+import math
+
+import numpy as np
+import xarray as xr
+
+from collapse_jax.analysis.slopes import slopes
+from collapse_jax.analysis.timescales import PHASES, condition, timescales
+from collapse_jax.config import Thresholds
+from collapse_jax.grid import AXES
+
+FINAL = ("train_accuracy", "test_accuracy", "rnc1", "nc2_condition")
+
+
+def table(results: xr.Dataset, thresholds: Thresholds) -> str:
+    """Tabulate each run (last values, time scales, divergence) and the slopes against weight decay.
+
+    Args:
+      results: of a sweep, finished or not.
+      thresholds: of the time scales.
+
+    Returns:
+      Lines of text; "> 1000" marks a run that had not crossed by step 1000.
+    """
+    taus = timescales(results, thresholds)
+    dims = [name for name in results.diverged_at.dims]
+    swept = [name for name in AXES if name in results.coords and (name in dims or "run" in dims)]
+    header = [
+        *swept,
+        *(name for name in FINAL if name in results),
+        *(t for t in _tau_names(taus)),
+        "diverged",
+    ]
+    rows = [header]
+    for index in np.ndindex(*results.diverged_at.shape):
+        here = dict(zip(dims, index, strict=True))
+        run, times = results.isel(here), taus.isel(here)
+        row = [f"{run[name].item():g}" for name in swept]
+        row += [_number(_last(run[name].values)) for name in FINAL if name in results]
+        row += [_time(times, name) for name in _tau_names(taus)]
+        bad = int(run.diverged_at)
+        rows.append([*row, f"at {bad}" if bad >= 0 else "-"])
+    lines = [
+        *_align(rows),
+        "",
+        *(f"tau_{phase}: steps until {condition(phase, thresholds)}" for phase in PHASES),
+    ]
+    return "\n".join([*lines, *_slope_lines(taus)])
+
+
+def _tau_names(taus: xr.Dataset) -> list[str]:
+    return [f"tau_{phase}" for phase in PHASES if f"tau_{phase}" in taus]
+
+
+def _slope_lines(taus: xr.Dataset) -> list[str]:
+    if not _tau_names(taus):
+        return []
+    fits = slopes(taus)
+    lines = []
+    for name in fits.tau.values:
+        fit = fits.sel(tau=name)
+        if fit.slope.ndim == 0 and math.isfinite(fit.slope):
+            interval = f"[{fit.low.item():.2f}, {fit.high.item():.2f}]" if math.isfinite(fit.low) else "(one seed)"
+            lines.append(
+                f"slope of {name} against weight decay: {fit.slope.item():.2f} {interval}, "
+                f"theory {fit.theory.item():g}"
+            )
+    return ["", *lines] if lines else []
+
+
+def _last(values: np.ndarray) -> float:
+    finite = values[~np.isnan(values)]
+    return float(finite[-1]) if len(finite) else math.nan
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4g}"
+
+
+def _time(times: xr.Dataset, name: str) -> str:
+    value = times[name].item()
+    if math.isnan(value):
+        return "-"
+    censored = bool(times[name.replace("tau_", "") + "_censored"])
+    return f"{'> ' if censored else ''}{value:.0f}"
+
+
+def _align(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
