@@ -6,7 +6,7 @@ MLP 784-200-200-200-10 with ReLU, initialised as PyTorch and multiplied by 8, on
 squared error summed over batch and classes, AdamW at 1e-3, batch 100; 6 weight decays x 5 seeds.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots
+from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
 
 ARGUMENTS = {"": 100_000, "100k": 100_000, "300k": 300_000, "smoke": 200}
 
@@ -20,6 +20,7 @@ def get_config(arg: str = "") -> Experiment:
         grid=Grid(weight_decay=(0.3, 0.1, 0.03, 0.01, 0.003, 0.001), seed=(42, 43, 44, 45, 46)),
         steps=ARGUMENTS[arg],
         snapshots=Snapshots(content=("train", "test", "head", "parameters"), test_size=1000),
+        thresholds=Thresholds(test_accuracy=0.8, rnc1=0.01),
     )
     if arg == "smoke":
         experiment.grid = Grid(weight_decay=(0.3, 0.03), seed=(42, 43))

@@ -208,7 +208,7 @@ def test_sigkill_at_any_moment_and_resume_is_bit_identical(finished, tmp_path):
     assert subprocess.run(command, check=False).returncode == 0
     assert_same_bits(tmp_path / "killed", workdir)
     left_over = [path for path in (tmp_path / "killed").rglob("*") if "tmp" in path.name]
-    assert not left_over
+    assert not left_over, left_over
 
 
 def test_a_damaged_checkpoint_is_skipped_and_said(finished, tmp_path, capsys):

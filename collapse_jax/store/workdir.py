@@ -19,7 +19,7 @@ from typing import Any
 from collapse_jax import config
 from collapse_jax.errors import WorkdirError
 from collapse_jax.packing import Layout
-from collapse_jax.store.files import replacing
+from collapse_jax.store.files import remove_left_overs, replacing
 
 MANIFEST = "experiment.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
@@ -38,9 +38,10 @@ def open_workdir(workdir: pathlib.Path, experiment: config.Experiment, layout: L
             pass
     except OSError as error:
         raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror}") from None
+    remove_left_overs(workdir)
     if (workdir / MANIFEST).exists():
         _refuse_foreign(workdir, experiment, layout)
-    elif any(path for path in workdir.iterdir() if not path.name.endswith(".tmp")):
+    elif any(workdir.iterdir()):
         raise WorkdirError(f"workdir={workdir}: holds files but no {MANIFEST}; name an empty or new directory")
     else:
         with replacing(workdir / MANIFEST) as path:

@@ -143,7 +143,7 @@ def observe_run(recipe: Recipe, params: Any, data: Dataset) -> Snapshot:
 def apply_in_batches(model: nn.Module, params: Any, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Apply the network to all inputs, `EVALUATION_BATCH` at a time, so that activations stay small."""
 
-    def apply(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def apply(x: jax.Array) -> Any:
         return model.apply({"params": params}, x)
 
     whole = len(inputs) // EVALUATION_BATCH * EVALUATION_BATCH

@@ -1,0 +1,22 @@
+"""Grokking in two minutes: 3 weight decays x 2 seeds of the paper's MLP on the embedded MNIST subset.
+
+python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
+"""
+
+from collapse_jax.config import Experiment, Grid, Schedule, Snapshots, Task, Thresholds
+
+
+def get_config(arg: str = "") -> Experiment:
+    """Return the experiment; `arg` is "" or "smoke" (200 steps)."""
+    if arg not in ("", "smoke"):
+        raise ValueError(f"argument {arg!r}: must be smoke or nothing")
+    smoke = arg == "smoke"
+    return Experiment(
+        name="Grokking in two minutes",
+        grid=Grid(weight_decay=(0.1, 0.05, 0.025), learning_rate=(3e-3,), seed=(0, 1)),
+        steps=200 if smoke else 24_000,
+        task=Task(test_size=500 if smoke else 2000),
+        log=Schedule(points=80),
+        snapshots=Snapshots(Schedule(rule="geometric", points=10), ("train", "test", "head"), 500),
+        thresholds=Thresholds(test_accuracy=0.8, rnc1=0.03),
+    )
