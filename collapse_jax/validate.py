@@ -124,7 +124,9 @@ def _check_training(e: config.Experiment) -> None:
         full = "full-batch gradient descent takes batch_size=0, the whole training set"
         require(e.batch_size in (0, e.task.train_size), "batch_size", e.batch_size, full)
     require_one_of("precision", e.precision, PRECISIONS)
-    require(e.packing.devices >= 0, "packing.devices", e.packing.devices, "must be >= 0 (0 means automatic)")
+    runs = len(grid.grid_runs(e.grid))
+    allowed = f"must be in 0 ... {runs}, the runs of the grid (0 means automatic)"
+    require(0 <= e.packing.devices <= runs, "packing.devices", e.packing.devices, allowed)
     tile = e.packing.runs_per_tile
     require(tile >= 0, "packing.runs_per_tile", tile, "must be >= 0 (0 means automatic)")
     require(e.checkpoint_seconds > 0, "checkpoint_seconds", e.checkpoint_seconds, "must be > 0")

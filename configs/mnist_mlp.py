@@ -6,7 +6,7 @@ MLP 784-200-200-200-10 with ReLU, initialised as PyTorch and multiplied by 8, on
 squared error summed over batch and classes, AdamW at 1e-3, batch 100; 6 weight decays x 5 seeds.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
+from collapse_jax.config import Experiment, Grid, Schedule, Snapshots, Thresholds
 
 ARGUMENTS = {"": 100_000, "100k": 100_000, "300k": 300_000, "smoke": 200}
 
@@ -25,4 +25,6 @@ def get_config(arg: str = "") -> Experiment:
     if arg == "smoke":
         experiment.grid = Grid(weight_decay=(0.3, 0.03), seed=(42, 43))
         experiment.task.test_size = 1000
+        experiment.log = Schedule(rule="geometric", points=20)
+        experiment.snapshots.schedule.points = 5
     return experiment

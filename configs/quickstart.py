@@ -16,7 +16,7 @@ def get_config(arg: str = "") -> Experiment:
         grid=Grid(weight_decay=(0.1, 0.05, 0.025), learning_rate=(3e-3,), seed=(0, 1)),
         steps=200 if smoke else 24_000,
         task=Task(test_size=500 if smoke else 2000),
-        log=Schedule(points=80),
-        snapshots=Snapshots(Schedule(rule="geometric", points=10), ("train", "test", "head"), 500),
+        log=Schedule(rule="geometric", points=20) if smoke else Schedule(points=80),
+        snapshots=Snapshots(Schedule(rule="geometric", points=5 if smoke else 10), ("train", "test", "head"), 500),
         thresholds=Thresholds(test_accuracy=0.8, rnc1=0.03),
     )

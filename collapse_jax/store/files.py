@@ -5,7 +5,6 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-
 SUFFIX = ".tmp"
 
 
