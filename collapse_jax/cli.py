@@ -9,7 +9,7 @@ from collections.abc import Callable
 from absl import flags
 from ml_collections import config_flags
 
-from collapse_jax import config, runtime
+from collapse_jax import calibration, config, runtime
 from collapse_jax.errors import ConfigError, WorkdirError, unknown
 
 
@@ -17,17 +17,18 @@ from collapse_jax.errors import ConfigError, WorkdirError, unknown
 class Options:
     """What the user asked for; `experiment` is None for commands that read a finished sweep."""
 
-    workdir: pathlib.Path
+    workdir: pathlib.Path | None
     experiment: config.Experiment | None
     figures: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand; `needs_config` says whether it takes --config."""
+    """A subcommand, and whether it takes --config and --workdir."""
 
     function: Callable[[Options], None]
-    needs_config: bool
+    needs_config: bool = False
+    needs_workdir: bool = True
 
 
 def parse(argv: list[str]) -> Options:
@@ -45,9 +46,10 @@ def parse(argv: list[str]) -> Options:
     if command.needs_config:
         config_flags.DEFINE_config_file("config", None, "config file and its argument", flag_values=values)
     experiment = _parse_flags(values, argv)
-    if not values.workdir:
+    if command.needs_workdir and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
-    return Options(pathlib.Path(values.workdir).expanduser(), experiment, values.figures)
+    workdir = pathlib.Path(values.workdir).expanduser() if values.workdir else None
+    return Options(workdir, experiment, values.figures)
 
 
 def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment | None:
@@ -111,8 +113,9 @@ def _value_of(field: str, argv: list[str]) -> str:
 
 
 def _train(options: Options) -> None:
-    experiment = options.experiment
-    assert experiment is not None
+    assert options.experiment is not None
+    assert options.workdir is not None
+    experiment = calibration.settle_packing(options.experiment, options.workdir)
     runtime.start(experiment.packing.devices, experiment.precision)
     from collapse_jax import sweep
 
@@ -121,9 +124,18 @@ def _train(options: Options) -> None:
         _plot(options)
 
 
+def _bench(options: Options) -> None:
+    assert options.experiment is not None
+    from collapse_jax.validate import validate
+
+    experiment = validate(options.experiment)
+    print(calibration.report(experiment, calibration.calibrate(experiment)))
+
+
 def _plot(options: Options) -> None:
     from collapse_jax import plots, store
 
+    assert options.workdir is not None
     results = store.open_results(options.workdir)
     for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures"):
         print(path)
@@ -133,14 +145,16 @@ def _show(options: Options) -> None:
     from collapse_jax import store
     from collapse_jax.analysis import report
 
+    assert options.workdir is not None
     results = store.open_results(options.workdir)
     print(report.table(results, store.thresholds_of(results)))
 
 
 COMMANDS: dict[str, Command] = {
     "train": Command(_train, needs_config=True),
-    "plot": Command(_plot, needs_config=False),
-    "show": Command(_show, needs_config=False),
+    "plot": Command(_plot),
+    "show": Command(_show),
+    "bench": Command(_bench, needs_config=True, needs_workdir=False),
 }
 
 __all__ = ["COMMANDS", "Options", "WorkdirError", "parse"]

@@ -8,6 +8,7 @@ and refused before jax starts.
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import field
 from typing import Any
 
@@ -186,6 +187,12 @@ class Experiment:
     packing: Packing = field(default_factory=Packing)
     precision: str = "highest"
     thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+def number_of_runs(grid: Grid) -> int:
+    """Return how many runs a grid spans."""
+    lengths = [len(getattr(grid, item.name)) for item in dataclasses.fields(grid) if item.name != "mode"]
+    return math.prod(lengths) if grid.mode == "product" else max(lengths)
 
 
 # Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.

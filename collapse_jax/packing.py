@@ -12,6 +12,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from collapse_jax import config
 from collapse_jax.errors import ConfigError
 
+# Of an accelerator's memory, what the runs of a tile may take; the rest is for data, states and fragmentation.
+MEMORY_SHARE = 0.5
 RUN = PartitionSpec("run")
 SHARED = PartitionSpec()
 
@@ -24,11 +26,13 @@ class Layout:
       runs: runs of the grid.
       devices: devices that share them.
       runs_per_tile: runs vmapped together; a device works through its tiles one after the other.
+      why: the reason of the choice, for people.
     """
 
     runs: int
     devices: int
     runs_per_tile: int
+    why: str = ""
 
     @property
     def padded(self) -> int:
@@ -44,22 +48,39 @@ class Layout:
 
     def record(self) -> dict[str, Any]:
         """Describe the packing for the manifest."""
-        return dataclasses.asdict(self) | {"device_kind": jax.devices()[0].device_kind}
+        chosen = {"runs": self.runs, "devices": self.devices, "runs_per_tile": self.runs_per_tile}
+        return chosen | {"backend": jax.default_backend(), "device_kind": jax.devices()[0].device_kind}
 
 
-def choose_layout(packing: config.Packing, runs: int) -> Layout:
+def choose_layout(packing: config.Packing, runs: int, bytes_per_run: Callable[[], int] | None = None) -> Layout:
     """Fill in the automatic choices of a packing for this backend.
 
     On CPU a run of its own per tile: its parameters and moments stay in the core's cache, and its bits do not
-    depend on the grid. Elsewhere all runs of a device in one tile, since small networks are bound by launches.
+    depend on the grid. Elsewhere one wide tile, since small networks are bound by launches, but no wider than
+    `MEMORY_SHARE` of the device's memory allows.
+
+    Args:
+      packing: what the experiment asks for; 0 means automatic.
+      runs: runs of the grid.
+      bytes_per_run: returns the working memory of one run in a tile; asked only where the device has a limit.
+
+    Raises:
+      ConfigError: more devices are asked for than there are.
     """
     available = jax.local_device_count()
     if packing.devices > available:
         raise ConfigError("packing.devices", packing.devices, f"this process has {available}")
     devices = packing.devices or min(available, runs)
     per_device = -(-runs // devices)
-    tile = packing.runs_per_tile or (1 if jax.default_backend() == "cpu" else per_device)
-    return Layout(runs, devices, min(tile, per_device))
+    if packing.runs_per_tile:
+        return Layout(runs, devices, min(packing.runs_per_tile, per_device), "as asked")
+    if jax.default_backend() == "cpu":
+        return Layout(runs, devices, 1, "one core per device, one run at a time in its cache")
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    if limit is None or bytes_per_run is None:
+        return Layout(runs, devices, per_device, "all runs of a device in one tile")
+    fitting = max(int(limit * MEMORY_SHARE) // bytes_per_run(), 1)
+    return Layout(runs, devices, min(per_device, fitting), f"up to {fitting} runs fit the device's memory")
 
 
 def place(layout: Layout, tree: Any, *, shared: bool = False) -> Any:

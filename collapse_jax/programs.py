@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from collapse_jax import config, grid, measures, packing, tasks
@@ -26,7 +25,6 @@ class Programs:
       advance: (states, start, stop) -> states; the given states are donated.
       measure: (states) -> {variable: [R]}.
       snapshot: (states) -> arrays [R, ...] of the snapshot's content.
-      copy: (states) -> states in buffers of their own.
       place: puts host states on the devices.
       variables: descriptions of what `measure` returns.
     """
@@ -35,7 +33,6 @@ class Programs:
     advance: Callable[[RunState, int, int], RunState]
     measure: Callable[[RunState], dict[str, jax.Array]]
     snapshot: Callable[[RunState], Any]
-    copy: Callable[[RunState], RunState]
     place: Callable[[RunState], RunState]
     variables: Mapping[str, Variable]
 
@@ -62,7 +59,6 @@ def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
         advance=lambda s, start, stop: advance(s, hparams, data, np.int32(start), np.int32(stop)),
         measure=lambda s: measure(s, data),
         snapshot=lambda s: snapshot(s, data),
-        copy=jax.jit(lambda s: jax.tree.map(jnp.copy, s)),
         place=functools.partial(packing.place, layout),
         variables={name: variable for family in families for name, variable in family.variables.items()},
     )

@@ -49,7 +49,7 @@ def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Data
     store.open_workdir(workdir, experiment, layout)
     say(
         f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
-        f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile; compiling ..."
+        f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); compiling ..."
     )
     began = time.monotonic()
     programs = compile_programs(experiment, layout)
@@ -124,7 +124,8 @@ class Sweep:
             if stop in self.snapshot_steps:
                 self._later(self._store_snapshot, stop, self.programs.snapshot(self.states))
             if stop == self.experiment.steps or time.monotonic() - saved > self.experiment.checkpoint_seconds:
-                self._later(self._checkpoint, stop, self.programs.copy(self.states))
+                # Copied to the host before the next chunk, to which the states are donated.
+                self._later(self._checkpoint, stop, jax.tree.map(np.array, self.states))
                 saved = time.monotonic()
             self._later(progress.update, runs * stop)
             # The devices now work on this chunk: time to write what the one before it handed out.
@@ -159,11 +160,11 @@ class Sweep:
         self.snapshots.save(step, host)
 
     def _checkpoint(self, step: int, states: Any) -> None:
-        host = jax.tree.map(lambda leaf: np.asarray(leaf)[: self.layout.runs], states)
+        states = jax.tree.map(lambda leaf: leaf[: self.layout.runs], states)
         # A checkpoint promises that everything up to its step is on disk.
         self.snapshots.wait()
         results = jax.tree.map(np.array, self.results)
-        self.checkpoints.save(step, {"states": host, "results": results, "diverged_at": self.diverged_at})
+        self.checkpoints.save(step, {"states": states, "results": results, "diverged_at": self.diverged_at})
         self._write_results()
 
     def _write_results(self) -> None:

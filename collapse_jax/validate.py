@@ -124,7 +124,7 @@ def _check_training(e: config.Experiment) -> None:
         full = "full-batch gradient descent takes batch_size=0, the whole training set"
         require(e.batch_size in (0, e.task.train_size), "batch_size", e.batch_size, full)
     require_one_of("precision", e.precision, PRECISIONS)
-    runs = len(grid.grid_runs(e.grid))
+    runs = config.number_of_runs(e.grid)
     allowed = f"must be in 0 ... {runs}, the runs of the grid (0 means automatic)"
     require(0 <= e.packing.devices <= runs, "packing.devices", e.packing.devices, allowed)
     tile = e.packing.runs_per_tile

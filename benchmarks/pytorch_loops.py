@@ -1,0 +1,197 @@
+"""The main experiment as PyTorch users train it: one run per process, in two loops written for this comparison.
+
+* `loader`: a `DataLoader` with one PIL image, `ToTensor` and `Normalize` per example, the loss read back at each
+  step, and at log points the training set (twice: fit, collapse) and all 10,000 test images through loaders. The
+  loop of the public code of arXiv 2509.20829, as its description has it.
+* `tensors`: images on the device, `randperm`, fused AdamW, nothing read back, evaluation in one batch.
+* `compiled`: `tensors` with forward and backward through `torch.compile`, where a C++ compiler is at hand.
+
+Run as a worker it trains or logs as told on stdin; `python -m benchmarks.opponents` measures all of them.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+import collapse_jax
+
+SIZES = (784, 200, 200, 200, 10)
+BATCH, CLASSES, INIT_SCALE, LEARNING_RATE, WEIGHT_DECAY = 100, 10, 8.0, 1e-3, 0.01
+MEAN, STD = 0.1307, 0.3081
+ARCHIVE = pathlib.Path(collapse_jax.__file__).parent / "data" / "mnist_subset.npz"
+
+
+class Images(Dataset):
+    """Images decoded and normalised one by one, as image folders and torchvision do it."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray):
+        self.images, self.labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        image = Image.fromarray(self.images[index])
+        pixels = torch.from_numpy(np.array(image, np.uint8, copy=True)).view(28, 28, 1).permute(2, 0, 1).contiguous()
+        pixels = pixels.to(torch.get_default_dtype()).div(255)
+        mean, std = torch.as_tensor([MEAN]).view(-1, 1, 1), torch.as_tensor([STD]).view(-1, 1, 1)
+        return pixels.clone().sub_(mean).div_(std), int(self.labels[index])
+
+
+class MLP(nn.Module):
+    """The network, with every initial parameter times `INIT_SCALE`; gives logits and features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = [(nn.Linear(a, b), nn.ReLU()) for a, b in itertools.pairwise(SIZES[:-1])]
+        self.body = nn.Sequential(nn.Flatten(), *itertools.chain.from_iterable(layers))
+        self.head = nn.Linear(SIZES[-2], SIZES[-1])
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.mul_(INIT_SCALE)
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.body(inputs)
+        return self.head(features), features
+
+
+def objective(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Squared error summed over batch and classes."""
+    return squared_error(model(inputs)[0], labels)
+
+
+def squared_error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The same of given logits."""
+    return nn.functional.mse_loss(logits, nn.functional.one_hot(labels, CLASSES).float(), reduction="sum")
+
+
+def collapse_of(features: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Within- and between-class variance, RNC1 and NC2 of a whole set of features."""
+    one_hot = nn.functional.one_hot(labels, CLASSES).float()
+    means = one_hot.T @ features / one_hot.sum(0)[:, None]
+    within = (features - means[labels]).square().sum(1).mean()
+    between = (one_hot.mean(0) * (means - features.mean(0)).square().sum(1)).sum()
+    values = torch.linalg.svdvals(means)
+    rnc1 = within / features.norm(dim=1).mean() ** 2
+    return {"nc1": (within / between).item(), "rnc1": rnc1.item(), "nc2": (values[0] / values[-1]).item()}
+
+
+class LoaderLoop:
+    """The loader-bound loop."""
+
+    def __init__(self) -> None:
+        with np.load(ARCHIVE) as arrays:
+            sets = [Images(arrays[f"{name}_images"], arrays[f"{name}_labels"]) for name in ("train", "test")]
+        self.train_loader, self.test_loader = (DataLoader(s, batch_size=BATCH, shuffle=True) for s in sets)
+        self.model = MLP()
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        self.batches = self._batches()
+
+    def _batches(self) -> Iterator[list[torch.Tensor]]:
+        while True:
+            yield from self.train_loader
+
+    def train(self, steps: int) -> None:
+        """Take optimizer steps."""
+        for inputs, labels in itertools.islice(self.batches, steps):
+            self.optimizer.zero_grad()
+            loss = objective(self.model, inputs, labels)
+            loss.backward()
+            self.optimizer.step()
+            self.last_loss = loss.item()
+
+    @torch.no_grad()
+    def log(self) -> dict[str, float]:
+        """Fit on both sets and collapse on the training set, batch by batch."""
+        values = {}
+        for name, loader in (("train", self.train_loader), ("test", self.test_loader)):
+            right = loss = 0.0
+            for inputs, labels in loader:
+                logits, _ = self.model(inputs)
+                right += (logits.argmax(1) == labels).sum().item()
+                loss += squared_error(logits, labels).item()
+            size = len(loader.dataset)
+            values |= {f"{name}_accuracy": right / size, f"{name}_loss": loss / size}
+        parts = [(self.model(inputs)[1], labels) for inputs, labels in self.train_loader]
+        return values | collapse_of(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+class TensorLoop:
+    """The optimised loop; `compiled` sends forward and backward through `torch.compile`."""
+
+    def __init__(self, compiled: bool = False) -> None:
+        with np.load(ARCHIVE) as arrays:
+            pixels = {name: torch.from_numpy(arrays[f"{name}_images"]).float() for name in ("train", "test")}
+            self.labels = {name: torch.from_numpy(arrays[f"{name}_labels"]).long() for name in pixels}
+        self.inputs = {name: (p.flatten(1) / 255 - MEAN) / STD for name, p in pixels.items()}
+        self.model = MLP()
+        self.objective = torch.compile(objective) if compiled else objective
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+        )
+        self.batches = self._batches()
+
+    def _batches(self) -> Iterator[torch.Tensor]:
+        while True:
+            yield from torch.randperm(len(self.labels["train"])).split(BATCH)
+
+    def train(self, steps: int) -> None:
+        """Take optimizer steps."""
+        for chosen in itertools.islice(self.batches, steps):
+            self.optimizer.zero_grad(set_to_none=True)
+            self.objective(self.model, self.inputs["train"][chosen], self.labels["train"][chosen]).backward()
+            self.optimizer.step()
+
+    @torch.no_grad()
+    def log(self) -> dict[str, float]:
+        """Fit on both sets and collapse on the training set, each set in one batch."""
+        values = {}
+        for name, labels in self.labels.items():
+            logits, features = self.model(self.inputs[name])
+            values[f"{name}_accuracy"] = (logits.argmax(1) == labels).float().mean().item()
+            values[f"{name}_loss"] = squared_error(logits, labels).item() / len(labels)
+            if name == "train":
+                values |= collapse_of(features, labels)
+        return values
+
+
+LOOPS = {"loader": LoaderLoop, "tensors": TensorLoop, "compiled": lambda: TensorLoop(compiled=True)}
+
+
+def serve(loop: LoaderLoop | TensorLoop) -> None:
+    """Answer "train <steps>" and "log <times>" on stdin with one line each, the seconds taken and the last values."""
+    print("{}", flush=True)
+    for line in sys.stdin:
+        order, count = line.split()
+        values: dict[str, float] = {}
+        began = time.perf_counter()
+        if order == "train":
+            loop.train(int(count))
+        else:
+            for _ in range(int(count)):
+                values = loop.log()
+        print(json.dumps({"seconds": time.perf_counter() - began} | values), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("loop", choices=LOOPS)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(42)
+    serve(LOOPS[arguments.loop]())
+
+
+if __name__ == "__main__":
+    main()

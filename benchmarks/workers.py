@@ -1,0 +1,54 @@
+"""Processes that do the same work side by side and are told when: the parent's end of the pipe."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from benchmarks import machine
+
+
+class Workers:
+    """Starts `python -m <module> <arguments>` several times; each must answer every line that it is sent.
+
+    Args:
+      module: of the worker; it prints one line of JSON when it is ready and one for each line it reads.
+      arguments: of the command line.
+      processes: how many run side by side.
+    """
+
+    def __init__(self, module: str, arguments: list[str], processes: int = 1):
+        command = [sys.executable, "-m", module, *arguments]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+        self._processes = [
+            subprocess.Popen(command, cwd=machine.ROOT, env=os.environ, **pipes) for _ in range(processes)
+        ]
+        self.ready = self._answers()
+
+    def ask(self, line: str) -> tuple[float, list[dict[str, Any]]]:
+        """Send a line to all; return the seconds until the last has answered, and the answers."""
+        began = time.perf_counter()
+        for process in self._processes:
+            print(line, file=process.stdin, flush=True)
+        answers = self._answers()
+        return time.perf_counter() - began, answers
+
+    def _answers(self) -> list[dict[str, Any]]:
+        lines = [process.stdout.readline() for process in self._processes]
+        if not all(lines):
+            raise RuntimeError("a worker ended early; its error stands above")
+        return [json.loads(line) for line in lines]
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            process.stdin.close()
+        for process in self._processes:
+            process.wait(timeout=30)

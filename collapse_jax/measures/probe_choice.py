@@ -1,0 +1,64 @@
+"""Which examples of a snapshot a measure of information reads, and in what form."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from collapse_jax.measures.base import Probe, Snapshot
+
+
+class Examples(NamedTuple):
+    """N examples in at least float32.
+
+    Attributes:
+      features: [N, D] representation g(x).
+      labels: [N] integer classes.
+      inputs: [N, P] the flattened inputs, or None where the snapshot has none.
+    """
+
+    features: jax.Array
+    labels: jax.Array
+    inputs: jax.Array | None
+
+
+def choose_examples(snapshot: Snapshot, split: str = "auto") -> Examples:
+    """The examples of the probe that `split` names.
+
+    Args:
+      snapshot: where the probes are.
+      split: "train", "test", or "auto": the test probe if it has inputs, else the train probe if that has
+        inputs, else (for what needs labels only) the test probe if there is one, else the train probe.
+
+    Raises:
+      ValueError: unknown split, or "test" without a test probe.
+    """
+    probes: dict[str, Probe | None] = {"test": snapshot.test, "train": snapshot.train}
+    if split == "auto":
+        present = [probe for probe in probes.values() if probe is not None]
+        chosen: Probe | None = next((probe for probe in present if probe.inputs is not None), present[0])
+    elif split in probes:
+        chosen = probes[split]
+    else:
+        raise ValueError(f"split: {split!r}; it must be 'auto', 'test' or 'train'")
+    if chosen is None:
+        raise ValueError(f"split: {split!r}; the snapshot has no {split} probe")
+    inputs = None if chosen.inputs is None else _floating(chosen.inputs).reshape(len(chosen.labels), -1)
+    return Examples(_floating(chosen.features), chosen.labels, inputs)
+
+
+def require_mode(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """ValueError unless the option `name` has one of the `allowed` values."""
+    if value not in allowed:
+        raise ValueError(f"{name}: {value!r}; it must be one of {', '.join(allowed)}")
+
+
+def require_at_least(name: str, value: int, least: int) -> None:
+    """ValueError unless the option `name` is an integer of at least `least`."""
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}: {value!r}; it must be an integer of at least {least}")
+
+
+def _floating(array: jax.Array) -> jax.Array:
+    array = jnp.asarray(array)
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
