@@ -143,11 +143,13 @@ def _plot(options: Options) -> None:
 
 def _show(options: Options) -> None:
     from collapse_jax import store
-    from collapse_jax.analysis import report
+    from collapse_jax.analysis import tables
 
     assert options.workdir is not None
     results = store.open_results(options.workdir)
-    print(report.table(results, store.thresholds_of(results)))
+    thresholds = store.thresholds_of(results)
+    print(tables.runs_table(results, thresholds))
+    print(tables.seeds_table(results, thresholds))
 
 
 COMMANDS: dict[str, Command] = {

@@ -1,6 +1,7 @@
-"""The table of runs as text."""
+"""Tables as text: one row per run, and one row per setting with the spread over its seeds."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -13,7 +14,7 @@ from collapse_jax.grid import AXES
 FINAL = ("train_accuracy", "test_accuracy", "rnc1", "nc2_condition")
 
 
-def table(results: xr.Dataset, thresholds: Thresholds) -> str:
+def runs_table(results: xr.Dataset, thresholds: Thresholds) -> str:
     """Tabulate each run (last values, time scales, divergence) and the slopes against weight decay.
 
     Args:
@@ -47,6 +48,44 @@ def table(results: xr.Dataset, thresholds: Thresholds) -> str:
         *(f"tau_{phase}: steps until {condition(phase, thresholds)}" for phase in PHASES),
     ]
     return "\n".join([*lines, *_slope_lines(taus)])
+
+
+def seeds_table(results: xr.Dataset, thresholds: Thresholds) -> str:
+    """Summarise the seeds of each setting as a Markdown table: mean and range from lowest to highest seed.
+
+    Means of time scales are geometric; ">" marks a lower bound, because some seeds had not crossed (their last step
+    enters in place of the crossing).
+
+    Args:
+      results: of a sweep with a dimension `seed`, else the table is empty.
+      thresholds: of the time scales.
+    """
+    if "seed" not in results.diverged_at.dims or results.sizes["seed"] < 2:
+        return ""
+    taus = timescales(results, thresholds)
+    dims = [name for name in results.diverged_at.dims if name != "seed"]
+    rows = [[*(str(name).replace("_", " ") for name in dims), *FINAL[1:], *_tau_names(taus)]]
+    for index in np.ndindex(*(results.sizes[name] for name in dims)):
+        here = dict(zip(dims, index, strict=True))
+        seeds, times = results.isel(here), taus.isel(here)
+        row = [f"{seeds[name].item():g}" for name in dims]
+        row += [_spread([_last(v) for v in seeds[name].transpose("seed", "step").values]) for name in FINAL[1:]]
+        for name in _tau_names(taus):
+            mark = "> " if times[name.replace("tau_", "") + "_censored"].any() else ""
+            row.append(mark + _spread(times[name].values, geometric=True))
+        rows.append(row)
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join(["", *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _spread(found: Sequence[float] | np.ndarray, geometric: bool = False) -> str:
+    values = np.asarray(found, float)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "-"
+    mean = np.exp(np.log(values).mean()) if geometric and values.min() > 0 else values.mean()
+    form = (lambda v: f"{v:,.0f}") if geometric else _number
+    return f"{form(mean)} [{form(values.min())}, {form(values.max())}]"
 
 
 def _tau_names(taus: xr.Dataset) -> list[str]:
