@@ -21,7 +21,7 @@ from collapse_jax.training.losses import LOSSES, Loss
 from collapse_jax.training.optimizers import OPTIMIZERS, MakeOptimizer
 
 INIT, BATCHES = 0, 1  # purposes of a run's keys
-EVALUATION_BATCH = 1000
+EVALUATION_BATCH = 500
 HEALTHY = -1
 
 
