@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from collapse_jax import config, grid, store
-from collapse_jax.errors import StoreError
+from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
 from collapse_jax.programs import Programs, compile_programs
 from collapse_jax.progress import Progress, say
@@ -102,9 +102,7 @@ class Sweep:
             break
         else:
             if steps:
-                raise StoreError(
-                    f"{self.checkpoints.directory}: no checkpoint is readable; delete the workdir to begin again"
-                )
+                raise WorkdirError(f"workdir={self.workdir}: no checkpoint is readable; delete it to begin again")
         # Anything newer than the restored state is written again, with the same bits.
         self.checkpoints.delete_after(self.step)
         self.snapshots.delete_after(self.step)

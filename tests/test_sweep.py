@@ -13,7 +13,7 @@ import xarray as xr
 import collapse_jax
 from collapse_jax import store, sweep
 from collapse_jax.config import Grid, Optimizer, Schedule, Snapshots
-from collapse_jax.errors import StoreError, WorkdirError
+from collapse_jax.errors import WorkdirError
 
 SNAPSHOTS = Snapshots(Schedule(rule="explicit", at=(0, 11)), ("train", "test", "head", "parameters"), 50)
 
@@ -219,7 +219,7 @@ def test_a_damaged_checkpoint_is_skipped_and_said(finished, tmp_path, capsys):
     shutil.copytree(workdir, copy)
     newest = store.TreeStore(copy / "checkpoints").steps()[-1]
     flip_byte(copy / "checkpoints" / str(newest))
-    with pytest.raises(StoreError, match="no checkpoint is readable"):
+    with pytest.raises(WorkdirError, match="no checkpoint is readable"):
         collapse_jax.train(experiment, copy)
     assert "skipped a checkpoint" in capsys.readouterr().err
 
