@@ -10,10 +10,10 @@ product is the same.
 
 What to expect (docs/theory_mlp/): tau_fit is 130 steps at every weight decay, slope 0.00 [-0.05, 0.03];
 tau_collapse falls from 24,000 steps at 0.05 to 2,400 at 0.5, slope -0.99 [-1.00, -0.97]; the theorem says 0 and -1.
-Against eta * lambda * t the curves of RNC1 coincide until each meets a floor that rises with the weight decay (0.003
-at weight decay 1): the threshold 0.005 was chosen above the floors after seeing them, and with weight decay 1 in
-the grid the slope was -0.83. There is no grokking here: test accuracy (0.6 with 100 examples) rises with the fit.
-2 min 15 s on 2 CPU cores.
+Against eta * lambda * t the curves of RNC1 coincide until each meets a floor that rises with the weight decay
+(0.003 at weight decay 1): the threshold 0.005 was chosen above the floors after seeing them, and with weight decay
+1 in the grid the slope was -0.83. There is no grokking here: test accuracy (0.6 with 100 examples) rises with the
+fit. 2 min 15 s on 2 CPU cores.
 """
 
 from collapse_jax.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
