@@ -39,7 +39,7 @@ def _jiffies() -> tuple[int, int] | None:
 def peak_memory() -> int:
     """Return the peak resident bytes of this process.
 
-    `ru_maxrss` begins with what the parent held when it forked, so the kernel's own mark is taken where there is one.
+    `ru_maxrss` begins with what the parent held when it forked, so the kernel's own mark goes first.
     """
     try:
         status = pathlib.Path("/proc/self/status").read_text()
@@ -80,9 +80,15 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    """Return the commit, "+" when the engine or its configs differ from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "collapse_jax", "configs")
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -91,5 +97,6 @@ def write(name: str, content: dict[str, Any]) -> pathlib.Path:
     """Write `benchmarks/results/<name>.json` with the machine's description."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": describe(), "command": f"python -m benchmarks.{name}"} | content, indent=1))
+    head = {"machine": describe(), "command": f"python -m benchmarks.{name}"}
+    path.write_text(json.dumps(head | content, indent=1) + "\n")
     return path

@@ -1,6 +1,6 @@
 """The PyTorch loops in each arrangement that two cores allow: ms per run-step, s per log point, whole experiment.
 
-    python -m benchmarks.opponents
+Command: python -m benchmarks.opponents
 """
 
 import argparse
@@ -62,9 +62,7 @@ def running(loops: list[str]):
 
 def project(ways: list[Way], train: Comparison, log: Comparison) -> dict[str, float]:
     """Return the seconds of the whole experiment by way, from the medians of its parts."""
-    return {
-        way.name: RUNS * (STEPS * train[way.name].median + LOG_POINTS * log[way.name].median) for way in ways
-    }
+    return {way.name: RUNS * (STEPS * train[way.name].median + LOG_POINTS * log[way.name].median) for way in ways}
 
 
 def best_of(loop: str, projected: dict[str, float]) -> str:
@@ -80,7 +78,7 @@ def projection_table(projected: dict[str, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--loops", nargs="+", choices=WORK, default=["loader", "tensors"])
+    parser.add_argument("--loops", nargs="+", choices=WORK, default=list(WORK))
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     with running(arguments.loops) as ways:

@@ -12,40 +12,18 @@ Run as a worker it trains or logs as told on stdin; `python -m benchmarks.oppone
 import argparse
 import itertools
 import json
-import pathlib
 import sys
 import time
 from collections.abc import Iterator
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Subset
 
-import collapse_jax
+from benchmarks.pytorch_images import MEAN, STD, Compose, Images, Normalize, load, to_tensor
 
 SIZES = (784, 200, 200, 200, 10)
 BATCH, CLASSES, INIT_SCALE, LEARNING_RATE, WEIGHT_DECAY = 100, 10, 8.0, 1e-3, 0.01
-MEAN, STD = 0.1307, 0.3081
-ARCHIVE = pathlib.Path(collapse_jax.__file__).parent / "data" / "mnist_subset.npz"
-
-
-class Images(Dataset):
-    """Images decoded and normalised one by one, as image folders and torchvision do it."""
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray):
-        self.images, self.labels = images, labels
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        image = Image.fromarray(self.images[index])
-        pixels = torch.from_numpy(np.array(image, np.uint8, copy=True)).view(28, 28, 1).permute(2, 0, 1).contiguous()
-        pixels = pixels.to(torch.get_default_dtype()).div(255)
-        mean, std = torch.as_tensor([MEAN]).view(-1, 1, 1), torch.as_tensor([STD]).view(-1, 1, 1)
-        return pixels.clone().sub_(mean).div_(std), int(self.labels[index])
 
 
 class MLP(nn.Module):
@@ -61,6 +39,7 @@ class MLP(nn.Module):
                 parameter.mul_(INIT_SCALE)
 
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map images to logits and features."""
         features = self.body(inputs)
         return self.head(features), features
 
@@ -90,8 +69,9 @@ class LoaderLoop:
     """The loader-bound loop."""
 
     def __init__(self) -> None:
-        with np.load(ARCHIVE) as arrays:
-            sets = [Images(arrays[f"{name}_images"], arrays[f"{name}_labels"]) for name in ("train", "test")]
+        transform = Compose([to_tensor, Normalize((MEAN,), (STD,))])
+        sets = [Images(images, labels, transform) for images, labels in load().values()]
+        sets[0] = Subset(sets[0], range(len(sets[0])))
         self.train_loader, self.test_loader = (DataLoader(s, batch_size=BATCH, shuffle=True) for s in sets)
         self.model = MLP()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
@@ -130,10 +110,9 @@ class TensorLoop:
     """The optimised loop; `compiled` sends forward and backward through `torch.compile`."""
 
     def __init__(self, compiled: bool = False) -> None:
-        with np.load(ARCHIVE) as arrays:
-            pixels = {name: torch.from_numpy(arrays[f"{name}_images"]).float() for name in ("train", "test")}
-            self.labels = {name: torch.from_numpy(arrays[f"{name}_labels"]).long() for name in pixels}
-        self.inputs = {name: (p.flatten(1) / 255 - MEAN) / STD for name, p in pixels.items()}
+        sets = load()
+        self.labels = {name: labels for name, (_, labels) in sets.items()}
+        self.inputs = {name: (images.flatten(1) / 255 - MEAN) / STD for name, (images, _) in sets.items()}
         self.model = MLP()
         self.objective = torch.compile(objective) if compiled else objective
         self.optimizer = torch.optim.AdamW(
@@ -169,7 +148,7 @@ LOOPS = {"loader": LoaderLoop, "tensors": TensorLoop, "compiled": lambda: Tensor
 
 
 def serve(loop: LoaderLoop | TensorLoop) -> None:
-    """Answer "train <steps>" and "log <times>" on stdin with one line each, the seconds taken and the last values."""
+    """Answer "train <steps>" and "log <times>" on stdin with a line each: seconds taken, last values."""
     print("{}", flush=True)
     for line in sys.stdin:
         order, count = line.split()

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from collapse_jax.measures.neighbours import distances_euclidean, each_point, smallest
+from collapse_jax.measures.neighbours import columns_of, distances_euclidean, each_point, smallest
 
 
 def weighted_entropy(points: jax.Array, k: int = 5) -> jax.Array:
@@ -36,6 +36,7 @@ def _entropy(points: jax.Array, labels: jax.Array | None, k: int) -> jax.Array:
     count, dim = points.shape
     if k >= count:
         return jnp.full((), jnp.nan, points.dtype)
+    columns = columns_of(points)
     weights = entropy_weights(dim, k)
     used = int(np.flatnonzero(weights).max()) + 1
     labels = jnp.zeros(count, jnp.int32) if labels is None else labels
@@ -44,7 +45,7 @@ def _entropy(points: jax.Array, labels: jax.Array | None, k: int) -> jax.Array:
         """Sum_j w_j log( (n - 1) r_j^d ) of one row, n the number of rows of its class."""
         fellows = labels == label
         others = fellows & (jnp.arange(count) != index)
-        radii = smallest(distances_euclidean(point, points), others, used)
+        radii = smallest(distances_euclidean(point, columns), others, used)
         size = jnp.sum(fellows)
         logs = dim * jnp.log(radii) + jnp.log((size - 1).astype(points.dtype))
         # A weight of zero must not meet the infinite logarithm of a repeated row.
@@ -78,7 +79,8 @@ def entropy_weights(dim: int, k: int) -> np.ndarray:
         if j not in kept:
             rows.append(np.eye(k)[j - 1])
             targets.append(0.0)
-    return np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
+    solution = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
+    return np.where(np.abs(solution) < 1e-9, 0, solution)
 
 
 def log_ball_volume(dim: int) -> float:

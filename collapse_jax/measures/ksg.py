@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import digamma
 
-from collapse_jax.measures.neighbours import distances_max, each_point, smallest
+from collapse_jax.measures.neighbours import columns_of, distances_max, each_point, smallest
 
 
 def ksg_information(first: jax.Array, second: jax.Array, k: int = 5) -> jax.Array:
@@ -16,16 +16,20 @@ def ksg_information(first: jax.Array, second: jax.Array, k: int = 5) -> jax.Arra
     Rows with more than k equals (r_i = 0) count rows at distance 0 and their number instead of k, so that
     repeated points are treated as discrete ones (Gao et al. 2017, arXiv:1709.06212).
 
-    The scale of one space against the other does not matter, nor of a cluster against the distances between
-    clusters: this is why it survives the collapse of classes. Limits: it cannot exceed about psi(N), it is biased
-    towards 0 for strong dependence and many coordinates, and is nan for k >= N.
+    Errors of the three counts cancel, so that it survives the collapse of classes, where differences of entropies
+    diverge. Limits: it resolves differences down to the distance of neighbours in *both* spaces, which must have
+    comparable scales: what a collapsed class still tells about the other space by differences far smaller than
+    that goes unseen. It cannot exceed about psi(N), is biased towards 0 for strong dependence, many coordinates
+    and heavy tails (4 + 4 normal coordinates, N = 10,000: 0.82 for an exact 0.89, 2.90 for 3.32), and is nan for
+    k >= N. Rows with nan are not detected.
     """
     count = len(first)
     if k >= count:
         return jnp.full((), jnp.nan, first.dtype)
+    first_columns, second_columns = columns_of(first), columns_of(second)
 
     def local(index: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-        in_first, in_second = distances_max(a, first), distances_max(b, second)
+        in_first, in_second = distances_max(a, first_columns), distances_max(b, second_columns)
         joint = jnp.maximum(in_first, in_second)
         radius = smallest(joint, jnp.arange(count) != index, k)[-1]
         # These counts hold the row itself, which is the "+ 1" of the formula.
@@ -41,8 +45,8 @@ def ksg_information(first: jax.Array, second: jax.Array, k: int = 5) -> jax.Arra
 def ross_information(points: jax.Array, labels: jax.Array, k: int = 5) -> jax.Array:
     """Mutual information of the rows of `points` [N, d] and their discrete `labels` [N], in nats.
 
-    I = psi(N) + psi(k) - mean_i( psi(n_i) + psi(m_i) ), with n_i the number of rows with the label of row i, r_i the
-    maximum-norm distance to the k-th neighbour among those, and m_i the number of rows closer than r_i, row i
+    I = psi(N) + psi(k) - mean_i( psi(n_i) + psi(m_i) ), with n_i the number of rows with the label of row i, r_i
+    the maximum-norm distance to the k-th neighbour among those, and m_i the number of rows closer than r_i, row i
     included (Ross 2014, doi:10.1371/journal.pone.0087357). Repeated points as in `ksg_information`.
 
     Limits: at most about the entropy of the labels; nan for k >= N, and if a class has from 1 to k rows.
@@ -50,9 +54,10 @@ def ross_information(points: jax.Array, labels: jax.Array, k: int = 5) -> jax.Ar
     count = len(points)
     if k >= count:
         return jnp.full((), jnp.nan, points.dtype)
+    columns = columns_of(points)
 
     def local(index: jax.Array, point: jax.Array, label: jax.Array) -> jax.Array:
-        distances = distances_max(point, points)
+        distances = distances_max(point, columns)
         fellows = labels == label
         radius = smallest(distances, fellows & (jnp.arange(count) != index), k)[-1]
         neighbours = jnp.where(radius == 0, jnp.sum(fellows & (distances == 0)) - 1, k)

@@ -78,7 +78,8 @@ def mutual_information(
       `mi_zy` and, where there are inputs, `mi_zx` and `superfluous_information`, each with null and error.
     """
     require_mode("mode", mode, ("ksg", "reference"))
-    for name, value, least in (("k", k, 1), ("dim", dim, 1), ("permutations", permutations, 1), ("subsets", subsets, 2)):
+    options = {"k": (k, 1), "dim": (dim, 1), "permutations": (permutations, 1), "subsets": (subsets, 2)}
+    for name, (value, least) in options.items():
         require_at_least(name, value, least)
     examples = choose_examples(snapshot, split)
     sample_key, null_key, subset_key = jax.random.split(jax.random.key(seed), 3)

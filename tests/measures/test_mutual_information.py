@@ -1,0 +1,187 @@
+"""The measure of mutual information on features: value, null, error, collapse and its failure in reference mode."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from collapse_jax.measures import measure_arrays
+from collapse_jax.measures.base import Probe, Snapshot
+from collapse_jax.measures.mutual_information import MUTUAL_INFORMATION, mutual_information
+
+_STATIC = ("mode", "k", "dim", "samples", "permutations", "subsets", "split")
+_information = jax.jit(mutual_information, static_argnames=_STATIC)
+COUNT, CLASSES, DIM = 1500, 10, 30
+LABELS = np.arange(COUNT) % CLASSES
+
+
+def measure(features, inputs, labels=LABELS, num_classes=CLASSES, **options):
+    inputs = None if inputs is None else jnp.asarray(inputs, jnp.float32)
+    probe = Probe(jnp.asarray(features, jnp.float32), jnp.asarray(labels), inputs=inputs)
+    values = _information(Snapshot(probe, num_classes=num_classes), **options)
+    return {name: float(value) for name, value in values.items()}
+
+
+@functools.cache
+def clusters(spread):
+    """Ten clusters of inputs that overlap, and features that know the label and nothing else of the input.
+
+    Also returns I(X;Y), which is I(Z;X) as soon as the features identify the label.
+    """
+    rng = np.random.default_rng(0)
+    centres = 1.5 * rng.normal(size=(CLASSES, 4))
+    inputs = centres[LABELS] + rng.normal(size=(COUNT, 4))
+    exponents = -0.5 * np.sum((inputs[:, None] - centres[None]) ** 2, axis=-1)
+    posterior = np.exp(exponents) / np.exp(exponents).sum(1, keepdims=True)
+    shared = np.log(CLASSES) + np.mean(np.log(posterior[np.arange(COUNT), LABELS]))
+    places = rng.normal(size=(CLASSES, DIM))
+    return places[LABELS] + spread * rng.normal(size=(COUNT, DIM)), inputs, shared
+
+
+@pytest.mark.parametrize("spread", [0.3, 0.1, 1e-2, 1e-3, 1e-4])
+def test_collapse_leaves_the_default_right(spread):
+    features, inputs, shared = clusters(spread)
+    values = measure(features, inputs)
+    assert 0.7 < shared < 2
+    # Its known bias is towards 0.
+    assert shared - 0.3 < values["mi_zx"] < shared + 0.1
+    assert values["mi_zy"] == pytest.approx(np.log(10), abs=0.05)
+    assert values["superfluous_information"] == pytest.approx(values["mi_zx"] - values["mi_zy"], abs=1e-5)
+    for name in ("mi_zx", "mi_zy", "superfluous_information"):
+        error = values[f"{name}_error"]
+        assert 0 <= error < 0.1
+        assert abs(values[f"{name}_null"]) < 0.05 + 3 * error
+
+
+def test_collapse_makes_the_reference_mode_diverge():
+    """Without any dependence, too: its null falls with it."""
+    values = {spread: measure(*clusters(spread)[:2], mode="reference") for spread in (0.3, 1e-2, 1e-3)}
+    shared = clusters(0.3)[2]
+    assert values[0.3]["mi_zx"] == pytest.approx(shared, abs=0.9)
+    for spread, least in ((1e-2, -1), (1e-3, -4)):
+        assert values[spread]["mi_zx"] < least
+        assert values[spread]["mi_zx_null"] < least
+        assert values[spread]["superfluous_information"] < least - 2
+        assert values[spread]["mi_zy"] == pytest.approx(np.log(10), abs=0.1)
+
+
+def normal_codes(correlation, dim=4, count=COUNT):
+    first, noise = np.random.default_rng(1).normal(size=(2, count, dim))
+    return first, correlation * first + np.sqrt(1 - correlation**2) * noise
+
+
+@pytest.mark.parametrize(
+    ("mode", "correlation", "low", "high"),
+    [("ksg", 0.6, -0.3, 0.1), ("ksg", 0.9, -1, 0), ("reference", 0.6, -0.4, 0.4), ("reference", 0.9, -0.45, 0.45)],
+)
+def test_normal_features(mode, correlation, low, high):
+    """Four coordinates, -2 log(1 - rho^2); KSG reads strong dependence in eight dimensions too low."""
+    values = measure(*normal_codes(correlation), mode=mode)
+    assert low < values["mi_zx"] + 2 * np.log(1 - correlation**2) < high
+    assert values["mi_zy"] == pytest.approx(0, abs=0.15)
+
+
+@pytest.mark.parametrize("mode", ["ksg", "reference"])
+def test_independence_is_within_the_null(mode):
+    values = measure(*normal_codes(0.0), mode=mode, permutations=3)
+    for name in ("mi_zx", "mi_zy", "superfluous_information"):
+        difference = values[name] - values[f"{name}_null"]
+        assert abs(difference) < 4 * values[f"{name}_error"] + 0.02
+
+
+def test_error_is_the_spread_of_repetitions():
+    """Fresh samples of the same distribution scatter as the error says, within its own few degrees of freedom."""
+    rng = np.random.default_rng(2)
+    repeated = []
+    for _ in range(8):
+        first, noise = rng.normal(size=(2, 500, 2))
+        repeated.append(measure(first, 0.8 * first + 0.6 * noise, LABELS[:500]))
+    spread = np.std([values["mi_zx"] for values in repeated], ddof=1)
+    error = np.sqrt(np.mean([values["mi_zx_error"] ** 2 for values in repeated]))
+    assert 0.4 < error / spread < 2.5
+
+
+@pytest.mark.parametrize("mode", ["ksg", "reference"])
+def test_invertible_linear_maps_change_nothing(mode):
+    features, inputs = clusters(0.3)[0], clusters(0.3)[1]
+    rotation = np.linalg.qr(np.random.default_rng(3).normal(size=(DIM, DIM)))[0]
+    value = measure(features, inputs, mode=mode)
+    moved = measure(3 * features @ rotation + 5, inputs - 2, mode=mode)
+    for name in ("mi_zx", "mi_zy"):
+        assert moved[name] == pytest.approx(value[name], abs=0.02)
+
+
+def test_permuted_examples_and_seed():
+    features, inputs, _ = clusters(0.1)
+    order = np.random.default_rng(4).permutation(COUNT)
+    value = measure(features, inputs)
+    shuffled = measure(features[order], inputs[order], LABELS[order])
+    for name in ("mi_zx", "mi_zy"):
+        assert shuffled[name] == pytest.approx(value[name], abs=1e-3)
+    reseeded = measure(features, inputs, seed=1)
+    assert reseeded["mi_zx"] == pytest.approx(value["mi_zx"], abs=1e-5)
+    assert reseeded["mi_zx_null"] != value["mi_zx_null"]
+
+
+def test_small_and_broken_samples():
+    features, inputs, _ = clusters(0.3)
+    few = measure(features[:5], inputs[:5], LABELS[:5])
+    assert all(np.isnan(value) for value in few.values())
+    # One class has five examples: nothing can be said about the labels, all about the inputs.
+    labels = np.where(np.arange(300) < 5, 0, 2)
+    rare = measure(features[:300], inputs[:300], labels)
+    assert {name for name, value in rare.items() if np.isnan(value)} == {
+        name for name in rare if not name.startswith("mi_zx")
+    }
+    broken = features[:300].copy()
+    broken[0, 0] = np.nan
+    assert all(np.isnan(value) for value in measure(broken, inputs[:300], LABELS[:300]).values())
+    wrong = inputs[:300].copy()
+    wrong[0, 0] = np.inf
+    assert np.isnan(measure(features[:300], wrong, LABELS[:300])["mi_zx"])
+
+
+@pytest.mark.parametrize("mode", ["ksg", "reference"])
+def test_runs_in_a_batch_equal_single_runs(mode):
+    """A diverged run does not touch the others; inputs and labels are shared."""
+    features, inputs = clusters(0.3)[0][:300], clusters(0.3)[1][:300]
+    batch = jnp.stack([jnp.asarray(features), jnp.full(features.shape, jnp.nan), jnp.asarray(features[::-1])])
+
+    def one(features):
+        probe = Probe(features, jnp.asarray(LABELS[:300]), inputs=jnp.asarray(inputs))
+        return mutual_information(Snapshot(probe, num_classes=CLASSES), mode=mode)
+
+    together = jax.jit(jax.vmap(one))(batch)
+    assert all(np.isnan(value[1]) for value in together.values())
+    for run, rows in ((0, features), (2, features[::-1])):
+        alone = measure(rows, inputs, LABELS[:300], mode=mode)
+        assert {name: float(value[run]) for name, value in together.items()} == pytest.approx(alone, abs=0.02)
+
+
+def test_constant_features_tell_nothing():
+    values = measure(np.ones((300, 3)), clusters(0.3)[1][:300], LABELS[:300])
+    assert values["mi_zx"] == pytest.approx(0, abs=1e-4)
+    assert values["mi_zy"] == pytest.approx(0, abs=0.05)
+
+
+def test_options_without_inputs_and_arrays():
+    features, inputs, _ = clusters(0.3)
+    alone = measure(features[:300], None, LABELS[:300])
+    assert set(alone) == {"mi_zy", "mi_zy_null", "mi_zy_error"}
+    sampled = measure(features, inputs, samples=300)
+    assert sampled["mi_zy"] == pytest.approx(alone["mi_zy"], abs=0.2)
+    arrays = measure_arrays(
+        "mutual_information", train_features=features[:300], train_labels=LABELS[:300], inputs=inputs[:300]
+    )
+    assert list(arrays) == list(MUTUAL_INFORMATION.variables)
+    assert arrays["mi_zy"] == pytest.approx(alone["mi_zy"], abs=1e-4)
+    for options, message in (
+        ({"mode": "kde"}, "mode: 'kde'; it must be one of ksg, reference"),
+        ({"k": 0}, "k: 0; it must be an integer of at least 1"),
+        ({"subsets": 1}, "subsets: 1; it must be an integer of at least 2"),
+        ({"permutations": 0.5}, "permutations: 0.5; it must be an integer"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            measure(features, inputs, **options)
