@@ -71,7 +71,10 @@ def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:
     for name in experiment.measures:
         family = measures.get_measure(name)
         if name == "fit":
-            family = dataclasses.replace(family, function=functools.partial(family.function, loss=loss.per_example))
+            function = functools.partial(family.function, loss=loss.per_example)
+            described = family.variables.items()
+            units = {n: dataclasses.replace(v, units=loss.units) for n, v in described if v.units == "loss"}
+            family = dataclasses.replace(family, function=function, variables={**family.variables, **units})
         families.append(family)
     return tuple(families)
 

@@ -54,6 +54,7 @@ def test_results_are_labelled_and_documented(finished):
         if variable.name != "diverged_at":
             assert variable.dtype == np.float32
             assert variable.notnull().all(), variable.name
+    assert results.train_loss.attrs["units"] == "1"  # "nats" for cross-entropy
     assert json.loads(results.attrs["experiment"])["steps"] == 40
     xr.testing.assert_identical(results, collapse_jax.open_results(workdir))
 
