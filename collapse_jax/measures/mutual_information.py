@@ -105,8 +105,12 @@ def mutual_information(
     )
     result |= {f"{name}_error": jnp.std(value, ddof=1) / subsets**0.5 for name, value in spread.items()}
     # Neighbours of rows that are no numbers are no nan by themselves.
-    finite = jnp.all(jnp.isfinite(codes.features))
-    return {name: jnp.where(finite, result[name], jnp.nan) for name in VARIABLES if name in result}
+    features_finite = jnp.all(jnp.isfinite(codes.features))
+    both_finite = features_finite
+    if codes.inputs is not None:
+        both_finite &= jnp.all(jnp.isfinite(codes.inputs))
+    finite = {name: features_finite if name.startswith("mi_zy") else both_finite for name in result}
+    return {name: jnp.where(finite[name], result[name], jnp.nan) for name in VARIABLES if name in result}
 
 
 def _encode(examples: Examples, dim: int, mode: str) -> Examples:
