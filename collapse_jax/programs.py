@@ -27,6 +27,7 @@ class Programs:
       snapshot: (states) -> arrays [R, ...] of the snapshot's content.
       place: puts host states on the devices.
       variables: descriptions of what `measure` returns.
+      shapes: shape of each of its values for one run.
     """
 
     initial: Callable[[], RunState]
@@ -35,6 +36,7 @@ class Programs:
     snapshot: Callable[[RunState], Any]
     place: Callable[[RunState], RunState]
     variables: Mapping[str, Variable]
+    shapes: Mapping[str, tuple[int, ...]]
 
 
 def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
@@ -52,7 +54,9 @@ def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
     states = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), states)
     lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
     advance = lifted.lower(states, hparams, data, np.int32(0), np.int32(0)).compile()
-    measure = lift(functools.partial(measure_run, recipe, families)).lower(states, data).compile()
+    lifted_measure = lift(functools.partial(measure_run, recipe, families))
+    values = jax.eval_shape(lifted_measure, states, data)
+    measure = lifted_measure.lower(states, data).compile()
     snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(states, data).compile()
     return Programs(
         initial=lambda: initial(hparams, data),
@@ -60,7 +64,8 @@ def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
         measure=lambda s: measure(s, data),
         snapshot=lambda s: snapshot(s, data),
         place=functools.partial(packing.place, layout),
-        variables={name: variable for family in families for name, variable in family.variables.items()},
+        variables={name: v for family in families for name, v in family.variables.items() if name in values},
+        shapes={name: value.shape[1:] for name, value in values.items()},
     )
 
 
@@ -83,7 +88,8 @@ def measure_run(
     recipe: Recipe, families: tuple[Measure, ...], state: RunState, data: Dataset
 ) -> dict[str, jax.Array]:
     """Take all in-line measures of one run in one program, so that its features are computed once."""
-    snapshot = observe_run(recipe, state.params, data)
+    layers = any("layers" in family.needs for family in families)
+    snapshot = observe_run(recipe, state.params, data, layers=layers)
     values = {"diverged_at": state.diverged_at}
     for family in families:
         values |= family.function(snapshot)

@@ -83,7 +83,8 @@ class Sweep:
         runs = self.layout.runs
         self.states = self.programs.initial()
         self.results = {
-            name: np.full((runs, len(self.log_steps)), np.nan, np.float32) for name in self.programs.variables
+            name: np.full((runs, len(self.log_steps), *self.programs.shapes[name]), np.nan, np.float32)
+            for name in self.programs.variables
         }
         self.diverged_at = np.full(runs, HEALTHY, np.int32)
         self.step = NOTHING_DONE

@@ -22,12 +22,14 @@ class Probe:
       labels: [N] integer class labels.
       logits: [N, K] network outputs f(x).
       inputs: [N, ...] the examples themselves, for measures that compare features with inputs.
+      layers: the output of every hidden layer [N, D_l], flattened; the last one is `features`.
     """
 
     features: jax.Array
     labels: jax.Array
     logits: jax.Array | None = None
     inputs: jax.Array | None = None
+    layers: tuple[jax.Array, ...] | None = None
 
 
 @struct.dataclass
@@ -37,6 +39,7 @@ class Snapshot:
     Attributes:
       train: probe of the training set.
       test: probe of the test set.
+      ood: probe of examples from outside the distribution; their labels say nothing.
       head_kernel: [D, K] kernel of the last layer (columns are the class weights w_k).
       head_bias: [K] bias of the last layer.
       params: the parameter tree of the network.
@@ -45,6 +48,7 @@ class Snapshot:
 
     train: Probe
     test: Probe | None = None
+    ood: Probe | None = None
     head_kernel: jax.Array | None = None
     head_bias: jax.Array | None = None
     params: Any = None
@@ -53,15 +57,23 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class Variable:
-    """How a result variable is labelled: its axis title, its unit and its definition in one line."""
+    """How a result variable is labelled.
+
+    Attributes:
+      long_name: axis title.
+      units: "1" without one.
+      definition: in one line.
+      dims: names of the axes of the value itself, such as ("layer",); () for a scalar.
+    """
 
     long_name: str
     units: str
     definition: str
+    dims: tuple[str, ...] = ()
 
     def attrs(self) -> dict[str, str]:
         """Return the description as the attributes of a labelled array."""
-        return dataclasses.asdict(self)
+        return {"long_name": self.long_name, "units": self.units, "definition": self.definition}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +82,15 @@ class Measure:
 
     Attributes:
       name: the name that configs and `measure_arrays` use.
-      function: `function(snapshot, **options) -> {variable: scalar}`; it returns the variables
-        whose inputs the snapshot holds, each of which is described in `variables`.
+      function: `function(snapshot, **options) -> {variable: value}`; it returns the variables whose inputs the
+        snapshot holds, each of which is described in `variables`. Values are scalars, or have the axes that
+        their `Variable.dims` names.
       variables: every variable that `function` can return.
+      needs: the parts of a snapshot without which there is nothing to measure: any of "train", "test", "head",
+        "parameters" and "layers" (which are computed from the parameters); others are read where they are there.
     """
 
     name: str
     function: Callable[..., Scalars]
     variables: Mapping[str, Variable]
+    needs: tuple[str, ...] = ("train",)

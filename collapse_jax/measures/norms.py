@@ -45,4 +45,4 @@ def _length(tensor: jax.Array) -> jax.Array:
     return jnp.linalg.norm(tensor.astype(jnp.promote_types(tensor.dtype, jnp.float32)).ravel())
 
 
-NORMS = Measure("norms", norms, VARIABLES)
+NORMS = Measure("norms", norms, VARIABLES, needs=("head",))

@@ -1,7 +1,8 @@
 """Models by name.
 
-A model is a linen module that maps inputs [N, ...] to (logits [N, K], features [N, D]) and calls its last layer
-"head". To add one, write its module and name it in `MODELS`.
+A model is a linen module that maps inputs [N, ...] to (logits [N, K], layers) and calls its last layer "head".
+`layers` is the tuple of the outputs of its hidden layers [N, ...]; the last of them is the representation g(x)
+[N, D], on which the head acts. To add a model, write its module and name it in `MODELS`.
 """
 
 from collections.abc import Callable

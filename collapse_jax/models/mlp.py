@@ -49,11 +49,13 @@ class MLP(nn.Module):
     last_layer_act: bool = True
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Map inputs [N, ...] to logits [N, K] and features [N, D], the output of the last hidden layer."""
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        """Map inputs [N, ...] to logits [N, K] and the outputs of the hidden layers, each [N, D_l]."""
         x = x.reshape(x.shape[0], -1)
+        layers = []
         for i, width in enumerate(self.hidden):
             x = torch_linear(width, x.shape[-1], f"hidden_{i}")(x)
             if self.last_layer_act or i < len(self.hidden) - 1:
                 x = ACTIVATIONS[self.activation](x)
-        return torch_linear(self.num_classes, x.shape[-1], "head")(x), x
+            layers.append(x)
+        return torch_linear(self.num_classes, x.shape[-1], "head")(x), tuple(layers)

@@ -34,7 +34,7 @@ def label(
     Args:
       axes: the grid; a product grid becomes one dimension per axis, a zipped one the dimension `run`.
       steps: [T] log steps.
-      values: variable -> [R, T], nan where not yet logged.
+      values: variable -> [R, T, ...], nan where not yet logged.
       diverged_at: [R] first bad step, -1 for healthy runs; from it on a run's values are masked with nan.
       variables: descriptions.
 
@@ -53,7 +53,13 @@ def label(
         shape, names = (len(runs),), ("run",)
         coords = {name: ("run", np.array([run[name] for run in runs])) for name in grid.AXES}
     data = {
-        name: ((*names, "step"), np.where(masked, np.nan, array).reshape(*shape, -1), variables[name].attrs())
+        name: (
+            (*names, "step", *variables[name].dims),
+            np.where(masked.reshape(*masked.shape, *[1] * (array.ndim - 2)), np.nan, array).reshape(
+                *shape, *array.shape[1:]
+            ),
+            variables[name].attrs(),
+        )
         for name, array in values.items()
     }
     described = {

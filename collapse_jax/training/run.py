@@ -123,12 +123,13 @@ def _first_bad(diverged_at: jax.Array, healthy: jax.Array, step: jax.Array) -> j
     return jnp.where((diverged_at == HEALTHY) & ~healthy, jnp.int32(step), diverged_at)
 
 
-def observe_run(recipe: Recipe, params: Any, data: Dataset) -> Snapshot:
-    """Apply one run's network to the training and test probes."""
+def observe_run(recipe: Recipe, params: Any, data: Dataset, *, layers: bool = False) -> Snapshot:
+    """Apply one run's network to the training and test probes; with the outputs of all hidden layers on request."""
 
     def probe(inputs: jax.Array, labels: jax.Array) -> Probe:
-        logits, features = apply_in_batches(recipe.model, params, inputs)
-        return Probe(features=features, labels=labels, logits=logits, inputs=inputs)
+        logits, outputs = apply_in_batches(recipe.model, params, inputs, layers=layers)
+        flat = tuple(output.reshape(len(labels), -1) for output in outputs)
+        return Probe(flat[-1], labels, logits, inputs, layers=flat if layers else None)
 
     return Snapshot(
         train=probe(data.train_inputs, data.train_labels),
@@ -140,11 +141,19 @@ def observe_run(recipe: Recipe, params: Any, data: Dataset) -> Snapshot:
     )
 
 
-def apply_in_batches(model: nn.Module, params: Any, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Apply the network to all inputs, `EVALUATION_BATCH` at a time, so that activations stay small."""
+def apply_in_batches(
+    model: nn.Module, params: Any, inputs: jax.Array, *, layers: bool = False
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """Apply the network to all inputs, `EVALUATION_BATCH` at a time, so that activations stay small.
+
+    Returns:
+      logits and the outputs of the last hidden layer, or of all with `layers`.
+    """
 
     def apply(x: jax.Array) -> Any:
-        return model.apply({"params": params}, x)
+        outputs: Any
+        logits, outputs = model.apply({"params": params}, x)
+        return logits, outputs if layers else outputs[-1:]
 
     whole = len(inputs) // EVALUATION_BATCH * EVALUATION_BATCH
     parts = []
