@@ -1,9 +1,12 @@
-"""The command line: `python -m collapse_jax train|plot|show|bench`, or `collapse-jax`.
+"""The command line: `python -m collapse_jax train|merge|plot|show|bench|plan`, or `collapse-jax`.
 
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
     python -m collapse_jax show --workdir=runs/quickstart
     python -m collapse_jax plot --workdir=runs/quickstart
     python -m collapse_jax bench --config=configs/quickstart.py
+    python -m collapse_jax plan --config=configs/quickstart.py --target=tpu-v5e:2x2
+    python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/parts --shard=0/4
+    python -m collapse_jax merge --workdir=runs/parts
 
 Exit codes: 0 done, 2 bad configuration or workdir, 3 storage failed, 1 a bug.
 """

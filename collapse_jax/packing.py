@@ -44,7 +44,7 @@ class Layout:
     def mesh(self) -> jax.sharding.Mesh:
         """One axis, `run`; no program of the engine communicates along it."""
         auto = (jax.sharding.AxisType.Auto,)
-        return jax.make_mesh((self.devices,), ("run",), auto, devices=jax.devices()[: self.devices])
+        return jax.make_mesh((self.devices,), ("run",), auto, devices=jax.local_devices()[: self.devices])
 
     def record(self) -> dict[str, Any]:
         """Describe the packing for the manifest."""

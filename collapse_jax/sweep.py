@@ -7,7 +7,7 @@ snapshots, checkpoints - is written while they already work on the next chunk.
 import collections
 import dataclasses
 import json
-import pathlib
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
+from etils import epath
 
 from collapse_jax import config, grid, store
 from collapse_jax.errors import StoreError, WorkdirError
@@ -28,7 +29,7 @@ from collapse_jax.validate import validate
 NOTHING_DONE = -1
 
 
-def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Dataset:
+def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
 
     Args:
@@ -43,7 +44,7 @@ def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Data
       WorkdirError: the workdir belongs to another experiment, is damaged or cannot be written.
       StoreError: storage failed on the way; the last checkpoint is good.
     """
-    experiment, workdir = validate(experiment), pathlib.Path(workdir)
+    experiment, workdir = validate(experiment), epath.Path(workdir)
     runs = grid.grid_runs(experiment.grid)
     layout = choose_layout(experiment.packing, len(runs))
     store.open_workdir(workdir, experiment, layout)
@@ -65,7 +66,7 @@ def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Data
 class Sweep:
     """A grid being trained: device state, the results so far, and the stores that they go to."""
 
-    def __init__(self, experiment: config.Experiment, workdir: pathlib.Path, layout: Layout, programs: Programs):
+    def __init__(self, experiment: config.Experiment, workdir: epath.Path, layout: Layout, programs: Programs):
         self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
         self.log_steps = schedule_steps(experiment.log, experiment.steps)
         self.snapshot_steps = (

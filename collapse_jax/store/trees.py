@@ -5,13 +5,13 @@ verified when it is read.
 """
 
 import logging
-import pathlib
 import zlib
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
 from collapse_jax.errors import StoreError
 
@@ -45,10 +45,13 @@ class TreeStore:
       keep: number of newest steps that stay; None keeps all.
     """
 
-    def __init__(self, directory: pathlib.Path, keep: int | None = None):
-        self.directory = directory
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+    def __init__(self, directory: epath.Path, keep: int | None = None):
+        self.directory = epath.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=False, cleanup_tmp_directories=True, multiprocessing_options=_alone()
+        )
+        self._manager = ocp.CheckpointManager(self.directory.resolve(), options=options)
 
     def steps(self) -> list[int]:
         """Return the committed steps in ascending order."""
@@ -103,6 +106,16 @@ class TreeStore:
         """Wait for saves and release the threads."""
         self.wait()
         self._manager.close()
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """Each process of a job saves to directories of its own: Orbax must not wait for the others."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -12,20 +12,22 @@ import importlib.metadata
 import json
 import pathlib
 import platform
+import secrets
 import subprocess
-import tempfile
 from typing import Any
+
+from etils import epath
 
 from collapse_jax import config
 from collapse_jax.errors import WorkdirError
 from collapse_jax.packing import Layout
-from collapse_jax.store.files import remove_left_overs, replacing
+from collapse_jax.store.files import SUFFIX, remove_left_overs, replacing
 
 MANIFEST = "experiment.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
-def open_workdir(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
+def open_workdir(workdir: epath.Path, experiment: config.Experiment, layout: Layout) -> None:
     """Make a new workdir, or make sure that an old one belongs to this very experiment and packing.
 
     Raises:
@@ -34,14 +36,16 @@ def open_workdir(workdir: pathlib.Path, experiment: config.Experiment, layout: L
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir):
-            pass
-    except OSError as error:
-        raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror}") from None
+        probe = workdir / f".{secrets.token_hex(6)}{SUFFIX}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except Exception as error:  # object stores raise kinds of their own
+        reason = getattr(error, "strerror", None) or error
+        raise WorkdirError(f"workdir={workdir}: cannot be written: {reason}") from None
     remove_left_overs(workdir)
     if (workdir / MANIFEST).exists():
         _refuse_foreign(workdir, experiment, layout)
-    elif any(workdir.iterdir()):
+    elif _holds_files(workdir):
         raise WorkdirError(f"workdir={workdir}: holds files but no {MANIFEST}; name an empty or new directory")
     else:
         with replacing(workdir / MANIFEST) as path:
@@ -52,7 +56,7 @@ def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
     """Describe a sweep: what was asked, with which software, on which hardware."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
-        "experiment": dataclasses.asdict(experiment),
+        "experiment": describe(experiment),
         "fingerprint": config.fingerprint(experiment),
         "packing": layout.record(),
         "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
@@ -61,7 +65,12 @@ def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
     }
 
 
-def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
+def describe(experiment: config.Experiment) -> dict[str, Any]:
+    """Return the experiment as JSON takes it; `read_experiment` is the inverse."""
+    return dataclasses.asdict(experiment)
+
+
+def read_manifest(workdir: epath.Path) -> dict[str, Any]:
     """Read the manifest of a sweep.
 
     Raises:
@@ -84,6 +93,12 @@ def read_experiment(record: dict[str, Any]) -> config.Experiment:
     return _from_dict(config.Experiment, record["experiment"])
 
 
+def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:
+    """Describe the fields in which two experiments are not the same sweep."""
+    old, new = config.binding_fields(there), config.binding_fields(asked)
+    return [f"{name} is {old[name]} there, {new[name]} asked" for name in new if old[name] != new[name]]
+
+
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     default = kind()
     built = {}
@@ -96,14 +111,9 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     return kind(**built)
 
 
-def _refuse_foreign(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
+def _refuse_foreign(workdir: epath.Path, experiment: config.Experiment, layout: Layout) -> None:
     record = read_manifest(workdir)
-    there, asked = config.binding_fields(read_experiment(record)), config.binding_fields(experiment)
-    differing = [
-        f"{name} is {there.get(name)} there, {asked[name]} asked"
-        for name in asked
-        if there.get(name) != asked[name]
-    ]
+    differing = differing_fields(read_experiment(record), experiment)
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
     for name in ("devices", "runs_per_tile"):
@@ -113,6 +123,13 @@ def _refuse_foreign(workdir: pathlib.Path, experiment: config.Experiment, layout
                 f"workdir={workdir}: begun with packing.{name}={begun}, now {now}, which changes the last bits; "
                 f"continue with --config.packing.{name}={begun}"
             )
+
+
+def _holds_files(workdir: epath.Path) -> bool:
+    try:
+        return any(workdir.iterdir())
+    except FileNotFoundError:  # an object store has no empty folders
+        return False
 
 
 def _own_version() -> str:
