@@ -10,7 +10,7 @@ What to expect (100,000 steps; docs/mnist_mlp/): at weight decay 0.01 and step 1
 to 1.00 and the test accuracy 0.15 to 0.18; at step 100,000 they are 1.00 and 0.86 to 0.89 (the paper: 1.00 and
 0.15, 1.00 and 0.88). Larger weight decays grok earlier: test accuracy 0.8 after 6,800 steps at 0.3, 47,000 at
 0.001. Time on 2 CPU cores: see the README. 1.2 GB of disk, nearly all of it parameters in snapshots/, from which
-`measure` computes features of any examples again..
+`measure` computes features of any examples again.
 """
 
 from collapse_jax.config import Experiment, Grid, Schedule, Snapshots, Thresholds
