@@ -48,7 +48,9 @@ def parse(argv: list[str]) -> Options:
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", None, "directory of the sweep", flag_values=values)
     flags.DEFINE_bool("figures", True, "draw the figures when the training is done", flag_values=values)
-    flags.DEFINE_string("shard", None, "train: only part i of n of the grid, i/n with 0 <= i < n", flag_values=values)
+    flags.DEFINE_string(
+        "shard", None, "train: only part i/n of the grid, 0 <= i < n", flag_values=values
+    )
     flags.DEFINE_bool("distributed", False, "train: one of several processes of a job", flag_values=values)
     flags.DEFINE_bool("partial", False, "merge: also shards that are not finished", flag_values=values)
     flags.DEFINE_string("target", None, "plan: chip:topology, such as tpu-v5e:2x2 or h100:8", flag_values=values)
@@ -58,8 +60,15 @@ def parse(argv: list[str]) -> Options:
     if command.needs_workdir and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
     workdir = epath.Path(values.workdir).expanduser() if values.workdir else None
-    others = {name: values[name].value for name in ("figures", "shard", "distributed", "partial", "target")}
-    return Options(workdir, experiment, **others)
+    return Options(
+        workdir,
+        experiment,
+        figures=values.figures,
+        shard=values.shard,
+        distributed=values.distributed,
+        partial=values.partial,
+        target=values.target,
+    )
 
 
 def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment | None:

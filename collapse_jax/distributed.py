@@ -9,6 +9,7 @@ The workdir must be one that all processes see: a shared file system or an objec
 
 import contextlib
 import os
+from typing import Any
 
 from collapse_jax.errors import ConfigError
 from collapse_jax.shards import Shard
@@ -29,20 +30,20 @@ def start(shard: Shard) -> Shard:
     """
     import jax
 
-    told = {name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")}
+    told: dict[str, Any] = {name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")}
     # Only used between processes on CPU; TPU and GPU have collectives of their own.
     with contextlib.suppress(AttributeError):
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
-        numbers = {name: int(value) for name, value in told.items() if value is not None}
+        numbers: dict[str, Any] = {name: int(value) for name, value in told.items() if value is not None}
         jax.distributed.initialize(**numbers)
     except (ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             "--distributed",
             True,
-            f"no cluster: {reason} Run it under TPU, Slurm, Open MPI or Kubernetes, or set JAX_COORDINATOR_ADDRESS, "
-            "JAX_NUM_PROCESSES and JAX_PROCESS_ID",
+            f"no cluster: {reason} Run it under TPU, Slurm, Open MPI or Kubernetes, or set "
+            "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID",
         ) from None
     return shard.divided(jax.process_index(), jax.process_count())
 

@@ -83,7 +83,13 @@ def join(axes: config.Grid, parts: Mapping[Shard, xr.Dataset]) -> xr.Dataset:
         placed.append(part.drop_vars([name for name in coords if name in part.coords]).assign_coords(run=runs))
     per_run = [name for name, variable in placed[0].data_vars.items() if "run" in variable.dims]
     joined = xr.concat(
-        placed, "run", data_vars=per_run, coords="minimal", compat="override", join="outer", combine_attrs="override"
+        placed,
+        "run",
+        data_vars=per_run,
+        coords="minimal",
+        compat="override",
+        join="outer",
+        combine_attrs="override",
     )
     joined = joined.reindex(run=np.arange(total), fill_value={"diverged_at": -1}).drop_vars("run")
     data = {}

@@ -6,6 +6,7 @@ snapshots, checkpoints - is written while they already work on the next chunk.
 
 import collections
 import dataclasses
+import functools
 import json
 import os
 import time
@@ -17,7 +18,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import config, grid, store
+from collapse_jax import config, grid, memory, store
 from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
 from collapse_jax.programs import Programs, compile_programs
@@ -46,7 +47,7 @@ def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.
     """
     experiment, workdir = validate(experiment), epath.Path(workdir)
     runs = grid.grid_runs(experiment.grid)
-    layout = choose_layout(experiment.packing, len(runs))
+    layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))
     store.open_workdir(workdir, experiment, layout)
     say(
         f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
@@ -54,7 +55,7 @@ def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.
     )
     began = time.monotonic()
     programs = compile_programs(experiment, layout)
-    say(f"compiled in {time.monotonic() - began:.1f} s")
+    say(f"compiled in {time.monotonic() - began:.1f} s; memory per device: {programs.memory}")
     sweep = Sweep(experiment, workdir, layout, programs)
     try:
         sweep.run()
