@@ -48,9 +48,7 @@ def parse(argv: list[str]) -> Options:
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", None, "directory of the sweep", flag_values=values)
     flags.DEFINE_bool("figures", True, "draw the figures when the training is done", flag_values=values)
-    flags.DEFINE_string(
-        "shard", None, "train: only part i/n of the grid, 0 <= i < n", flag_values=values
-    )
+    flags.DEFINE_string("shard", None, "train: only part i/n of the grid, 0 <= i < n", flag_values=values)
     flags.DEFINE_bool("distributed", False, "train: one of several processes of a job", flag_values=values)
     flags.DEFINE_bool("partial", False, "merge: also shards that are not finished", flag_values=values)
     flags.DEFINE_string("target", None, "plan: chip:topology, such as tpu-v5e:2x2 or h100:8", flag_values=values)

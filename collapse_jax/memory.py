@@ -51,8 +51,8 @@ def of_programs(compiled: "Compiled", data: "Dataset", limit: int | None = None)
     programs = (compiled.advance, compiled.measure, compiled.snapshot)
     advance, measure, snapshot = (_analysis(program) for program in programs)
     return Memory(
-        # Arguments as they lie on the device, padding included; the data are counted apart.
-        states=advance.argument_size_in_bytes - data_bytes,
+        # As they lie on the device, padding included.
+        states=advance.output_size_in_bytes,
         data=data_bytes,
         working=max(analysis.temp_size_in_bytes for analysis in (advance, measure, snapshot)),
         outputs=BOUNDARIES * (measure.output_size_in_bytes + snapshot.output_size_in_bytes),

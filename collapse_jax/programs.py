@@ -52,6 +52,7 @@ class Compiled:
       measure: (states, data) -> {variable: [R]}.
       snapshot: (states, data) -> arrays.
       states: shapes of the states.
+      hparams: shapes of the hyperparameters.
       values: shapes of what `measure` returns.
       families: the in-line measures.
     """
@@ -62,6 +63,7 @@ class Compiled:
     measure: jax.stages.Compiled
     snapshot: jax.stages.Compiled
     states: Any
+    hparams: Any
     values: dict[str, jax.ShapeDtypeStruct]
     families: tuple[Measure, ...]
 
@@ -104,7 +106,7 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     values = jax.eval_shape(lifted_measure, states, data)
     measure = lifted_measure.lower(states, data).compile()
     snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(states, data).compile()
-    return Compiled(recipe, initial, advance, measure, snapshot, states, values, families)
+    return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, families)
 
 
 def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:
