@@ -49,7 +49,7 @@ def of_programs(compiled: "Compiled", data: "Dataset", limit: int | None = None)
     """Read the memory of a sweep from its compiled programs."""
     data_bytes = _bytes(data)
     programs = (compiled.advance, compiled.measure, compiled.snapshot)
-    advance, measure, snapshot = (_analysis(program) for program in programs)
+    advance, measure, snapshot = (analysis(program) for program in programs)
     return Memory(
         # As they lie on the device, padding included.
         states=advance.output_size_in_bytes,
@@ -76,7 +76,8 @@ def demand(experiment: config.Experiment, device: Any = None) -> packing.Demand:
     return packing.Demand(of_one.data, of_one.states + of_one.outputs, of_one.working)
 
 
-def _analysis(program: jax.stages.Compiled) -> Any:
+def analysis(program: jax.stages.Compiled) -> Any:
+    """Return XLA's count of a program's memory; every backend of the engine has one."""
     return program.memory_analysis()
 
 

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 import xarray as xr
@@ -76,8 +75,8 @@ def test_two_processes_killed_and_resumed_equal_one_process(tmp_path, tiny):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (workdir / "results.nc").exists()
-    time.sleep(0.1)
-    outputs = [process.communicate(timeout=200)[0] for process in (resumed := start_two(config, workdir, 0))]
+    resumed = start_two(config, workdir, 0)
+    outputs = [process.communicate(timeout=200)[0] for process in resumed]
     assert [process.returncode for process in resumed] == [0, 0], outputs
     assert all("continuing at step" in output for output in outputs), outputs
     assert all("2 of 4 runs" in output for output in outputs), outputs

@@ -1,10 +1,12 @@
 """The launch scripts: their syntax, the commands that they give, and whether gcloud would take them."""
 
+import contextlib
 import json
 import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -170,11 +172,16 @@ def test_the_signal_before_the_limit_reaches_the_training(tmp_path, monkeypatch,
     slurm = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "1", "SLURM_ARRAY_JOB_ID": "5"}
     environment = os.environ | slurm | {"PYTHON": str(trainer), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     arguments = ["1", "w", "--config=a"] if name == "local.sh" else ["w", "--config=a"]
-    process = subprocess.Popen(["bash", LAUNCH / name, *arguments], cwd=tmp_path, env=environment)
-    while not (tmp_path / "ready").exists():
-        assert process.poll() is None
-    process.terminate()
-    assert process.wait(timeout=20) == 75
+    command = ["bash", LAUNCH / name, *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
+    try:
+        while not (tmp_path / "ready").exists():
+            assert process.poll() is None
+        process.terminate()
+        assert process.wait(timeout=20) == 75
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert (tmp_path / "saved").read_text() == "saved\n"
     assert (tmp_path / "requeued").exists() == (name == "slurm.sbatch")
 

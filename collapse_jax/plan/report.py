@@ -51,7 +51,9 @@ class Plan:
 
     def __str__(self) -> str:
         train, measure = self.seconds
-        compiler = "XLA:TPU for this topology" if self.compiled_for == "tpu" else "XLA:CPU; bytes differ on the target"
+        compiler = (
+            "XLA:TPU for this topology" if self.compiled_for == "tpu" else "XLA:CPU; bytes differ on the target"
+        )
         tiles = -(-self.runs // (self.devices * self.runs_per_tile))
         return "\n".join(
             [
@@ -109,7 +111,7 @@ def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
     step = cost.of_step(compiled.recipe, compiled, data, tile, hardware[0])
     log_point = cost.of_log_point(compiled, tile)
     texts = [program.as_text() or "" for program in (compiled.advance, compiled.measure, compiled.snapshot)]
-    analysis = compiled.advance.memory_analysis()
+    analysis = memory.analysis(compiled.advance)
     points = len(schedule_steps(experiment.log, experiment.steps))
     padded = layout.padded // devices
     return Plan(
