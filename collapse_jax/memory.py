@@ -54,7 +54,7 @@ def of_programs(compiled: "Compiled", data: "Dataset", limit: int | None = None)
         # As they lie on the device, padding included.
         states=advance.output_size_in_bytes,
         data=data_bytes,
-        working=max(analysis.temp_size_in_bytes for analysis in (advance, measure, snapshot)),
+        working=max(program.temp_size_in_bytes for program in (advance, measure, snapshot)),
         outputs=BOUNDARIES * (measure.output_size_in_bytes + snapshot.output_size_in_bytes),
         limit=packing.device_memory() if limit is None else limit,
     )

@@ -15,17 +15,17 @@ ROOT = pathlib.Path(__file__).parents[1]
 GRID = Grid(weight_decay=(0.1, 0.01, 0.001), seed=(1, 2, 3), init_scale=(1.0,))
 EIGHT = """
 import dataclasses, json, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/benchmarks"]
 from collapse_jax import runtime
 runtime.start(devices=8)
 import jax
 from conftest import tiny_experiment
 import test_eight_devices as here
-from benchmarks import test_programs_hlo as hlo
+import test_programs_hlo as hlo
 from collapse_jax import packing, programs, sweep, tasks
 from collapse_jax.config import Packing
 
-jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_num_cpu_devices", 8)  # conftest asks for two
 experiment = tiny_experiment(grid=here.GRID, packing=Packing(8, 1))
 layout = packing.choose_layout(experiment.packing, 9)
 compiled = programs.compile_for(experiment, layout, tasks.TASKS["mnist"].load(experiment.task))

@@ -89,6 +89,9 @@ def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
     runtime.start(1 if on_tpu else min(chips.devices, config.number_of_runs(experiment.grid)), experiment.precision)
     import jax
 
+    if on_tpu:
+        # A program for absent devices can be written to the cache of compiled programs but not read from it.
+        jax.config.update("jax_enable_compilation_cache", False)
     from collapse_jax import memory, packing, programs, tasks
     from collapse_jax.plan import cost
     from collapse_jax.schedule import schedule_steps
