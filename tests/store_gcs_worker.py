@@ -1,9 +1,13 @@
 """Trains two shards into a bucket of an emulated object store, once more, and merges them; run by test_gcs.py."""
 
+import logging
 import os
 import sys
 
 from gcp_storage_emulator.server import create_server
+
+
+logging.disable(logging.WARNING)  # gcsfs says for each file that there are no credentials
 
 
 def main(reference):

@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from collapse_jax.errors import StoreError
+from collapse_jax.store.files import is_remote
 
 # Orbax reports each save at INFO; a sweep saves hundreds of times.
 logging.getLogger("absl").setLevel(logging.WARNING)
@@ -51,7 +52,9 @@ class TreeStore:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=False, cleanup_tmp_directories=True, multiprocessing_options=_alone()
         )
-        self._manager = ocp.CheckpointManager(self.directory.resolve(), options=options)
+        # Orbax needs an absolute path; `resolve` would put a working directory before "gs://".
+        absolute = self.directory if is_remote(self.directory) else self.directory.resolve()
+        self._manager = ocp.CheckpointManager(absolute, options=options)
 
     def steps(self) -> list[int]:
         """Return the committed steps in ascending order."""
