@@ -6,7 +6,6 @@ import sys
 
 from gcp_storage_emulator.server import create_server
 
-
 logging.disable(logging.WARNING)  # gcsfs says for each file that there are no credentials
 
 
