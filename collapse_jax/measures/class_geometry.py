@@ -116,12 +116,12 @@ def squared_distances_of_rows(first: jax.Array, second: jax.Array | None = None)
 def principal_axes(features: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Singular values [m], descending, and right singular vectors [m, D] of the centred features [N, D].
 
-    The values belong to features divided by their largest absolute entry, so that no square leaves the range of
-    float32; equal rows give exact zeros, features that are not finite or all zero give nan.
+    The values are relative to the largest absolute difference from the first row, so that no square leaves the
+    range of float32. Equal rows, and features that are not finite, give nan.
     """
-    scaled = features / jnp.max(jnp.abs(features))
     # Differences from one row first: the mean of equal rows would be off by its rounding error.
-    scaled = scaled - scaled[:1]
+    differences = features - features[:1]
+    scaled = differences / jnp.max(jnp.abs(differences))
     centred = scaled - jnp.mean(scaled, axis=0, keepdims=True)
     finite = jnp.all(jnp.isfinite(centred))
     if centred.shape[0] > centred.shape[1]:

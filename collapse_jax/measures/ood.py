@@ -92,7 +92,7 @@ def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "no
     resolved = values > values[0] * max(reference.shape) * jnp.finfo(values.dtype).eps
     axes = jnp.where(resolved[:, None], axes, 0)[:directions]
     scores, foreign_scores = (_scores(x, axes) for x in features)
-    known = values[0] > 0
+    known = jnp.isfinite(values[0])
     scores, foreign_scores = jnp.where(known, scores, jnp.nan), jnp.where(known, foreign_scores, jnp.nan)
     return result | {
         "neco": jnp.mean(scores),

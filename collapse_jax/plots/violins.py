@@ -173,8 +173,8 @@ def violins(margins: Sequence[PairMargins], caption: str = "") -> Figure:
     figure.legend(handles=handles, loc="outside right upper", alignment="left")
     note = (
         "Density of the signed distance, area the same for both classes; the first class (up) is right where it is "
-        "positive, the second (down) where it is negative.\nWhite: median, light: quartiles. Percentages: examples on "
-        f"the wrong side of the boundary between the two classes. {caption}"
+        "positive, the second (down) where it is negative.\nWhite lines: median and quartiles. Percentages: examples "
+        f"on the wrong side of the boundary between the two classes. {caption}"
     )
     style.heading(figure, "Margins of two classes, before and after grokking", note.strip())
     return figure
@@ -223,7 +223,7 @@ def _half_violins(axes: Axes, both: tuple[np.ndarray, np.ndarray], reach: float)
 
 
 def density(values: np.ndarray, x: np.ndarray) -> np.ndarray | None:
-    """Gaussian kernel density of `values` on the grid `x`, never narrower than a grid can show; None for no values."""
+    """Gaussian kernel density of `values` on the grid `x`, never narrower than it can show; None for no values."""
     if not len(values):
         return None
     narrowest = NARROWEST * float(x[-1] - x[0])
