@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from collapse_jax.measures.array_inputs import read_snapshot
@@ -94,7 +93,7 @@ def measure_arrays(
                 f"measures: {measure.name!r} has nothing to measure in {', '.join(held)}; "
                 f"its variables: {', '.join(measure.variables)}"
             )
-        result |= {name: _plain(values[name]) for name in measure.variables if name in values}
+        result |= {name: _as_number(values[name]) for name in measure.variables if name in values}
     return result
 
 
@@ -115,8 +114,8 @@ def _check_options(measures: list[Measure], options: dict[str, Any]) -> list[set
     return accepted
 
 
-def _plain(value: jax.Array) -> float | np.ndarray:
-    return np.asarray(value) if jnp.ndim(value) else float(value)
+def _as_number(value: jax.Array) -> Any:
+    return float(value) if value.ndim == 0 else np.asarray(value)
 
 
 def _frozen(value: Any) -> Any:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scipy.stats import gaussian_kde
 
+from collapse_jax.grid import AXES
 from collapse_jax.plots import style
 
 # The two classes of a pair: positive margins belong to the first (Okabe-Ito, distinct for colour-blind readers).
@@ -65,22 +66,23 @@ def widest_gap(results: xr.Dataset, run: Mapping[str, Any], steps: Sequence[int]
     if not {"train_accuracy", "test_accuracy"} <= set(results.data_vars):
         return int(steps[0])
     gap = results["train_accuracy"] - results["test_accuracy"]
-    gap = gap.sel({name: value for name, value in run.items() if name in gap.dims})
-    gap = gap.sel(step=list(steps), method="nearest").squeeze(drop=True)
-    values = np.atleast_1d(gap.values.astype(np.float64))
+    for name, value in run.items():
+        matches = np.isclose(gap[name], value, rtol=1e-5, atol=0)
+        gap = gap.isel({gap[name].dims[0]: matches}) if gap[name].ndim else gap
+    values = gap.sel(step=list(steps), method="nearest").transpose("step", ...).values
+    values = values.reshape(len(steps), -1)[:, 0].astype(np.float64)
     return int(steps[int(np.nanargmax(values))]) if np.isfinite(values).any() else int(steps[0])
 
 
 def pick_run(results: xr.Dataset) -> dict[str, Any]:
-    """The hyperparameters of the run to show: weight decay 0.01 (or the nearest), the first of every other axis."""
+    """The hyperparameters of the run to show: weight decay 0.01 or the nearest, the first of every other axis."""
+    decays = np.log(np.maximum(np.atleast_1d(results["weight_decay"].values), 1e-12) / 0.01)
+    nearest = int(np.argmin(np.abs(decays)))
     run = {}
-    for name in results.dims:
-        if name == "step" or name not in results.coords or "step" in results[name].dims:
-            continue
-        values = results[name].values
-        if name in ("weight_decay", "seed", "learning_rate", "init_scale"):
-            nearest = np.argmin(np.abs(np.log(np.maximum(values, 1e-12) / 0.01))) if name == "weight_decay" else 0
-            run[str(name)] = values[nearest].item()
+    for name in AXES:
+        values = np.atleast_1d(results[name].values)
+        if len(values) > 1:
+            run[name] = values[nearest if name == "weight_decay" or "run" in results.dims else 0].item()
     return run
 
 
@@ -173,8 +175,8 @@ def violins(margins: Sequence[PairMargins], caption: str = "") -> Figure:
     figure.legend(handles=handles, loc="outside right upper", alignment="left")
     note = (
         "Density of the signed distance, area the same for both classes; the first class (up) is right where it is "
-        "positive, the second (down) where it is negative.\nWhite lines: median and quartiles. Percentages: examples "
-        f"on the wrong side of the boundary between the two classes. {caption}"
+        "positive, the second (down) where it is negative.\nWhite lines: median and quartiles. Percentages: "
+        f"examples on the wrong side of the boundary between the two classes. {caption}"
     )
     style.heading(figure, "Margins of two classes, before and after grokking", note.strip())
     return figure

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from collapse_oracles import CLASSES, assert_values, example
+
 from collapse_jax import measure_arrays
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.layerwise import LAYERWISE, VARIABLES, layerwise
