@@ -76,11 +76,11 @@ def widest_gap(results: xr.Dataset, run: Mapping[str, Any], steps: Sequence[int]
 
 def pick_run(results: xr.Dataset) -> dict[str, Any]:
     """The hyperparameters of the run to show: weight decay 0.01 or the nearest, the first of every other axis."""
-    decays = np.log(np.maximum(np.atleast_1d(results["weight_decay"].values), 1e-12) / 0.01)
-    nearest = int(np.argmin(np.abs(decays)))
+    columns = {name: np.atleast_1d(results[name].values) for name in AXES if name in results.coords}
+    decays = np.maximum(columns.get("weight_decay", np.ones(1)), 1e-12)
+    nearest = int(np.argmin(np.abs(np.log(decays / 0.01))))
     run = {}
-    for name in AXES:
-        values = np.atleast_1d(results[name].values)
+    for name, values in columns.items():
         if len(values) > 1:
             run[name] = values[nearest if name == "weight_decay" or "run" in results.dims else 0].item()
     return run
