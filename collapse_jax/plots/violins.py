@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from scipy.stats import gaussian_kde
 
 from collapse_jax.grid import AXES
@@ -18,7 +18,7 @@ from collapse_jax.plots import style
 
 # The two classes of a pair: positive margins belong to the first (Okabe-Ito, distinct for colour-blind readers).
 COLOURS = ("#0072b2", "#d55e00")
-SPLITS = {"train": "training examples", "test": "unseen examples"}
+SPLITS = {"train": "training", "test": "unseen"}
 # Narrower than this fraction of the axis, a collapsed class would be drawn as nothing.
 NARROWEST = 1 / 300
 GRID = 512
@@ -125,7 +125,8 @@ def workdir_violins(
     for step in steps:
         snapshot = snapshots.snapshot(step, run)
         rows += [margins_of(snapshot, pair, step) for pair in check_pairs(pairs, snapshot.num_classes)]
-    shown = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in run.items())
+    fixed = {name: results[name].values.flat[0] for name in ("weight_decay", "seed") if name in results.coords}
+    shown = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in (fixed | run).items())
     return violins(rows, caption=f"Run: {shown}.")
 
 
@@ -155,30 +156,26 @@ def violins(margins: Sequence[PairMargins], caption: str = "") -> Figure:
     if not finite.size:
         raise style.NotDrawableError("no margin is finite")
     reach = 1.08 * max(float(np.quantile(np.abs(finite), 0.999)), 1e-12)
-    figure = style.new_figure(1.4 + 4.0 * len(pairs), 1.5 + 1.75 * len(steps))
+    width = max(0.9 + 4.0 * len(pairs), 8.4)
+    figure = style.new_figure(width, 1.5 + 1.75 * len(steps))
     panels = figure.subplots(len(steps), 2 * len(pairs), squeeze=False, sharex=True, sharey=True)
     for i, step in enumerate(steps):
         for j, pair in enumerate(pairs):
             for k, split in enumerate(SPLITS):
                 axes = panels[i, 2 * j + k]
-                _half_violins(axes, getattr(found[step, pair], split), reach)
+                _half_violins(axes, pair, getattr(found[step, pair], split), reach)
                 if i == 0:
-                    axes.set_title(f"{pair[0]} against {pair[1]}: {SPLITS[split]}", fontsize=9.5)
+                    axes.set_title(f"{pair[0]} and {pair[1]}: {SPLITS[split]}", fontsize=9.5)
                 if i == len(steps) - 1:
-                    axes.set_xlabel("signed distance to the boundary")
+                    axes.set_xlabel("signed distance")
                 if j == k == 0:
                     axes.set_ylabel(f"step {step:,}", fontsize=10, weight="bold")
-    handles = [
-        Patch(color=c, alpha=0.75, label=text)
-        for c, text in zip(COLOURS, ("first class", "second class"), strict=True)
-    ]
-    figure.legend(handles=handles, loc="outside right upper", alignment="left")
     note = (
-        "Density of the signed distance, area the same for both classes; the first class (up) is right where it is "
-        "positive, the second (down) where it is negative.\nWhite lines: median and quartiles. Percentages: "
-        f"examples on the wrong side of the boundary between the two classes. {caption}"
+        "Density of the signed distance of examples to the boundary between two classes (dashed), equal areas. The "
+        "first class, up, is right where the distance is positive; the second, down, where it is negative. White "
+        f"lines, where they fit: median and quartiles. {caption}"
     )
-    style.heading(figure, "Margins of two classes, before and after grokking", note.strip())
+    style.heading(figure, "Margins of two classes, before and after grokking", textwrap.fill(note, int(16 * width)))
     return figure
 
 
@@ -187,7 +184,7 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
-def _half_violins(axes: Axes, both: tuple[np.ndarray, np.ndarray], reach: float) -> None:
+def _half_violins(axes: Axes, pair: tuple[int, int], both: tuple[np.ndarray, np.ndarray], reach: float) -> None:
     """Class a upwards and class b downwards, scaled so that the higher of the two fills its half."""
     x = np.linspace(-reach, reach, GRID)
     halves = [_finite(values) for values in both]
@@ -195,33 +192,33 @@ def _half_violins(axes: Axes, both: tuple[np.ndarray, np.ndarray], reach: float)
     highest = max((float(d.max()) for d in densities if d is not None), default=1.0)
     axes.axhline(0, color=style.GREY, linewidth=0.6)
     axes.axvline(0, color="#333333", linewidth=0.9, linestyle=(0, (4, 2)))
-    for sign, values, curve, colour in zip((1, -1), halves, densities, COLOURS, strict=True):
-        if curve is None:
-            axes.text(0.02, 0.5 + 0.4 * sign, "no examples", transform=axes.transAxes, va="center", fontsize=7.5)
-            continue
-        height = sign * 0.92 * curve / highest
-        axes.fill_between(x, 0, height, color=colour, alpha=0.75, linewidth=0)
-        axes.plot(x, height, color=colour, linewidth=0.9)
-        for quantile, width, alpha in ((0.25, 0.9, 0.75), (0.5, 1.5, 1.0), (0.75, 0.9, 0.75)):
-            at = float(np.quantile(values, quantile))
-            axes.plot([at, at], [0, np.interp(at, x, height)], color="white", linewidth=width, alpha=alpha)
-        wrong = float(np.mean(values * sign <= 0))
-        place = {"ha": "right", "x": 0.98} if sign > 0 else {"ha": "left", "x": 0.02}
+    for sign, label, values, curve, colour in zip((1, -1), pair, halves, densities, COLOURS, strict=True):
+        text = f"class {label}: none"
+        if curve is not None:
+            text = f"class {label}: {100 * np.mean(values * sign <= 0):.1f} % wrong"
+            _half(axes, values, x, sign * 0.92 * curve / highest, colour)
+        # On the wrong side of the boundary, where there is room as soon as the network is right.
+        at, align = (0.02, "left") if sign > 0 else (0.98, "right")
         axes.text(
-            place["x"],
-            0.5 + 0.4 * sign,
-            f"{wrong:.1%}".replace("%", " %"),
-            ha=place["ha"],
-            transform=axes.transAxes,
-            va="center",
-            fontsize=8,
-            color=colour,
+            at, 0.5 + 0.43 * sign, text, color=colour, fontsize=7.8, ha=align, va="center", transform=axes.transAxes
         )
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-1, 1)
     axes.set_yticks([])
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
+
+
+def _half(axes: Axes, values: np.ndarray, x: np.ndarray, height: np.ndarray, colour: str) -> None:
+    """One half: its area, its outline, and median and quartiles unless they would hide it."""
+    seen = np.abs(height) > 2e-3
+    axes.fill_between(x, 0, height, where=seen, color=colour, alpha=0.75, linewidth=0)
+    axes.plot(x, np.where(seen, height, np.nan), color=colour, linewidth=0.9)
+    quartiles = np.quantile(values, (0.25, 0.5, 0.75))
+    if quartiles[2] - quartiles[0] < 0.04 * (x[-1] - x[0]):
+        return
+    for at, width in zip(quartiles, (0.9, 1.6, 0.9), strict=True):
+        axes.plot([at, at], [0, np.interp(at, x, height)], color="white", linewidth=width)
 
 
 def density(values: np.ndarray, x: np.ndarray) -> np.ndarray | None:

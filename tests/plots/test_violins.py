@@ -42,9 +42,7 @@ def test_one_row_per_step_and_two_panels_per_pair():
     assert len(figure.axes) == 8
     assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["step 10", "step 200"]
     assert [axes.get_title("left") for axes in figure.axes[:4]] == [
-        f"{a} against {b}: {split}"
-        for a, b in ((0, 1), (4, 5))
-        for split in ("training examples", "unseen examples")
+        f"{a} and {b}: {split}" for a, b in ((0, 1), (4, 5)) for split in ("training", "unseen")
     ]
     assert "Run: seed 1." in figure._supxlabel.get_text()
     low, high = figure.axes[0].get_xlim()
@@ -54,7 +52,8 @@ def test_one_row_per_step_and_two_panels_per_pair():
 def test_the_percentages_are_the_errors():
     first, second = np.array([1.0, 2, 3, -1]), np.array([-1.0, -2, 0.5, 0.0])
     figure = violins([PairMargins((0, 1), 5, (first, second), (first[:3], second[:2]))])
-    assert texts(figure) == ["25.0 %", "50.0 %", "0.0 %", "0.0 %"]
+    errors = ("0: 25.0", "1: 50.0", "0: 0.0", "1: 0.0")
+    assert texts(figure) == [f"class {error} % wrong" for error in errors]
 
 
 def test_halves_are_on_their_sides():
@@ -80,7 +79,7 @@ def test_missing_classes_and_bad_numbers():
     partly = PairMargins((0, 1), 5, (nothing, np.array([-1.0, np.nan])), (np.array([1.0]), np.array([-1.0])))
     figure = violins([partly])
     figure.canvas.draw()
-    assert "no examples" in texts(figure)
+    assert "class 0: none" in texts(figure)
     with pytest.raises(NotDrawableError, match="no margin is finite"):
         violins([PairMargins((0, 1), 5, (nothing, nothing), (np.array([np.nan]), nothing))])
     with pytest.raises(NotDrawableError, match="no margins to draw"):
