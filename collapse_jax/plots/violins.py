@@ -110,6 +110,8 @@ def workdir_violins(
     import collapse_jax
     from collapse_jax.measures.margins import check_pairs
 
+    if not hasattr(collapse_jax, "open_snapshots"):
+        raise style.NotDrawableError("this version does not read snapshots")
     snapshots = collapse_jax.open_snapshots(workdir)
     stored = [int(step) for step in snapshots.steps]
     if not stored:
