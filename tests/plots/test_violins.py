@@ -137,8 +137,9 @@ def test_from_a_workdir(monkeypatch, tmp_path):
     assert stored.asked[-1] == (0, {"weight_decay": 0.1, "seed": 3})
     with pytest.raises(ValueError, match="steps: 5; snapshots are stored of 0, 1000, 300000"):
         plots.workdir_violins(tmp_path, steps=[5])
+    monkeypatch.setattr(plots, "FIGURES", {})
     written = plots.draw(results, None, tmp_path / "figures", tmp_path)
-    assert tmp_path / "figures" / "violins.png" in written
+    assert written == [tmp_path / "figures" / f"violins{end}" for end in (".png", ".pdf")]
 
 
 def test_a_workdir_without_snapshots_is_skipped_with_a_reason(monkeypatch, tmp_path, caplog):
