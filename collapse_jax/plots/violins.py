@@ -157,7 +157,7 @@ def violins(margins: Sequence[PairMargins], caption: str = "") -> Figure:
     finite = np.concatenate([_finite(v) for m in margins for v in (*m.train, *m.test)])
     if not finite.size:
         raise style.NotDrawableError("no margin is finite")
-    reach = 1.08 * max(float(np.quantile(np.abs(finite), 0.999)), 1e-12)
+    reach = 1.15 * max(float(np.quantile(np.abs(finite), 0.999)), 1e-12)
     width = max(0.9 + 4.0 * len(pairs), 8.4)
     figure = style.new_figure(width, 1.5 + 1.75 * len(steps))
     panels = figure.subplots(len(steps), 2 * len(pairs), squeeze=False, sharex=True, sharey=True)
@@ -195,10 +195,10 @@ def _half_violins(axes: Axes, pair: tuple[int, int], both: tuple[np.ndarray, np.
     axes.axhline(0, color=style.GREY, linewidth=0.6)
     axes.axvline(0, color="#333333", linewidth=0.9, linestyle=(0, (4, 2)))
     for sign, label, values, curve, colour in zip((1, -1), pair, halves, densities, COLOURS, strict=True):
-        text = f"class {label}: none"
+        text = f"{label}: none"
         if curve is not None:
-            text = f"class {label}: {100 * np.mean(values * sign <= 0):.1f} % wrong"
-            _half(axes, values, x, sign * 0.92 * curve / highest, colour)
+            text = f"{label}: {100 * np.mean(values * sign <= 0):.1f} % wrong"
+            _half(axes, values, x, sign * 0.8 * curve / highest, colour)
         # On the wrong side of the boundary, where there is room as soon as the network is right.
         at, align = (0.02, "left") if sign > 0 else (0.98, "right")
         axes.text(
