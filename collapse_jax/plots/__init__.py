@@ -9,6 +9,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.plots.balancedness import balancedness
+from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
 from collapse_jax.plots.phases import phases
 from collapse_jax.plots.style import NotDrawableError, save
@@ -22,6 +24,8 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     "timescales": timescales,
     "collapse_time": collapse_time,
     "timeline": timeline,
+    "bounds": bounds,
+    "balancedness": balancedness,
 }
 
 _log = logging.getLogger(__name__)
