@@ -163,5 +163,5 @@ def _verdict(laws: dict[int, Law], deviations: list[float]) -> str:
         )
     text = f"Largest relative deviation of a run while theory is above {COMPARED:g}: {max(deviations):.2g}."
     if not all(rule.exact for rule in laws.values()):
-        text += " Pairs with another activation than ReLU or none: descriptive."
+        text += " Other activations: descriptive."
     return text
