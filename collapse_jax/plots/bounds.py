@@ -1,7 +1,7 @@
 """Bounds of theory beside what they bound, against the step."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -22,12 +22,14 @@ class Panel(NamedTuple):
       ylabel: of its axis.
       shown: (variable, its name in the legend): the truth first, then what bounds it.
       needs: without one of these there is no panel.
+      legend: the corner that is kept free for it.
     """
 
     title: str
     ylabel: str
     shown: tuple[tuple[str, str], ...]
     needs: tuple[str, ...]
+    legend: Literal["upper left", "lower left", "lower right"] = "upper left"
 
 
 LINESTYLES = ("-", "--", ":")
@@ -41,31 +43,33 @@ PANELS = (
             ("test_error_bound", "bound of the theorem"),
         ),
         ("test_error_bound", "test_error_bound_directional"),
+        "lower left",
     ),
     Panel(
         "Variance of unseen features: Theorem 4.1",
-        "within-class variance / B²",
+        "within-class variance / B_g²",
         (
             ("variance_gap", "gap |test − train|"),
             ("variance_test", "test features"),
             ("variance_train", "train features"),
         ),
         ("variance_gap",),
+        "lower right",
     ),
     Panel(
         "Collapse: trace bounds",
         "Tr(Σ_W), or bound on it",
         (
             ("within_class_variance", "Tr(Σ_W)"),
-            ("within_class_variance_bound", "bound with s_min(W_L)"),
-            ("within_class_variance_bound_jacot", "bound with r (Jacot)"),
+            ("within_class_variance_bound", "bound, spectrum of W_L"),
+            ("within_class_variance_bound_jacot", "bound, sizes r (Jacot)"),
         ),
         ("within_class_variance_bound", "within_class_variance_bound_jacot"),
     ),
     Panel(
         "Collapse: NC1 bounds",
         "NC1, or bound on it",
-        (("nc1", "NC1"), ("nc1_bound", "bound with s_min(W_L)"), ("nc1_bound_jacot", "bound with r (Jacot)")),
+        (("nc1", "NC1"), ("nc1_bound", "bound, spectrum of W_L"), ("nc1_bound_jacot", "bound, sizes r (Jacot)")),
         ("nc1_bound", "nc1_bound_jacot"),
     ),
 )
@@ -122,10 +126,14 @@ def _panel(axes: Axes, results: xr.Dataset, groups: list[lines.Series], panel: P
         handles.append(Line2D([], [], color="#333333", label=text, **look))
     if panel is PANELS[0]:
         axes.axhline(1.0, color=style.GREY, linewidth=0.9)
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    room = (high / low) ** 0.35
+    axes.set_ylim(*((low, high * room) if panel.legend.startswith("upper") else (low / room, high)))
     style.log_values(axes)
     axes.set_ylabel(panel.ylabel)
     style.step_axis(axes, results["step"].values)
-    axes.legend(handles=handles, loc="best", handlelength=2.6)
+    axes.legend(handles=handles, loc=panel.legend, handlelength=2.6)
     return infinite
 
 

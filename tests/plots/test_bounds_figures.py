@@ -72,15 +72,15 @@ def test_bounds_lie_above_the_truth_and_keep_their_steps(results):
 def test_balancedness_against_theory(results):
     figure = FIGURES["balancedness"](with_balancedness(results, error=0.02, floor=0.0))
     assert [a.get_title("left") for a in figure.axes[:3]] == [
-        "Layers 1 and 2 (per neuron, relu)",
-        "Layers 2 and 3 (per neuron, relu)",
+        "Layers 1 and 2 (per neuron, ReLU)",
+        "Layers 2 and 3 (per neuron, ReLU)",
         "Layers 3 and 4 (matrix, linear)",
     ]
     measured, theory = gids(figure.axes[0], "relative")[2], gids(figure.axes[0], "theory")[2]
     np.testing.assert_allclose(theory.get_ydata(), (1 - 3e-4) ** (2 * theory.get_xdata()), rtol=1e-9)
     early = theory.get_ydata() > 1e-9
     np.testing.assert_allclose(measured.get_ydata()[early] / theory.get_ydata()[early], 1.02, rtol=1e-5)
-    assert "while theory is above 0.01: 0.02." in note(figure)
+    assert "left to right: 2 %, 2 %, 2 %." in note(figure)
     against = gids(figure.axes[3], "measured")[2]
     np.testing.assert_allclose(against.get_xdata()[1:], theory.get_ydata(), rtol=1e-9)
 
@@ -89,7 +89,7 @@ def test_balancedness_against_theory(results):
     ("fields", "exact", "why"),
     [
         ({}, [True, True, True], "matrix, linear"),
-        ({"last_layer_act": True}, [True, True, True], "per neuron, relu"),
+        ({"last_layer_act": True}, [True, True, True], "per neuron, ReLU"),
         ({"activation": "gelu"}, [False, False, True], "matrix, linear"),
         ({"optimizer": "adamw"}, [False, False, False], "matrix, linear, adamw"),
         ({"momentum": 0.9}, [False, False, False], "matrix, linear, sgd with momentum"),
