@@ -3,9 +3,12 @@
 import difflib
 from collections.abc import Iterable
 
+from collapse_jax.measures.balancedness import BALANCEDNESS
 from collapse_jax.measures.base import Measure
 from collapse_jax.measures.collapse import COLLAPSE
+from collapse_jax.measures.collapse_bounds import COLLAPSE_BOUNDS
 from collapse_jax.measures.fit import FIT
+from collapse_jax.measures.generalisation import GENERALISATION
 from collapse_jax.measures.geometry import GEOMETRY
 from collapse_jax.measures.layerwise import LAYERWISE
 from collapse_jax.measures.margins import MARGINS
@@ -30,6 +33,9 @@ MEASURES: dict[str, Measure] = {
         NHSIC,
         MUTUAL_INFORMATION,
         NOISY_CHANNEL,
+        GENERALISATION,
+        COLLAPSE_BOUNDS,
+        BALANCEDNESS,
     )
 }
 

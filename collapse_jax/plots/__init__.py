@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
+from collapse_jax.plots.balancedness import balancedness
+from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
 from collapse_jax.plots.phases import phases
 from collapse_jax.plots.style import NotDrawableError, save
@@ -25,6 +27,8 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     "timescales": timescales,
     "collapse_time": collapse_time,
     "timeline": timeline,
+    "bounds": bounds,
+    "balancedness": balancedness,
 }
 
 # What results cannot show, because it needs the stored snapshots.
