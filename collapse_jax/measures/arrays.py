@@ -41,7 +41,8 @@ def measure_arrays(
       head_kernel: [D, K] kernel of the last layer; logits are `features @ head_kernel + head_bias`.
         (torch keeps the transpose: pass `linear.weight.T`.)
       head_bias: [K] bias of the last layer.
-      inputs: [N, ...] the train examples themselves, row i belonging to row i of `train_features`.
+      inputs: [N, ...] the train examples themselves, row i belonging to row i of `train_features`; for
+        `codes="autoencoder"` images, on which it is trained (minutes, once: see `input_codes`).
       **options: keyword options of the measures, each passed to those that take it, such as `loss` of "fit".
 
     Returns:
@@ -58,6 +59,11 @@ def measure_arrays(
     snapshot = read_snapshot(
         train_features, train_labels, test_features, test_labels, head_kernel, head_bias, inputs
     )
+    if options.get("codes") == "autoencoder":
+        # What trains a network is imported by those who need it.
+        from collapse_jax.measures.input_codes import add_codes
+
+        snapshot = add_codes(snapshot)
     result: dict[str, float] = {}
     for measure, takes in zip(chosen, accepted, strict=True):
         own = {name: value for name, value in options.items() if name in takes}

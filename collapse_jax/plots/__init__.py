@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.plots.collapse_time import collapse_time
+from collapse_jax.plots.information import information_plane, superfluous
 from collapse_jax.plots.phases import phases
+from collapse_jax.plots.sandwich import sandwich
 from collapse_jax.plots.style import NotDrawableError, save
 from collapse_jax.plots.timeline import timeline
 from collapse_jax.plots.timescales import timescales
@@ -22,6 +24,9 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     "timescales": timescales,
     "collapse_time": collapse_time,
     "timeline": timeline,
+    "superfluous": superfluous,
+    "information_plane": information_plane,
+    "sandwich": sandwich,
 }
 
 _log = logging.getLogger(__name__)
