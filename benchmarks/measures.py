@@ -128,14 +128,17 @@ def main() -> None:
     runtime.start()
     sweep = Sweep()
     sections = {
-        "NC measures, 1000 x 200": compare_collapse(sweep, repeats),
-        "nHSIC, 10,000 x 200": compare_nhsic(sweep, repeats),
-        "KSG, 10,000 x (4 + 4), early": compare_neighbours(sweep, "early", repeats),
-        "KSG, 10,000 x (4 + 4), late": compare_neighbours(sweep, "late", repeats),
-        "families, 8 runs x 10,000": family_costs(sweep, max(repeats // 2, 1)),
+        "NC measures, 1000 x 200": lambda: compare_collapse(sweep, repeats),
+        "nHSIC, 10,000 x 200": lambda: compare_nhsic(sweep, repeats),
+        "KSG, 10,000 x (4 + 4), early": lambda: compare_neighbours(sweep, "early", repeats),
+        "KSG, 10,000 x (4 + 4), late": lambda: compare_neighbours(sweep, "late", repeats),
+        "families, 8 runs x 10,000": lambda: family_costs(sweep, max(repeats // 2, 1)),
     }
-    print("\n\n".join(comparison.table(f"{title}; per run-snapshot") for title, comparison in sections.items()))
-    machine.write("measures", {title: comparison.record() for title, comparison in sections.items()})
+    found = {}
+    for title, section in sections.items():
+        found[title] = section()
+        print(found[title].table(f"{title}; per run-snapshot"), end="\n\n", flush=True)
+    machine.write("measures", {title: comparison.record() for title, comparison in found.items()})
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ def input_codes(
     The network, its optimizer and its loss are those of arXiv:2509.20829 (after Butakov et al. 2024): three
     convolutions of stride 2 and two dense layers each way, 10 % dropout before the convolutions, relative noise of
     10 % on the code, mean absolute error, Adam at 1e-3, batches of 256, 200 epochs. That paper trains on the full
-    training set of the data (60,000 images for MNIST); here it is trained on `fit_inputs`, the images at hand. A code
-    is a function of the image, so I(Z; code) <= I(Z;X) whatever it was trained on: a poor one only loses more.
+    training set of the data (60,000 images for MNIST); here it is trained on `fit_inputs`, the images at hand. A
+    code is a function of the image, so I(Z; code) <= I(Z;X) whatever it was trained on: a poor one only loses more.
 
     The parameters are kept in the user's cache folder under a key of the images and settings: they are trained
     once, and a damaged file is trained anew. The codes themselves depend on nothing but their arguments.

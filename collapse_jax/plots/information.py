@@ -54,27 +54,30 @@ def superfluous(results: xr.Dataset, thresholds: Thresholds | None = None) -> Fi
     for axes, (name, null, title) in zip(grid, panels, strict=True):
         measured = measured_steps(results, [name])
         groups = lines.split(measured)
-        if null in results:
+        noisy = name.startswith("noisy")
+        if null in results and not noisy:
             _null_band(axes, measured, null)
         for group in groups:
             lines.draw(axes, group, name, log=name == "rnc1")
+            if null in results and noisy:
+                # Not around 0, but what a random partition into classes leaves: it differs from run to run.
+                lines.draw(axes, group, null, linestyle="--", alpha=0.4)
         if name == "rnc1":
             style.log_values(axes)
         else:
             axes.axhline(0, color="#444444", linewidth=0.7)
         axes.set_title(title)
-        axes.set_ylabel("I(Z;X) \N{MINUS SIGN} I(Z;Y) (nat)" if "nhsic" not in name else style.label(results, name))
-        if name == "rnc1":
-            axes.set_ylabel(style.label(results, name))
+        axes.set_ylabel(style.label(results, name))
         style.step_axis(axes, results["step"].values)
     if any(null in results for _, null, _ in found):
         handle = (Line2D([], [], color=NULL, linestyle="--"), Patch(color=NULL, alpha=style.BAND_ALPHA))
         grid[0].legend([handle], ["null: pairing broken"], loc="best", handlelength=2.4)
     lines.legend(figure, grid, groups)
     note = lines.reading_note(results, groups, log=False)
-    note += "\nGrey: the same estimate without any dependence (dashed: mean, band: range of all runs)."
-    if any(row[0] == "superfluous_information" for row in found):
-        note += " A curve that follows its null says nothing."
+    note += "\nGrey: the same estimate after a permutation of the rows (dashed: mean, band: range of all runs)."
+    note += " A curve that follows its null says nothing."
+    if any(name.startswith("noisy") for name, _, _ in found):
+        note += " Through noise, dashed: labels permuted."
     style.heading(figure, "Superfluous information and within-class variance", note)
     return figure
 
@@ -100,11 +103,11 @@ def information_plane(results: xr.Dataset, thresholds: Thresholds | None = None)
     columns = evenly(lines.split(measured_steps(results, planes[0][:2])), MAX_COLUMNS)
     figure = style.new_figure(1.6 + 2.05 * len(columns), 1.3 + 2.2 * len(planes))
     grid = figure.subplots(len(planes), len(columns), squeeze=False, sharex="row", sharey="row")
-    for row, (x, y, name) in zip(grid, planes, strict=True):
+    for number, (row, (x, y, name)) in enumerate(zip(grid, planes, strict=True)):
         chosen = evenly(lines.split(measured_steps(results, [x, y])), MAX_COLUMNS)
         for axes, group in zip(row, chosen, strict=True):
             _trajectory(axes, group, x, y, norm)
-            if row is grid[0]:
+            if number == 0:
                 axes.set_title(point_title(group), fontsize=9.5)
             axes.set_xlabel(style.label(results, x))
         row[0].set_ylabel(f"{name}\n{style.label(results, y)}")

@@ -46,16 +46,16 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
     groups = evenly(every, MAX_ROWS)
     figure = style.new_figure(2.2 + 2.9 * len(sigmas), 1.2 + 2.3 * len(groups))
     grid = figure.subplots(len(groups), len(sigmas), squeeze=False, sharex=True, sharey=True)
-    for row, group in zip(grid, groups, strict=True):
+    for number, (row, group) in enumerate(zip(grid, groups, strict=True)):
         for axes, sigma in zip(row, sigmas, strict=True):
             for name, (_, look) in LOOKS.items():
                 variable = f"{name}_sigma{sigma}"
                 if variable in group.runs:
                     _line(axes, group.runs, variable, look)
-            if row is grid[0]:
+            if number == 0:
                 axes.set_title(f"σ = {int(sigma) / 100:g}")
             style.step_axis(axes, results["step"].values)
-            if row is not grid[-1]:
+            if number < len(groups) - 1:
                 axes.set_xlabel("")
         row[0].set_ylabel(f"{point_title(group)}\nnat")
     style.log_values(grid[0, 0])
