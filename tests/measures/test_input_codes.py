@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +92,9 @@ def test_training_lowers_the_error_below_that_of_the_median_image(cache):
     assert optax.tree.norm(jax.tree.map(lambda a, b: a - b, again, repeated)) == 0
 
 
-def test_cache_is_read_once_written_and_damage_is_repaired(cache, monkeypatch, caplog):
+def test_cache_is_read_once_written_and_damage_is_repaired(cache, tmp_path, monkeypatch, caplog):
+    input_codes(stripes(), settings=FAST, directory=cache)
+    cache = shutil.copytree(cache, tmp_path / "copy")
     codes = input_codes(stripes(), settings=FAST, directory=cache)
     assert codes.shape == (COUNT, 4)
     assert np.all(np.std(codes, axis=0) > 0)
@@ -107,7 +110,7 @@ def test_cache_is_read_once_written_and_damage_is_repaired(cache, monkeypatch, c
     np.testing.assert_array_equal(input_codes(flat, settings=FAST, directory=cache), codes)
     np.testing.assert_array_equal(input_codes(flat[:7], flat, FAST, cache), codes[:7])
     assert not trained
-    path = next(cache.glob("*.msgpack"))
+    (path,) = cache.glob("*.msgpack")
     path.write_bytes(path.read_bytes()[:-9])
     input_codes(flat, settings=FAST, directory=cache)
     assert trained == [COUNT]
@@ -123,7 +126,7 @@ def test_cache_is_read_once_written_and_damage_is_repaired(cache, monkeypatch, c
 
 def test_measure_with_codes(cache, monkeypatch):
     """Features that know the label: I(Z;Y) = log 2, and X, which decides it, tells as much."""
-    codes = input_codes(stripes(), settings=AutoencoderSettings(epochs=1), directory=cache)
+    codes = input_codes(stripes(), settings=AutoencoderSettings(epochs=1), directory=cache / "short")
     features = np.stack([LABELS, 1 - LABELS], axis=1) + 0.01 * np.random.default_rng(1).normal(size=(COUNT, 2))
     probe = Probe(jnp.asarray(features, jnp.float32), jnp.asarray(LABELS), inputs=jnp.asarray(stripes()))
     with pytest.raises(ValueError, match=r"^codes: 'autoencoder'; the probe holds no codes"):
@@ -133,7 +136,8 @@ def test_measure_with_codes(cache, monkeypatch):
     monkeypatch.setattr("collapse_jax.runtime.cache_directory", lambda: cache)
     coded = add_codes(Snapshot(probe, num_classes=2), settings=AutoencoderSettings(epochs=1))
     np.testing.assert_allclose(coded.train.codes, codes, atol=1e-6)
-    monkeypatch.setattr(autoencoder, "fit", lambda images, _: (autoencoder_params(cache), np.zeros(1)))
+    trained = fitted_parameters(stripes()[..., None], FAST, cache)
+    monkeypatch.setattr(autoencoder, "fit", lambda images, settings: (trained, np.zeros(1)))
     arrays = {"train_features": features, "train_labels": LABELS}
     values = measure_arrays("mutual_information", **arrays, inputs=stripes(), codes="autoencoder", k=3)
     # The same codes given as inputs: a rotation of them is measured.
@@ -143,10 +147,6 @@ def test_measure_with_codes(cache, monkeypatch):
     assert values["mi_zx"] > values["mi_zx_null"] + 0.15
     with pytest.raises(ValueError, match=r"^inputs: missing; codes='autoencoder' encodes them"):
         measure_arrays("mutual_information", **arrays, codes="autoencoder")
-
-
-def autoencoder_params(cache):
-    return fitted_parameters(stripes()[..., None], FAST, cache)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hoi.core.entropies import entropy_knn
 from scipy.spatial import cKDTree
 from scipy.special import digamma
+from scipy.stats import differential_entropy
 
 from collapse_jax.measures import neighbours
 from collapse_jax.measures.codes import principal_components, unit_variance, whiten
@@ -92,6 +94,22 @@ def test_unweighted_entropy_of_five_points(k, bits):
     radii = neighbour_distances(np.arange(1.0, 6.0)[:, None], k, distances_max)[:, -1]
     value = digamma(5) - digamma(k) + np.mean(np.log(2 * radii))
     assert value / np.log(2) == pytest.approx(bits, rel=1e-6)
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+def test_equals_another_library(dim):
+    """The same estimate by hoi, whose constant is psi(N) where Kozachenko and Leonenko's is log(N - 1); in bits."""
+    points = 3 * np.random.default_rng(3).normal(size=(400, dim)).astype(np.float32)
+    expected = float(entropy_knn(jnp.asarray(points.T), k=1)) * np.log(2)
+    assert float(_entropy(jnp.asarray(points))) == pytest.approx(expected + np.log(399) - digamma(400), abs=1e-4)
+
+
+def test_agrees_with_spacings():
+    """One dimension: scipy estimates the entropy from the distances of order statistics."""
+    sample = np.random.default_rng(4).exponential(2, size=2000)
+    value = float(_entropy(jnp.asarray(sample[:, None], jnp.float32)))
+    assert value == pytest.approx(differential_entropy(sample), abs=0.08)
+    assert value == pytest.approx(1 + np.log(2), abs=0.08)
 
 
 def test_reference_vectors():
