@@ -45,7 +45,8 @@ def measure_arrays(
       head_kernel: [D, K] kernel of the last layer; logits are `features @ head_kernel + head_bias`.
         (torch keeps the transpose: pass `linear.weight.T`.)
       head_bias: [K] bias of the last layer.
-      inputs: [N, ...] the train examples themselves, row i belonging to row i of `train_features`.
+      inputs: [N, ...] the train examples themselves, row i belonging to row i of `train_features`; for
+        `codes="autoencoder"` images, on which it is trained (minutes, once: see `input_codes`).
       train_layers: outputs of the hidden layers for the train examples, a list of arrays [N, ...], first layer
         first, `train_features` last.
       test_layers: the same for the test examples.
@@ -75,6 +76,11 @@ def measure_arrays(
         test_layers=test_layers,
         ood_features=ood_features,
     )
+    if options.get("codes") == "autoencoder":
+        # What trains a network is imported by those who need it.
+        from collapse_jax.measures.input_codes import add_codes
+
+        snapshot = add_codes(snapshot)
     result: dict[str, Any] = {}
     for measure, takes in zip(chosen, accepted, strict=True):
         own = {name: _frozen(value) for name, value in options.items() if name in takes}

@@ -14,7 +14,9 @@ from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.plots.balancedness import balancedness
 from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
+from collapse_jax.plots.information import information_plane, superfluous
 from collapse_jax.plots.phases import phases
+from collapse_jax.plots.sandwich import sandwich
 from collapse_jax.plots.style import NotDrawableError, save
 from collapse_jax.plots.timeline import timeline
 from collapse_jax.plots.timescales import timescales
@@ -29,6 +31,9 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     "timeline": timeline,
     "bounds": bounds,
     "balancedness": balancedness,
+    "superfluous": superfluous,
+    "information_plane": information_plane,
+    "sandwich": sandwich,
 }
 
 # What results cannot show, because it needs the stored snapshots.
