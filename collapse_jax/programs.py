@@ -32,7 +32,7 @@ class Programs:
     Attributes:
       initial: () -> states of all runs.
       advance: (states, start, stop) -> states; the given states are donated.
-      measure: (states) -> {variable: [R]}, with "diverged_at" and "finite" (whether the parameters are) of each run.
+      measure: (states) -> {variable: [R]}, with "diverged_at" and "finite" (whether the parameters are).
       snapshot: (states) -> arrays [R, ...] of the snapshot's content.
       place: puts host states on the devices.
       variables: descriptions of what `measure` returns.

@@ -56,7 +56,8 @@ def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Data
         store.open_workdir(workdir, experiment, layout)
         say(
             f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
-            f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); compiling ..."
+            f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); "
+            "compiling ..."
         )
         began = time.monotonic()
         programs = compile_programs(experiment, layout)

@@ -199,8 +199,8 @@ def one_writer(workdir: pathlib.Path) -> Iterator[Lock]:
 def _parsed(text: str) -> dict[str, Any] | None:
     try:
         record = json.loads(text)
-        record["host"], record["pid"], record["since"], record["token"]
-    except (ValueError, KeyError, TypeError):
+        record["pid"], record["since"], record["token"], record["host"].split()[0]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
     return record
 

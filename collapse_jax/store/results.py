@@ -100,17 +100,12 @@ def checksum(dataset: xr.Dataset) -> int:
     crc = 0
     for name in sorted(map(str, dataset.variables)):
         variable = dataset[name]
-        values = variable.values
+        values = np.ascontiguousarray(variable.values)
         numeric = values.dtype.kind in "biuf"
-        content = np.ascontiguousarray(values).tobytes() if numeric else repr(values.astype(str).tolist()).encode()
-        header = [
-            name,
-            variable.dims,
-            variable.shape,
-            values.dtype.str if numeric else "text",
-            _plain(variable.attrs),
-        ]
-        crc = zlib.crc32(content, zlib.crc32(json.dumps(header).encode(), crc))
+        content = values.tobytes() if numeric else repr(values.astype(str).tolist()).encode()
+        kind = values.dtype.str if numeric else "text"
+        header = json.dumps([name, variable.dims, variable.shape, kind, _plain(variable.attrs)])
+        crc = zlib.crc32(content, zlib.crc32(header.encode(), crc))
     return zlib.crc32(json.dumps(_plain(dataset.attrs)).encode(), crc)
 
 
