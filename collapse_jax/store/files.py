@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 
 from collapse_jax.errors import StoreError
@@ -16,7 +17,10 @@ def storing(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+        # HDF5 hides the reason in a text of several lines.
+        found = re.search(r"errno = (\d+)", str(error))
+        reason = os.strerror(int(found[1])) if found else error.strerror or str(error)
+        raise StoreError(f"{path} cannot be written: {reason}") from error
 
 
 def remove_left_overs(directory: pathlib.Path) -> None:

@@ -104,7 +104,8 @@ def checksum(dataset: xr.Dataset) -> int:
         numeric = values.dtype.kind in "biuf"
         content = values.tobytes() if numeric else repr(values.astype(str).tolist()).encode()
         kind = values.dtype.str if numeric else "text"
-        header = json.dumps([name, variable.dims, variable.shape, kind, _plain(variable.attrs)])
+        role = "coordinate" if name in dataset.coords else "variable"
+        header = json.dumps([role, name, variable.dims, variable.shape, kind, _plain(variable.attrs)])
         crc = zlib.crc32(content, zlib.crc32(header.encode(), crc))
     return zlib.crc32(json.dumps(_plain(dataset.attrs)).encode(), crc)
 

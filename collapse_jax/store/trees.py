@@ -18,8 +18,8 @@ import orbax.checkpoint as ocp
 from collapse_jax.errors import StoreError
 from collapse_jax.progress import say
 
-# Orbax reports each save at INFO; a sweep saves hundreds of times.
-logging.getLogger("absl").setLevel(logging.WARNING)
+# Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 ORBAX_TEMPORARY = ".orbax-checkpoint-tmp"
 

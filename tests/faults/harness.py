@@ -14,7 +14,7 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax import store
+from collapse_jax import config, store
 from collapse_jax.config import Packing, Schedule, Snapshots
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -30,7 +30,6 @@ def experiment(steps=40, every=10, **changes):
         log=Schedule("explicit", at=at),
         snapshots=Snapshots(Schedule("explicit", at=at[::3]), CONTENT, 50),
         checkpoint_seconds=1e-6,
-        chunk_seconds=1e-3,
         packing=Packing(devices=2, runs_per_tile=1),
         **changes,
     )
@@ -41,7 +40,7 @@ def one_compilation(monkeypatch, cache={}):  # noqa: B006 - shared by all tests 
     original = collapse_jax.sweep.compile_programs
 
     def compiled(experiment, layout):
-        key = (repr(dataclasses.replace(experiment, name="")), layout)
+        key = (config.fingerprint(experiment), layout)
         cache[key] = cache.get(key) or original(experiment, layout)
         return cache[key]
 

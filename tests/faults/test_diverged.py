@@ -1,12 +1,16 @@
 """Runs that go wrong on their own: documented values, and not one bit of their neighbours."""
 
+import dataclasses
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from harness import experiment
 
 import collapse_jax
 from collapse_jax.__main__ import main
-from collapse_jax.config import Grid, Optimizer, Packing, Task
+from collapse_jax.config import Grid, Optimizer, Task
 from collapse_jax.training import RunState
 
 RATES = (1e-5, 2e-5)
@@ -15,7 +19,8 @@ MEASURES = ("fit", "norms", "collapse")
 
 def sweep(rates, **changes):
     grid = Grid(weight_decay=(0.1,), learning_rate=rates, init_scale=(1.0,), seed=(1,))
-    return experiment(optimizer=Optimizer("sgd"), grid=grid, measures=MEASURES, **changes)
+    fixed = {"optimizer": Optimizer("sgd"), "grid": grid, "measures": MEASURES}
+    return dataclasses.replace(experiment(**fixed | changes), checkpoint_seconds=1e6)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,7 @@ def test_parameters_that_overflow_without_the_loss_are_noticed(tmp_path, monkeyp
         state = original(recipe, h, data)
         first = next(name for name in state.params if name != "head")
         layer = state.params[first]
-        bias = layer["bias"].at[0].set(np.where(h.learning_rate == RATES[1], -np.inf, 0.0))
+        bias = layer["bias"].at[0].set(jnp.where(h.learning_rate == jnp.float32(RATES[1]), -jnp.inf, 0.0))
         return state.replace(params={**state.params, first: {**layer, "bias": bias}})
 
     monkeypatch.setattr(collapse_jax.programs, "init_run", broken)
@@ -63,7 +68,7 @@ def test_parameters_that_overflow_without_the_loss_are_noticed(tmp_path, monkeyp
 
 def test_missing_classes_have_documented_values(tmp_path):
     """Ten training images hold seven of the ten classes: they are left out of class means, and nothing is nan."""
-    what = sweep(RATES, batch_size=5, task=Task(train_size=10, test_size=100), packing=Packing(2, 1))
+    what = sweep(RATES, batch_size=5, task=Task(train_size=10, test_size=100))
     results = collapse_jax.train(what, tmp_path / "w")
     assert (results.diverged_at == -1).all()
     for name in ("within_class_variance", "rnc1", "rnc1_mean_norm", "nc2_condition", "train_accuracy"):
@@ -77,10 +82,8 @@ def test_features_without_variance_have_documented_values(tmp_path, monkeypatch)
     original = run_module.init_run
 
     def collapsed(recipe, h, data) -> RunState:
-        import jax
-
         state = original(recipe, h, data)
-        keep = (h.learning_rate != RATES[1]).astype(np.float32)
+        keep = (h.learning_rate != jnp.float32(RATES[1])).astype(jnp.float32)
         return state.replace(params=jax.tree.map(lambda leaf: leaf * keep, state.params))
 
     monkeypatch.setattr(collapse_jax.programs, "init_run", collapsed)

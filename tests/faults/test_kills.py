@@ -9,7 +9,7 @@ from harness import Child, assert_same_sweep, experiment
 
 import collapse_jax
 
-WHAT = experiment(steps=300, every=10)
+WHAT = experiment(steps=100, every=10)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.timeout(1200)
 def test_sigkill_at_random_moments(undisturbed, tmp_path, request):
-    """Three kills of one sweep, one of them inside a save; with --faults=N, N of them over as many sweeps as it takes."""
+    """Three kills, one of them inside a save; with --faults=N, N of them over as many sweeps as it takes."""
     kills = request.config.getoption("--faults") or 3
     rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
     sweep = began = in_saves = 0
