@@ -1,4 +1,4 @@
-"""Deleted, truncated, emptied and flipped files of every kind: the same bits in the end, or a documented refusal."""
+"""Deleted, truncated, emptied and flipped files of every kind: the same bits in the end, or a named refusal."""
 
 import dataclasses
 import os
