@@ -11,7 +11,7 @@ from ml_collections import config_flags
 
 from collapse_jax import calibration, config, runtime, shards
 from collapse_jax import distributed as processes
-from collapse_jax.errors import ConfigError, WorkdirError, unknown
+from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
 
 
 @dataclasses.dataclass
@@ -187,7 +187,7 @@ def _plot(options: Options) -> None:
 
     assert options.workdir is not None
     results = store.open_results(options.workdir)
-    for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures"):
+    for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures", options.workdir):
         print(path)
 
 
@@ -202,12 +202,25 @@ def _show(options: Options) -> None:
     print(tables.seeds_table(results, thresholds))
 
 
+def _verify(options: Options) -> None:
+    from collapse_jax import store
+
+    assert options.workdir is not None
+    damaged = 0
+    for name, wrong in store.verify_workdir(options.workdir):
+        print(f"{name}: {wrong or 'good'}")
+        damaged += bool(wrong)
+    if damaged:
+        raise StoreError(f"workdir={options.workdir}: {damaged} damaged; see docs/reliability.md for what to do")
+
+
 COMMANDS: dict[str, Command] = {
     "train": Command(_train, needs_config=True),
     "merge": Command(_merge),
     "plan": Command(_plan, needs_config=True, needs_workdir=False),
     "plot": Command(_plot),
     "show": Command(_show),
+    "verify": Command(_verify),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),
 }
 

@@ -1,6 +1,7 @@
 """What is on disk: the manifest, results, snapshots and checkpoints of a sweep."""
 
 from collapse_jax.store.files import replacing
+from collapse_jax.store.lock import Lock, one_writer
 from collapse_jax.store.results import (
     RESULTS,
     grid_coordinates,
@@ -11,6 +12,7 @@ from collapse_jax.store.results import (
     write_results,
 )
 from collapse_jax.store.trees import TreeStore, from_flat
+from collapse_jax.store.verify import verify_workdir
 from collapse_jax.store.workdir import (
     MANIFEST,
     describe,
@@ -23,6 +25,7 @@ from collapse_jax.store.workdir import (
 __all__ = [
     "MANIFEST",
     "RESULTS",
+    "Lock",
     "TreeStore",
     "describe",
     "differing_fields",
@@ -30,11 +33,13 @@ __all__ = [
     "grid_coordinates",
     "label",
     "name_axes",
+    "one_writer",
     "open_results",
     "open_workdir",
     "read_experiment",
     "read_manifest",
     "replacing",
     "thresholds_of",
+    "verify_workdir",
     "write_results",
 ]
