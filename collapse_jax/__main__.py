@@ -10,6 +10,7 @@ Exit codes: 0 done, 75 preempted and saved (the same command continues), 2 bad c
 failed (the last checkpoint is good), 1 a bug; 128 + n stopped at once by signal n.
 """
 
+import errno
 import sys
 
 from collapse_jax import signals
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"collapse-jax: {' '.join(str(error).split())}", file=sys.stderr)
         return error.code
     except OSError as error:
-        if not is_storage_error(error):
+        if not is_storage_error(error) and error.errno not in (errno.EROFS, errno.EACCES):
             raise
         print(f"collapse-jax: {error.filename or 'storage'}: {error.strerror}", file=sys.stderr)
         return StoreError.code

@@ -1,5 +1,6 @@
 """Reads every file of a sweep and says which are damaged."""
 
+import functools
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -24,12 +25,12 @@ def verify_workdir(workdir: pathlib.Path) -> Iterator[tuple[str, str]]:
     if (workdir / RESULTS).exists():
         yield _checked(RESULTS, lambda: open_results(workdir / RESULTS))
     for path in sorted((workdir / "measures").glob("*.nc")):
-        yield _checked(f"measures/{path.name}", lambda path=path: open_results(path))
+        yield _checked(f"measures/{path.name}", functools.partial(open_results, path))
     for name in ("checkpoints", "snapshots"):
         if (workdir / name).is_dir():
             trees = TreeStore(workdir / name, read_only=True)
             for step in trees.steps():
-                yield _checked(f"{name}/{step}", lambda trees=trees, step=step: trees.load(step))
+                yield _checked(f"{name}/{step}", functools.partial(trees.load, step))
 
 
 def _checked(name: str, read: Callable[[], object]) -> tuple[str, str]:

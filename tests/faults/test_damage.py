@@ -13,6 +13,8 @@ import collapse_jax
 from collapse_jax import store, sweep
 from collapse_jax.errors import CollapseError, Preempted, WorkdirError
 
+# What Orbax and h5netcdf leave behind when they meet a damaged file.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 WHAT = experiment()
 QUIET = dataclasses.replace(WHAT, checkpoint_seconds=1e6)  # one checkpoint, at the end
 KINDS = ("delete", "truncate", "empty", "flip")
