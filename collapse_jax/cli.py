@@ -140,7 +140,7 @@ def _plot(options: Options) -> None:
 
     assert options.workdir is not None
     results = store.open_results(options.workdir)
-    for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures"):
+    for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures", options.workdir):
         print(path)
 
 
