@@ -79,10 +79,7 @@ def chosen(half_done, request):
     rng = np.random.default_rng(None if rounds else 0)
     files = [path.relative_to(half_done) for path in files_of(half_done)]
     if rounds:
-        flips = min(rounds, 3)
-        for path in files:
-            for kind in (*KINDS, *["flip"] * (flips - 1)):
-                yield path, kind, rng
+        yield from ((path, kind, rng) for path in files for kind in KINDS)
         return
     newest = max(store.TreeStore(half_done / "checkpoints", read_only=True).steps())
     for i, path in enumerate(path for path in files if path.is_relative_to(f"checkpoints/{newest}")):
