@@ -58,8 +58,9 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         left_over = values(argv)
         experiment = values["config"].value if "config" in values else None
         if experiment is not None and not isinstance(experiment, config.Experiment):
-            # ml_collections defers errors of the file to the first use of the config.
-            experiment.steps  # noqa: B018
+            if type(experiment).__name__ == "_ErrorConfig":
+                # ml_collections defers errors of the file to the first use of the config.
+                experiment.steps  # noqa: B018
             raise ConfigError(
                 "--config",
                 _given(argv),
@@ -80,6 +81,8 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         raise ConfigError("--config", _given(argv), f"{type(error).__name__}: {error}") from None
     if len(left_over) > 1:
         raise ConfigError("argument", left_over[1], "not understood; flags are --name=value")
+    if "config" in values and experiment is None and _given(argv):
+        raise ConfigError("--config", _given(argv), "get_config returned None, not an Experiment")
     if "config" in values and experiment is None:
         raise ConfigError("--config", None, "name a config file, such as configs/quickstart.py")
     return experiment

@@ -20,6 +20,8 @@ from collapse_jax.progress import say
 
 # Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+# So it does with each leaf that cannot be read, since Orbax reports the first and drops the others.
+logging.getLogger("asyncio").addFilter(lambda record: "_wrap_awaitable" not in record.getMessage())
 
 ORBAX_TEMPORARY = ".orbax-checkpoint-tmp"
 
