@@ -9,10 +9,15 @@ from collapse_jax.measures.collapse import COLLAPSE
 from collapse_jax.measures.collapse_bounds import COLLAPSE_BOUNDS
 from collapse_jax.measures.fit import FIT
 from collapse_jax.measures.generalisation import GENERALISATION
+from collapse_jax.measures.geometry import GEOMETRY
+from collapse_jax.measures.layerwise import LAYERWISE
+from collapse_jax.measures.margins import MARGINS
 from collapse_jax.measures.mutual_information import MUTUAL_INFORMATION
 from collapse_jax.measures.nhsic import NHSIC
 from collapse_jax.measures.noisy_channel import NOISY_CHANNEL
 from collapse_jax.measures.norms import NORMS
+from collapse_jax.measures.ood import OOD
+from collapse_jax.measures.spectrum import SPECTRUM
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
@@ -20,6 +25,11 @@ MEASURES: dict[str, Measure] = {
         FIT,
         NORMS,
         COLLAPSE,
+        GEOMETRY,
+        SPECTRUM,
+        MARGINS,
+        LAYERWISE,
+        OOD,
         NHSIC,
         MUTUAL_INFORMATION,
         NOISY_CHANNEL,
