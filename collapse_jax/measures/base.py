@@ -89,8 +89,9 @@ class Measure:
         snapshot holds, each of which is described in `variables`. Values are scalars, or have the axes that
         their `Variable.dims` names.
       variables: every variable that `function` can return.
-      needs: the parts of a snapshot without which there is nothing to measure: any of "train", "test", "head",
-        "parameters" and "layers" (which are computed from the parameters); others are read where they are there.
+      needs: the parts of a snapshot without which there is nothing to measure: any of "train", "test", "ood",
+        "head", "parameters" and "layers" (which are computed from the parameters); others are read where they are
+        there.
     """
 
     name: str

@@ -32,7 +32,7 @@ class RunState:
     Attributes:
       params: parameter tree.
       opt_state: state of the optimizer.
-      diverged_at: int32, the first step whose loss or parameters were not finite; -1 while healthy.
+      diverged_at: int32, the first step whose loss was not finite; -1 while healthy.
     """
 
     params: Any
@@ -97,9 +97,7 @@ def advance_run(
         state = jax.lax.fori_loop(start, stop, lambda t, s: update(recipe, s, h, batch, t), state)
     else:
         state, _ = jax.lax.fori_loop(start, stop, step_once, (state, order_of(start)))
-    state = transposed(state)
-    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
-    return dataclasses.replace(state, diverged_at=_first_bad(state.diverged_at, finite, stop))
+    return transposed(state)
 
 
 def update(
@@ -119,7 +117,8 @@ def update(
     loss, gradient = jax.value_and_grad(objective)(state.params)
     updates, opt_state = recipe.make_optimizer(h).update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return RunState(params, opt_state, _first_bad(state.diverged_at, jnp.isfinite(loss), step))
+    first_bad = (state.diverged_at == HEALTHY) & ~jnp.isfinite(loss)
+    return RunState(params, opt_state, jnp.where(first_bad, jnp.int32(step), state.diverged_at))
 
 
 def transposed(tree: Any) -> Any:
@@ -132,8 +131,9 @@ def transposed(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.T if leaf.ndim == 2 else leaf, tree)
 
 
-def _first_bad(diverged_at: jax.Array, healthy: jax.Array, step: jax.Array) -> jax.Array:
-    return jnp.where((diverged_at == HEALTHY) & ~healthy, jnp.int32(step), diverged_at)
+def has_finite_parameters(state: RunState) -> jax.Array:
+    """Return whether every parameter of one run is finite."""
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
 
 
 def observe_run(recipe: Recipe, params: Any, data: Dataset, *, layers: bool = False) -> Snapshot:
