@@ -1,18 +1,20 @@
 """Results as labelled arrays: an `xarray.Dataset` with the grid's axes and `step`, saved as NetCDF-4."""
 
+import io
 import json
-import pathlib
+import os
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from etils import epath
 
 from collapse_jax import config, grid
 from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.measures import Variable
-from collapse_jax.store.files import replacing, storing
+from collapse_jax.store.files import is_remote, replacing, storing
 
 RESULTS = "results.nc"
 CHECKSUM = "crc32"
@@ -43,17 +45,8 @@ def label(
     Returns:
       A dataset with float32 variables, and `diverged_at` per run.
     """
-    runs = grid.grid_runs(axes)
     masked = (diverged_at >= 0)[:, None] & (steps[None, :] >= diverged_at[:, None])
-    if axes.mode == "product":
-        dimensions = grid.grid_dimensions(axes)
-        shape = tuple(len(points) for points in dimensions.values())
-        coords: dict[str, Any] = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
-        coords |= {name: ((), getattr(axes, name)[0]) for name in grid.AXES if name not in dimensions}
-        names: tuple[str, ...] = tuple(dimensions)
-    else:
-        shape, names = (len(runs),), ("run",)
-        coords = {name: ("run", np.array([run[name] for run in runs])) for name in grid.AXES}
+    names, shape, coords = grid_coordinates(axes)
     data = {
         name: (
             (*names, "step", *variables[name].dims),
@@ -73,13 +66,29 @@ def label(
         data | {"diverged_at": (names, diverged_at.reshape(shape), described)},
         {**coords, "step": ("step", steps)},
     )
-    for name, long_name in AXIS_NAMES.items():
-        dataset[name].attrs["long_name"] = long_name
+    name_axes(dataset)
     dataset["step"].attrs.update(long_name="training step", units="steps", definition="optimizer updates taken")
     return dataset
 
 
-def write_results(dataset: xr.Dataset, path: pathlib.Path) -> None:
+def grid_coordinates(axes: config.Grid) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]:
+    """Return the dimensions of a grid, their lengths, and its coordinates as `xarray.Dataset` takes them."""
+    if axes.mode == "product":
+        dimensions = grid.grid_dimensions(axes)
+        coords: dict[str, Any] = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
+        coords |= {name: ((), getattr(axes, name)[0]) for name in grid.AXES if name not in dimensions}
+        return tuple(dimensions), tuple(len(points) for points in dimensions.values()), coords
+    runs = grid.grid_runs(axes)
+    return ("run",), (len(runs),), {name: ("run", np.array([run[name] for run in runs])) for name in grid.AXES}
+
+
+def name_axes(dataset: xr.Dataset) -> None:
+    """Describe the coordinates of the grid."""
+    for name, long_name in AXIS_NAMES.items():
+        dataset[name].attrs["long_name"] = long_name
+
+
+def write_results(dataset: xr.Dataset, path: epath.Path) -> None:
     """Write a dataset as compressed NetCDF-4 with a checksum of its content, whole or not at all.
 
     Raises:
@@ -114,14 +123,15 @@ def _plain(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(k): np.asarray(v).tolist() for k, v in sorted(attrs.items()) if k != CHECKSUM}
 
 
-def _load(path: pathlib.Path) -> xr.Dataset:
+def _load(path: os.PathLike[str]) -> xr.Dataset:
     """Read a dataset and verify it; files without a checksum, of version 0.1, pass.
 
     Raises:
       ValueError: the file is damaged.
     """
     try:
-        dataset = xr.load_dataset(path, engine="h5netcdf")
+        source = io.BytesIO(epath.Path(path).read_bytes()) if is_remote(path) else os.fspath(path)
+        dataset = xr.load_dataset(source, engine="h5netcdf")
         expected = dataset.attrs.pop(CHECKSUM, None)
         ok = expected is None or expected == checksum(dataset)
     except Exception as error:  # h5py and xarray raise many kinds for a damaged file
@@ -131,7 +141,7 @@ def _load(path: pathlib.Path) -> xr.Dataset:
     return dataset
 
 
-def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
+def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Read the results of a sweep.
 
     Example:
@@ -147,7 +157,7 @@ def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
     Raises:
       WorkdirError: there are no results, or the file is damaged.
     """
-    path = pathlib.Path(workdir)
+    path = epath.Path(workdir)
     path = path / RESULTS if path.is_dir() else path
     if not path.exists():
         raise WorkdirError(f"workdir={workdir}: no results here, {path.name} is missing")

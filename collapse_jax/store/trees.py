@@ -6,7 +6,6 @@ when it is read, and read back before an older one is removed in its favour.
 
 import contextlib
 import logging
-import pathlib
 import shutil
 import zlib
 from typing import Any
@@ -14,9 +13,11 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
 from collapse_jax.errors import StoreError
 from collapse_jax.progress import say
+from collapse_jax.store.files import is_remote
 
 # Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
@@ -53,18 +54,23 @@ class TreeStore:
       read_only: leave everything as it is, also what another process is writing now; the directory must exist.
     """
 
-    def __init__(self, directory: pathlib.Path, keep: int | None = None, read_only: bool = False):
-        self.directory, self.keep = directory, keep
+    def __init__(self, directory: epath.Path, keep: int | None = None, read_only: bool = False):
+        self.directory, self.keep = epath.Path(directory), keep
         self._unverified: list[int] = []
         options = (
             ocp.CheckpointManagerOptions(read_only=True, save_interval_steps=0, create=False)
             if read_only
-            else ocp.CheckpointManagerOptions(cleanup_tmp_directories=True)
+            else ocp.CheckpointManagerOptions(
+                cleanup_tmp_directories=True, create=False, multiprocessing_options=_alone()
+            )
         )
+        # Orbax needs an absolute path; `resolve` would put a working directory before "gs://".
+        absolute = self.directory if is_remote(self.directory) else self.directory.resolve()
         try:
             if not read_only:
+                self.directory.mkdir(parents=True, exist_ok=True)
                 self._remove_left_overs()
-            self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+            self._manager = ocp.CheckpointManager(absolute, options=options)
         except (OSError, ValueError) as error:
             raise StoreError(f"{directory}: cannot be used: {_first_line(error)}") from error
 
@@ -129,7 +135,10 @@ class TreeStore:
 
     def _remove_left_overs(self) -> None:
         for path in self.directory.glob(f"*{ORBAX_TEMPORARY}*"):
-            shutil.rmtree(path, ignore_errors=True)
+            if is_remote(path):
+                path.rmtree(missing_ok=True)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _failure(self, what: str, error: Exception) -> StoreError:
         """Describe a failed save, and free the space that it took."""
@@ -173,6 +182,16 @@ class TreeStore:
         finally:
             with contextlib.suppress(Exception):  # said by `wait`
                 self._manager.close()
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """Each process of a job saves to directories of its own: Orbax must not wait for the others."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
 
 
 def _first_line(error: Exception) -> str:
