@@ -1,11 +1,12 @@
-"""The command line: `python -m collapse_jax train|plot|show|bench`, or `collapse-jax`.
+"""The command line: `python -m collapse_jax train|measure|plot|show|bench`, or `collapse-jax`.
 
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
+    python -m collapse_jax measure --workdir=runs/quickstart --measures=nhsic,mutual_information
     python -m collapse_jax show --workdir=runs/quickstart
     python -m collapse_jax plot --workdir=runs/quickstart
     python -m collapse_jax bench --config=configs/quickstart.py
 
-Exit codes: 0 done, 2 bad configuration or workdir, 3 storage failed, 1 a bug.
+Exit codes: 0 done, 2 bad configuration or workdir, 3 storage failed (measure: or a snapshot is damaged), 1 a bug.
 """
 
 import sys

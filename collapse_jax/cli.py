@@ -11,6 +11,7 @@ from ml_collections import config_flags
 
 from collapse_jax import calibration, config, runtime
 from collapse_jax.errors import ConfigError, WorkdirError, unknown
+from collapse_jax.remeasure import command as measure_command
 
 
 @dataclasses.dataclass
@@ -20,15 +21,17 @@ class Options:
     workdir: pathlib.Path | None
     experiment: config.Experiment | None
     figures: bool
+    flags: flags.FlagValues
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand, and whether it takes --config and --workdir."""
+    """A subcommand, whether it takes --config and --workdir, and what defines further flags."""
 
     function: Callable[[Options], None]
     needs_config: bool = False
     needs_workdir: bool = True
+    define_flags: Callable[[flags.FlagValues], None] | None = None
 
 
 def parse(argv: list[str]) -> Options:
@@ -45,11 +48,13 @@ def parse(argv: list[str]) -> Options:
     flags.DEFINE_bool("figures", True, "draw the figures when the training is done", flag_values=values)
     if command.needs_config:
         config_flags.DEFINE_config_file("config", None, "config file and its argument", flag_values=values)
+    if command.define_flags is not None:
+        command.define_flags(values)
     experiment = _parse_flags(values, argv)
     if command.needs_workdir and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
     workdir = pathlib.Path(values.workdir).expanduser() if values.workdir else None
-    return Options(workdir, experiment, values.figures)
+    return Options(workdir, experiment, values.figures, values)
 
 
 def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment | None:
@@ -141,6 +146,12 @@ def _plot(options: Options) -> None:
         print(path)
 
 
+def _measure(options: Options) -> None:
+    assert options.workdir is not None
+    runtime.start()
+    measure_command.run(options.workdir, options.flags)
+
+
 def _show(options: Options) -> None:
     from collapse_jax import store
     from collapse_jax.analysis import tables
@@ -154,6 +165,7 @@ def _show(options: Options) -> None:
 
 COMMANDS: dict[str, Command] = {
     "train": Command(_train, needs_config=True),
+    "measure": Command(_measure, define_flags=measure_command.define_flags),
     "plot": Command(_plot),
     "show": Command(_show),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),

@@ -1,10 +1,11 @@
 """Measures for plain arrays, from any framework."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from collapse_jax.measures.array_inputs import read_snapshot
 from collapse_jax.measures.base import Measure
@@ -12,7 +13,7 @@ from collapse_jax.measures.registry import closest, get_measure
 
 
 def measure_arrays(
-    measures: str | Sequence[str],
+    measures: str | Callable[..., Any] | Sequence[str | Callable[..., Any]],
     *,
     train_features: Any,
     train_labels: Any,
@@ -22,7 +23,7 @@ def measure_arrays(
     head_bias: Any = None,
     inputs: Any = None,
     **options: Any,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Measures features that were computed elsewhere.
 
     Arrays are what `numpy.asarray` reads: numpy, jax, detached CPU tensors of torch, nested lists. They are
@@ -32,7 +33,8 @@ def measure_arrays(
         values["rnc1"]
 
     Args:
-      measures: names of measures, such as `["collapse", "fit"]`, or one name; `MEASURES` holds them all.
+      measures: names of measures, such as `["collapse", "fit"]`, or one name; `MEASURES` holds them all. A measure
+        of your own is a function of a `Snapshot`, or "FILE.py:FUNCTION".
       train_features: [N, D] penultimate representation of the train examples, one row each.
       train_labels: [N] integer classes, 0 to K-1. K is the number of columns of `head_kernel` when that is
         given, else the largest label of both sets plus one.
@@ -45,12 +47,12 @@ def measure_arrays(
       **options: keyword options of the measures, each passed to those that take it, such as `loss` of "fit".
 
     Returns:
-      Every variable that the arrays allow, as floats.
+      Every variable that the arrays allow, as floats; those with axes of their own as numpy arrays.
 
     Raises:
       ValueError: one line that names the argument, its value and what is allowed.
     """
-    names = [measures] if isinstance(measures, str) else list(measures)
+    names = [measures] if isinstance(measures, str) or callable(measures) else list(measures)
     if not names:
         raise ValueError("measures: empty; name at least one measure")
     chosen = [get_measure(name) for name in names]
@@ -58,7 +60,7 @@ def measure_arrays(
     snapshot = read_snapshot(
         train_features, train_labels, test_features, test_labels, head_kernel, head_bias, inputs
     )
-    result: dict[str, float] = {}
+    result: dict[str, Any] = {}
     for measure, takes in zip(chosen, accepted, strict=True):
         own = {name: value for name, value in options.items() if name in takes}
         static = [name for name, value in own.items() if _is_hashable(value)]
@@ -70,7 +72,8 @@ def measure_arrays(
                 f"measures: {measure.name!r} has nothing to measure in {', '.join(held)}; "
                 f"its variables: {', '.join(measure.variables)}"
             )
-        result |= {name: float(values[name]) for name in measure.variables if name in values}
+        ordered = [name for name in measure.variables if name in values] or list(values)
+        result |= {name: _as_number(values[name]) for name in ordered}
     return result
 
 
@@ -89,6 +92,10 @@ def _check_options(measures: list[Measure], options: dict[str, Any]) -> list[set
             allowed = f"options: {', '.join(known)}" if known else "these measures take no options"
             raise ValueError(f"{name}: no such argument or option{closest(name, known)}; {allowed}")
     return accepted
+
+
+def _as_number(value: jax.Array) -> Any:
+    return float(value) if value.ndim == 0 else np.asarray(value)
 
 
 def _is_hashable(value: Any) -> bool:

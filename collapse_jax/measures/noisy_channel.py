@@ -159,4 +159,4 @@ def _minus_log_mean(exponents: jax.Array, group: jax.Array) -> jax.Array:
     return jnp.log(jnp.sum(group)) - logsumexp(exponents, where=group)
 
 
-NOISY_CHANNEL = Measure("noisy_channel", noisy_channel, VARIABLES)
+NOISY_CHANNEL = Measure("noisy_channel", noisy_channel, VARIABLES, needs=("probe",))

@@ -31,11 +31,13 @@ def choose_examples(snapshot: Snapshot, split: str = "auto") -> Examples:
         inputs, else (for what needs labels only) the test probe if there is one, else the train probe.
 
     Raises:
-      ValueError: unknown split, or "test" without a test probe.
+      ValueError: unknown split, or one whose probe is not there.
     """
     probes: dict[str, Probe | None] = {"test": snapshot.test, "train": snapshot.train}
     if split == "auto":
         present = [probe for probe in probes.values() if probe is not None]
+        if not present:
+            raise ValueError("split: 'auto'; the snapshot has neither a train nor a test probe")
         chosen: Probe | None = next((probe for probe in present if probe.inputs is not None), present[0])
     elif split in probes:
         chosen = probes[split]

@@ -12,6 +12,7 @@ from collapse_jax import config, grid
 from collapse_jax.errors import WorkdirError
 from collapse_jax.measures import Variable
 from collapse_jax.store.files import replacing
+from collapse_jax.store.measured import join
 
 RESULTS = "results.nc"
 AXIS_NAMES = {
@@ -85,7 +86,10 @@ def write_results(dataset: xr.Dataset, path: pathlib.Path) -> None:
 
 
 def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
-    """Read the results of a sweep.
+    """Read the results of a sweep: what was measured while it trained, and later by `measure`.
+
+    A variable measured both ways is the in-line one; see `measured.join`. Steps at which a variable was not
+    measured are nan (`results.nhsic_zx.dropna("step", how="all")` leaves them out).
 
     Example:
       >>> results = collapse_jax.open_results("runs/mnist_mlp")  # doctest: +SKIP
@@ -101,7 +105,16 @@ def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
       WorkdirError: there are no results, or the file is damaged.
     """
     path = pathlib.Path(workdir)
-    path = path / RESULTS if path.is_dir() else path
+    if not path.is_dir():
+        return _read(path, workdir)
+    in_line = _read(path / RESULTS, workdir) if (path / RESULTS).exists() else None
+    results = join(in_line, path)
+    if results is None:
+        raise WorkdirError(f"workdir={workdir}: no results here, {RESULTS} is missing")
+    return results
+
+
+def _read(path: pathlib.Path, workdir: str | pathlib.Path) -> xr.Dataset:
     if not path.exists():
         raise WorkdirError(f"workdir={workdir}: no results here, {path.name} is missing")
     try:

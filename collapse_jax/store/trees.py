@@ -43,11 +43,15 @@ class TreeStore:
     Args:
       directory: made when it does not exist.
       keep: number of newest steps that stay; None keeps all.
+      read_only: leave everything as it is, also what another process is writing now; the directory must exist.
     """
 
-    def __init__(self, directory: pathlib.Path, keep: int | None = None):
+    def __init__(self, directory: pathlib.Path, keep: int | None = None, read_only: bool = False):
         self.directory = directory
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+        # Not Orbax's own `read_only`, which warns of itself.
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, cleanup_tmp_directories=not read_only, create=not read_only
+        )
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
     def steps(self) -> list[int]:
@@ -74,17 +78,24 @@ class TreeStore:
         except Exception as error:
             raise StoreError(f"{self.directory}: a save failed: {_first_line(error)}") from error
 
-    def load(self, step: int) -> dict[str, np.ndarray]:
+    def load(self, step: int, only: str = "") -> dict[str, np.ndarray]:
         """Read the flat tree of a step and verify it.
+
+        Args:
+          step: one of `steps()`.
+          only: read the leaves alone whose names begin so.
 
         Raises:
           StoreError: the step is damaged; the message says how.
         """
-        arguments = ocp.args.Composite(tree=ocp.args.PyTreeRestore(), meta=ocp.args.JsonRestore())
         try:
-            restored = self._manager.restore(step, args=arguments)
+            meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
+            expected = {name: crc for name, crc in meta["crc32"].items() if name.startswith(only)}
+            wanted = ocp.args.PyTreeRestore()
+            if only:
+                wanted = ocp.args.PyTreeRestore(dict.fromkeys(expected, 0), partial_restore=True)
+            restored = self._manager.restore(step, args=ocp.args.Composite(tree=wanted))
             flat = {name: np.asarray(leaf) for name, leaf in restored.tree.items()}
-            expected = restored.meta["crc32"]
         except Exception as error:  # Orbax raises a bare Exception for some kinds of damage
             raise StoreError(f"{self.directory}/{step} cannot be read: {_first_line(error)}") from error
         found = checksums(flat)

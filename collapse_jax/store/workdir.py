@@ -4,6 +4,7 @@ experiment.json     config, fingerprint, versions, device, packing, git commit
 results.nc          in-line measures of all runs
 checkpoints/<step>  state of all runs and the results so far; the newest two
 snapshots/<step>    features, logits, last layers or parameters of all runs
+measures/<name>.nc  measures taken later from the snapshots
 figures/            PNG and PDF
 """
 

@@ -9,6 +9,7 @@ from collapse_jax.training.run import (
     advance_run,
     init_run,
     make_recipe,
+    observe_probe,
     observe_run,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "advance_run",
     "init_run",
     "make_recipe",
+    "observe_probe",
     "observe_run",
 ]
