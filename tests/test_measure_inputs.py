@@ -28,6 +28,7 @@ def participation_ratio(snapshot):
     return values.sum() ** 2 / (values**2).sum()
 
 def several(snapshot, *, top: int = 2, split="x"):
+    """Largest weights of the head."""
     return {"largest": jnp.sort(snapshot.head_kernel.ravel())[-top:], "count": len(snapshot.head_bias)}
 
 def wrong(snapshot):
@@ -136,6 +137,7 @@ def test_a_function_of_ones_own(full, own):
     values = np.linalg.eigvalsh(np.cov(np.asarray(run.test.features, np.float64).T))
     expected = values.sum() ** 2 / (values**2).sum()
     assert ratio.sel(step=10).values.ravel()[2] == pytest.approx(expected, rel=1e-4)
+    assert results.largest.attrs["definition"] == "Largest weights of the head."
     assert results.largest.dims == ("weight_decay", "seed", "step", "largest_0")
     np.testing.assert_allclose(
         results.largest.sel(step=10).values.reshape(4, 3)[2], np.sort(np.ravel(run.head_kernel))[-3:], rtol=1e-6
@@ -195,7 +197,7 @@ WRONG = [
     (["--measures=nothing.py:f"], "no file 'nothing.py'"),
     (["--measures=OWN:participation"], "did you mean 'participation_ratio'?"),
     (["--measures=OWN:not_a_function"], "unknown function in"),
-    (["--measures=OWN:wrong"], "own.py, line 19: AttributeError"),
+    (["--measures=OWN:wrong"], "own.py, line 20: AttributeError"),
     (["--measures=OWN:words"], "it must return numbers or a dict of numbers"),
     (["--measures=OWN:participation_ratio", "--options=top=1"], "these measures take no options"),
 ]

@@ -10,7 +10,6 @@ import xarray as xr
 
 from collapse_jax.config import Thresholds
 
-
 # phase -> (variable of the results, sign of the comparison, wording)
 PHASES = {
     "fit": ("train_accuracy", ">=", "time to fit the training set"),

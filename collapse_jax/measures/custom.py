@@ -75,7 +75,8 @@ def _array(measure: str, key: str, value: Any) -> jax.Array:
 
 def described(measure: Measure, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Variable]:
     """Describe the variables that a measure returned: as it describes them, else by the docstring's first line."""
-    text = (inspect.getdoc(measure.function) or f"returned by {measure.name}").splitlines()[0]
+    function = getattr(measure.function, "func", measure.function)  # options may be bound
+    text = (inspect.getdoc(function) or f"returned by {measure.name}").splitlines()[0]
     return {
         name: measure.variables[name]
         if name in measure.variables

@@ -136,7 +136,7 @@ def _source(named: Named) -> str:
 
 
 def _check_needs(snapshots: StoredSnapshots, measure: Measure, split: str | None) -> None:
-    needs = [split if part == "probe" and split else part for part in measure.needs]
+    needs = [split if part == "probe" and split in SPLITS else part for part in measure.needs]
     for part in needs:
         if part in snapshots.available:
             continue
