@@ -1,6 +1,7 @@
-"""The command line: `python -m collapse_jax train|merge|plot|show|verify|bench|plan`, or `collapse-jax`.
+"""The command line: `python -m collapse_jax train|measure|merge|plot|show|verify|bench|plan`, or `collapse-jax`.
 
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
+    python -m collapse_jax measure --workdir=runs/quickstart --measures=nhsic,mutual_information
     python -m collapse_jax show --workdir=runs/quickstart
     python -m collapse_jax plot --workdir=runs/quickstart
     python -m collapse_jax verify --workdir=runs/quickstart
@@ -10,7 +11,8 @@
     python -m collapse_jax merge --workdir=runs/parts
 
 Exit codes: 0 done, 75 preempted and saved (the same command continues), 2 bad configuration or workdir, 3 storage
-failed (the last checkpoint is good), 1 a bug; 128 + n stopped at once by signal n.
+failed (the last checkpoint is good) or, for measure, a snapshot is damaged, 1 a bug; 128 + n stopped at once by
+signal n.
 """
 
 import contextlib

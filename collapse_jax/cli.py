@@ -12,6 +12,7 @@ from ml_collections import config_flags
 from collapse_jax import calibration, config, runtime, shards
 from collapse_jax import distributed as processes
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
+from collapse_jax.remeasure import command as measure_command
 
 
 @dataclasses.dataclass
@@ -25,15 +26,17 @@ class Options:
     distributed: bool = False
     partial: bool = False
     target: str | None = None
+    flags: flags.FlagValues | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand, and whether it takes --config and --workdir."""
+    """A subcommand, whether it takes --config and --workdir, and what defines further flags."""
 
     function: Callable[[Options], None]
     needs_config: bool = False
     needs_workdir: bool = True
+    define_flags: Callable[[flags.FlagValues], None] | None = None
 
 
 def parse(argv: list[str]) -> Options:
@@ -54,6 +57,8 @@ def parse(argv: list[str]) -> Options:
     flags.DEFINE_string("target", None, "plan: chip:topology, such as tpu-v5e:2x2 or h100:8", flag_values=values)
     if command.needs_config:
         config_flags.DEFINE_config_file("config", None, "config file and its argument", flag_values=values)
+    if command.define_flags is not None:
+        command.define_flags(values)
     experiment = _parse_flags(values, argv)
     if command.needs_workdir and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
@@ -66,6 +71,7 @@ def parse(argv: list[str]) -> Options:
         distributed=values.distributed,
         partial=values.partial,
         target=values.target,
+        flags=values,
     )
 
 
@@ -194,6 +200,13 @@ def _plot(options: Options) -> None:
         print(path)
 
 
+def _measure(options: Options) -> None:
+    assert options.workdir is not None
+    assert options.flags is not None
+    runtime.start()
+    measure_command.run(options.workdir, options.flags)
+
+
 def _show(options: Options) -> None:
     from collapse_jax import store
     from collapse_jax.analysis import tables
@@ -221,6 +234,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command(_train, needs_config=True),
     "merge": Command(_merge),
     "plan": Command(_plan, needs_config=True, needs_workdir=False),
+    "measure": Command(_measure, define_flags=measure_command.define_flags),
     "plot": Command(_plot),
     "show": Command(_show),
     "verify": Command(_verify),

@@ -120,17 +120,18 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
 
 def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:
     """Return the in-line measures with the options that the experiment fixes bound."""
+    return tuple(bind_measure(experiment, measures.get_measure(name)) for name in experiment.measures)
+
+
+def bind_measure(experiment: config.Experiment, family: Measure) -> Measure:
+    """Bind the options that the experiment fixes: the loss, and its unit."""
+    if family.name != "fit":
+        return family
     loss = LOSSES[experiment.loss]
-    families = []
-    for name in experiment.measures:
-        family = measures.get_measure(name)
-        if name == "fit":
-            function = functools.partial(family.function, loss=loss.per_example)
-            described = family.variables.items()
-            units = {n: dataclasses.replace(v, units=loss.units) for n, v in described if v.units == "loss"}
-            family = dataclasses.replace(family, function=function, variables={**family.variables, **units})
-        families.append(family)
-    return tuple(families)
+    function = functools.partial(family.function, loss=loss.per_example)
+    described = family.variables.items()
+    units = {n: dataclasses.replace(v, units=loss.units) for n, v in described if v.units == "loss"}
+    return dataclasses.replace(family, function=function, variables={**family.variables, **units})
 
 
 def measure_run(

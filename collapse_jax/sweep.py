@@ -271,7 +271,7 @@ class Sweep:
             "fingerprint": config.fingerprint(self.experiment),
             "packing": json.dumps(self.layout.record()),
         }
-        store.write_results(dataset, self.workdir / store.RESULTS)
+        store.write_dataset(dataset, self.workdir / store.RESULTS)
 
     def close(self) -> None:
         """Wait for the stores and release them."""
