@@ -26,7 +26,7 @@ class Options:
     distributed: bool = False
     partial: bool = False
     target: str | None = None
-    flags: flags.FlagValues | None = None
+    given: flags.FlagValues | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ def parse(argv: list[str]) -> Options:
         distributed=values.distributed,
         partial=values.partial,
         target=values.target,
-        flags=values,
+        given=values,
     )
 
 
@@ -202,9 +202,9 @@ def _plot(options: Options) -> None:
 
 def _measure(options: Options) -> None:
     assert options.workdir is not None
-    assert options.flags is not None
-    runtime.start()
-    measure_command.run(options.workdir, options.flags)
+    assert options.given is not None
+    runtime.start(devices=1)
+    measure_command.run(options.workdir, options.given)
 
 
 def _show(options: Options) -> None:
