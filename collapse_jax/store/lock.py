@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from etils import epath
+
 from collapse_jax.errors import StoreError, WorkdirError, is_storage_error
 from collapse_jax.progress import say
 
@@ -37,7 +39,7 @@ class Lock:
       WorkdirError: a live process holds it; the message says which.
     """
 
-    def __init__(self, workdir: pathlib.Path):
+    def __init__(self, workdir: epath.Path):
         self.path = workdir / LOCK
         self._own = {
             "host": f"{socket.gethostname()} {_boot()}".strip(),
@@ -182,7 +184,7 @@ class LocalLock(Lock):
 
 
 @contextlib.contextmanager
-def one_writer(workdir: pathlib.Path) -> Iterator[Lock]:
+def one_writer(workdir: epath.Path) -> Iterator[Lock]:
     """Make the workdir if need be and hold its lock.
 
     Raises:

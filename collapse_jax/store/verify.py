@@ -1,7 +1,8 @@
 """Reads every file of a sweep and says which are damaged."""
 
-import pathlib
 from collections.abc import Callable, Iterator
+
+from etils import epath
 
 from collapse_jax.errors import CollapseError, WorkdirError
 from collapse_jax.store.results import RESULTS, open_results
@@ -9,7 +10,7 @@ from collapse_jax.store.trees import TreeStore
 from collapse_jax.store.workdir import read_manifest
 
 
-def verify_workdir(workdir: pathlib.Path) -> Iterator[tuple[str, str]]:
+def verify_workdir(workdir: epath.Path) -> Iterator[tuple[str, str]]:
     """Read and verify the manifest, results, measures, checkpoints and snapshots of a sweep; nothing is changed.
 
     Yields:
