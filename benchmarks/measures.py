@@ -18,6 +18,8 @@ from collapse_jax.measures.codes import principal_components, unit_variance
 from collapse_jax.measures.ksg import ksg_information
 from collapse_jax.tasks.mnist import load
 
+# One run at a time on every device, as the sweep measures in-line.
+DEVICES, TILE = 2, 1
 RUNS, WIDTH, BATCH, DIM, NEIGHBOURS = 30, 200, 100, 4, 5
 # How much of the within-class deviations is left: before and after the collapse.
 COLLAPSE = {"early": 1.0, "late": 0.05}
@@ -46,8 +48,7 @@ class Sweep:
 
 def ours(name: str, features: np.ndarray, labels: np.ndarray, inputs: np.ndarray | None, **options) -> Callable:
     """The measure of all runs as the engine takes it: tiles of runs, vmapped, on every device."""
-    devices = jax.local_device_count()
-    layout = packing.Layout(len(features), devices, min(-(-len(features) // devices), 16))
+    layout = packing.Layout(len(features), DEVICES, TILE)
 
     def one(features: jax.Array, labels: jax.Array, inputs: jax.Array | None) -> dict[str, jax.Array]:
         snapshot = Snapshot(Probe(features, labels, inputs=inputs), num_classes=10)
