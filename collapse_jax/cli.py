@@ -156,16 +156,18 @@ def _train(options: Options) -> None:
 
 def _train_part(experiment: config.Experiment, workdir: epath.Path, asked: shards.Shard, distributed: bool) -> None:
     """Train one shard; of several processes the first merges them when all are done."""
-    shard = asked
-    if distributed:
-        runtime.start(experiment.packing.devices, experiment.precision)
-        shard = processes.start(asked)
-    packed = calibration.settle_packing(experiment, shard.folder(workdir))
     if not distributed:
-        runtime.start(packed.packing.devices, packed.precision)
-    shards.train_shard(dataclasses.replace(experiment, packing=packed.packing), workdir, shard)
-    if distributed and processes.wait_for_all() and asked == shards.WHOLE:
-        _merge(Options(workdir, None, figures=False))
+        experiment = calibration.settle_packing(experiment, asked.folder(workdir))
+        runtime.start(experiment.packing.devices, experiment.precision)
+        shards.train_shard(experiment, workdir, asked)
+        return
+    runtime.start(experiment.packing.devices, experiment.precision)
+    shard = processes.start(asked)
+    with processes.leaving_at_once():
+        experiment = calibration.settle_packing(experiment, shard.folder(workdir))
+        shards.train_shard(experiment, workdir, shard)
+        if processes.wait_for_all() and asked == shards.WHOLE:
+            _merge(Options(workdir, None, figures=False))
 
 
 def _merge(options: Options) -> None:
