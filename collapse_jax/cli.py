@@ -12,6 +12,7 @@ from ml_collections import config_flags
 from collapse_jax import calibration, config, runtime, shards
 from collapse_jax import distributed as processes
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
+from collapse_jax.remeasure import command as measure_command
 
 
 @dataclasses.dataclass
@@ -25,15 +26,17 @@ class Options:
     distributed: bool = False
     partial: bool = False
     target: str | None = None
+    given: flags.FlagValues | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand, and whether it takes --config and --workdir."""
+    """A subcommand, whether it takes --config and --workdir, and what defines further flags."""
 
     function: Callable[[Options], None]
     needs_config: bool = False
     needs_workdir: bool = True
+    define_flags: Callable[[flags.FlagValues], None] | None = None
 
 
 def parse(argv: list[str]) -> Options:
@@ -54,6 +57,8 @@ def parse(argv: list[str]) -> Options:
     flags.DEFINE_string("target", None, "plan: chip:topology, such as tpu-v5e:2x2 or h100:8", flag_values=values)
     if command.needs_config:
         config_flags.DEFINE_config_file("config", None, "config file and its argument", flag_values=values)
+    if command.define_flags is not None:
+        command.define_flags(values)
     experiment = _parse_flags(values, argv)
     if command.needs_workdir and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
@@ -66,6 +71,7 @@ def parse(argv: list[str]) -> Options:
         distributed=values.distributed,
         partial=values.partial,
         target=values.target,
+        given=values,
     )
 
 
@@ -75,8 +81,9 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         left_over = values(argv)
         experiment = values["config"].value if "config" in values else None
         if experiment is not None and not isinstance(experiment, config.Experiment):
-            # ml_collections defers errors of the file to the first use of the config.
-            experiment.steps  # noqa: B018
+            if type(experiment).__name__ == "_ErrorConfig":
+                # ml_collections defers errors of the file to the first use of the config.
+                experiment.steps  # noqa: B018
             raise ConfigError(
                 "--config",
                 _given(argv),
@@ -97,6 +104,8 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         raise ConfigError("--config", _given(argv), f"{type(error).__name__}: {error}") from None
     if len(left_over) > 1:
         raise ConfigError("argument", left_over[1], "not understood; flags are --name=value")
+    if "config" in values and experiment is None and _given(argv):
+        raise ConfigError("--config", _given(argv), "get_config returned None, not an Experiment")
     if "config" in values and experiment is None:
         raise ConfigError("--config", None, "name a config file, such as configs/quickstart.py")
     return experiment
@@ -193,6 +202,13 @@ def _plot(options: Options) -> None:
         print(path)
 
 
+def _measure(options: Options) -> None:
+    assert options.workdir is not None
+    assert options.given is not None
+    runtime.start(devices=1)
+    measure_command.run(options.workdir, options.given)
+
+
 def _show(options: Options) -> None:
     from collapse_jax import store
     from collapse_jax.analysis import tables
@@ -220,6 +236,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command(_train, needs_config=True),
     "merge": Command(_merge),
     "plan": Command(_plan, needs_config=True, needs_workdir=False),
+    "measure": Command(_measure, define_flags=measure_command.define_flags),
     "plot": Command(_plot),
     "show": Command(_show),
     "verify": Command(_verify),

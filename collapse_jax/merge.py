@@ -59,7 +59,7 @@ def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
         "packing": json.dumps([record["packing"] for record in records.values()]),
         "missing_shards": " ".join(map(str, open_shards)),
     }
-    store.write_results(joined, workdir / store.RESULTS)
+    store.write_dataset(joined, workdir / store.RESULTS)
     _merge_measures(workdir, experiment.grid, list(parts), partial)
     return store.open_results(workdir)
 
@@ -149,4 +149,4 @@ def _merge_measures(workdir: epath.Path, axes: config.Grid, shards: Sequence[Sha
         found = [shard for shard in shards if name in have[shard]]
         parts = {shard: store.open_results(shard.folder(workdir) / "measures" / name) for shard in found}
         (workdir / "measures").mkdir(exist_ok=True)
-        store.write_results(join(axes, parts), workdir / "measures" / name)
+        store.write_dataset(join(axes, parts), workdir / "measures" / name)

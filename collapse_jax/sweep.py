@@ -211,7 +211,7 @@ class Sweep:
             self.diverged_at[run] = diverged_at[run]
             say(f"diverged at step {diverged_at[run]}: {self._name(run)}; masked from there on, the others go on")
 
-    def _name(self, run: int) -> str:
+    def _name(self, run: Any) -> str:
         return ", ".join(f"{k}={v:g}" for k, v in grid.grid_runs(self.experiment.grid)[run].items())
 
     def _report_diverged(self) -> None:
@@ -271,7 +271,7 @@ class Sweep:
             "fingerprint": config.fingerprint(self.experiment),
             "packing": json.dumps(self.layout.record()),
         }
-        store.write_results(dataset, self.workdir / store.RESULTS)
+        store.write_dataset(dataset, self.workdir / store.RESULTS)
 
     def close(self) -> None:
         """Wait for the stores and release them."""

@@ -146,7 +146,7 @@ def test_unfinished_shards_are_named_with_their_step(copied):
     path = Shard(0, COUNT).folder(copied) / "results.nc"
     results = store.open_results(path)
     stopped = results.drop_vars("diverged_at").where(results.step <= 7).assign(diverged_at=results.diverged_at)
-    store.write_results(stopped.assign_attrs(results.attrs), path)
+    store.write_dataset(stopped.assign_attrs(results.attrs), path)
     with pytest.raises(WorkdirError, match=r"shard 0/3 \(at step 7 of 40\)"):
         merge.merge(copied)
 
@@ -186,7 +186,7 @@ def test_measures_of_shards_are_merged_too(copied):
         results = store.open_results(folder / "results.nc")
         measured = xr.Dataset({"twice": 2 * results.weight_norm.expand_dims(layer=2, axis=-1)})
         (folder / "measures").mkdir()
-        store.write_results(measured, folder / "measures" / "double.nc")
+        store.write_dataset(measured, folder / "measures" / "double.nc")
     merged = merge.merge(copied)
     twice = store.open_results(copied / "measures" / "double.nc").twice
     assert twice.dims == ("weight_decay", "learning_rate", "seed", "step", "layer")

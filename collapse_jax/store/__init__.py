@@ -2,6 +2,7 @@
 
 from collapse_jax.store.files import replacing
 from collapse_jax.store.lock import Lock, one_writer
+from collapse_jax.store.netcdf import write_dataset
 from collapse_jax.store.results import (
     RESULTS,
     grid_coordinates,
@@ -9,7 +10,6 @@ from collapse_jax.store.results import (
     name_axes,
     open_results,
     thresholds_of,
-    write_results,
 )
 from collapse_jax.store.trees import TreeStore, from_flat
 from collapse_jax.store.verify import verify_workdir
@@ -41,5 +41,5 @@ __all__ = [
     "replacing",
     "thresholds_of",
     "verify_workdir",
-    "write_results",
+    "write_dataset",
 ]

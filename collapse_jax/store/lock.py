@@ -69,8 +69,10 @@ class Lock:
         while time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             now = self._read()
-            if now != held:
-                return now is not None
+            if now and now != held:
+                return True
+            if not now and not self.path.exists():
+                return False  # released; a record that is half written is read again
         return False
 
     def _of_this_host(self, held: dict[str, Any]) -> bool:
@@ -139,6 +141,9 @@ class LocalLock(Lock):
             held = self._read()
             if held and self._is_live(held):
                 raise self._refusal(held)
+            if not self._is_current():
+                os.close(self._file)
+                return False
             self._write()
             if not self._flocked or (held and not self._of_this_host(held)):
                 self._settle()

@@ -22,6 +22,8 @@ from collapse_jax.store.files import is_remote
 
 # Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+# So it does with each leaf that cannot be read, since Orbax reports the first and drops the others.
+logging.getLogger("asyncio").addFilter(lambda record: "_wrap_awaitable" not in record.getMessage())
 
 ORBAX_TEMPORARY = ".orbax-checkpoint-tmp"
 
@@ -145,17 +147,24 @@ class TreeStore:
         self._remove_left_overs()
         return StoreError(f"{self.directory}: {what}: {_first_line(error)}")
 
-    def load(self, step: int) -> dict[str, np.ndarray]:
+    def load(self, step: int, only: str = "") -> dict[str, np.ndarray]:
         """Read the flat tree of a step and verify it.
+
+        Args:
+          step: one of `steps()`.
+          only: read the leaves alone whose names begin so.
 
         Raises:
           StoreError: the step is damaged; the message says how.
         """
-        arguments = ocp.args.Composite(tree=ocp.args.PyTreeRestore(), meta=ocp.args.JsonRestore())
         try:
-            restored = self._manager.restore(step, args=arguments)
+            meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
+            expected = {name: crc for name, crc in meta["crc32"].items() if name.startswith(only)}
+            wanted = ocp.args.PyTreeRestore()
+            if only:
+                wanted = ocp.args.PyTreeRestore(dict.fromkeys(expected, 0), partial_restore=True)
+            restored = self._manager.restore(step, args=ocp.args.Composite(tree=wanted))
             flat = {name: np.asarray(leaf) for name, leaf in restored.tree.items()}
-            expected = restored.meta["crc32"]
         except Exception as error:  # Orbax raises a bare Exception for some kinds of damage
             raise StoreError(f"{self.directory}/{step} cannot be read: {_first_line(error)}") from error
         found = checksums(flat)

@@ -5,6 +5,7 @@ results.nc          in-line measures of all runs
 writer.lock         which process trains here; gone when none does
 checkpoints/<step>  state of all runs and the results so far; the newest two
 snapshots/<step>    features, logits, last layers or parameters of all runs
+measures/<name>.nc  measures taken later from the snapshots
 figures/            PNG and PDF
 """
 
