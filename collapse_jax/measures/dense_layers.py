@@ -63,9 +63,9 @@ def _read(layer: Mapping[str, Any]) -> Dense:
 def operator_norm(matrix: jax.Array) -> jax.Array:
     """Largest singular value of a matrix, to about 10^-5 of it or better; nan if an entry is not finite.
 
-    The power 2^20 of the smaller Gram matrix is formed by squaring, which leaves its leading directions alone, and the
-    Gram matrix is averaged over them: an order of magnitude cheaper on CPU than an eigenvalue solver. Singular values
-    that are not told apart are equal to that precision.
+    The power 2^20 of the smaller Gram matrix is formed by squaring, which leaves its leading directions alone,
+    and the Gram matrix is averaged over them: an order of magnitude cheaper on CPU than an eigenvalue solver.
+    Singular values that are not told apart are equal to that precision.
     """
     largest = jnp.max(jnp.abs(matrix))
     scaled = matrix / jnp.where(largest == 0, 1, largest)
