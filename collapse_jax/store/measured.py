@@ -70,7 +70,8 @@ def join(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
                 f"workdir={workdir}: {MEASURES}/{path.name} belongs to another experiment; delete it"
             )
         new = measured[[name for name in measured.data_vars if name not in joined.data_vars]]
-        joined = _outer(joined, new, path.stem)
+        if new.data_vars:
+            joined = _outer(joined, new, path.stem)
     return joined
 
 
