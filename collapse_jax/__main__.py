@@ -1,9 +1,10 @@
-"""The command line: `python -m collapse_jax train|plot|show|bench`, or `collapse-jax`.
+"""The command line: `python -m collapse_jax train|plot|show|bench|prepare`, or `collapse-jax`.
 
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
     python -m collapse_jax show --workdir=runs/quickstart
     python -m collapse_jax plot --workdir=runs/quickstart
     python -m collapse_jax bench --config=configs/quickstart.py
+    python -m collapse_jax prepare --dataset=fashion_mnist
 
 Exit codes: 0 done, 2 bad configuration or workdir, 3 storage failed, 1 a bug.
 """

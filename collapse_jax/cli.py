@@ -15,20 +15,26 @@ from collapse_jax.errors import ConfigError, WorkdirError, unknown
 
 @dataclasses.dataclass
 class Options:
-    """What the user asked for; `experiment` is None for commands that read a finished sweep."""
+    """What the user asked for; `experiment` is None for commands that read a finished sweep.
+
+    `task` and `manual_dir` are those of `prepare`.
+    """
 
     workdir: pathlib.Path | None
     experiment: config.Experiment | None
     figures: bool
+    task: config.Task | None = None
+    manual_dir: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand, and whether it takes --config and --workdir."""
+    """A subcommand, and whether it takes --config, --workdir, and the flags of a data set."""
 
     function: Callable[[Options], None]
     needs_config: bool = False
     needs_workdir: bool = True
+    needs_dataset: bool = False
 
 
 def parse(argv: list[str]) -> Options:
@@ -45,11 +51,22 @@ def parse(argv: list[str]) -> Options:
     flags.DEFINE_bool("figures", True, "draw the figures when the training is done", flag_values=values)
     if command.needs_config:
         config_flags.DEFINE_config_file("config", None, "config file and its argument", flag_values=values)
+    if command.needs_dataset:
+        flags.DEFINE_string("dataset", None, "data set of TFDS, or vocabulary", flag_values=values)
+        flags.DEFINE_string("data_dir", "", "where prepared data goes", flag_values=values)
+        flags.DEFINE_string("manual_dir", None, "folder of files at hand", flag_values=values)
+        flags.DEFINE_string("order", "official", "official or tfds", flag_values=values)
     experiment = _parse_flags(values, argv)
     if command.needs_workdir and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
     workdir = pathlib.Path(values.workdir).expanduser() if values.workdir else None
-    return Options(workdir, experiment, values.figures)
+    options = Options(workdir, experiment, values.figures)
+    if command.needs_dataset:
+        if not values.dataset:
+            raise ConfigError("--dataset", values.dataset, "name a data set of TFDS, or vocabulary")
+        options.task = config.Task(dataset=values.dataset, order=values.order, data_dir=values.data_dir)
+        options.manual_dir = pathlib.Path(values.manual_dir).expanduser() if values.manual_dir else None
+    return options
 
 
 def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment | None:
@@ -132,6 +149,13 @@ def _bench(options: Options) -> None:
     print(calibration.report(experiment, calibration.calibrate(experiment)))
 
 
+def _prepare(options: Options) -> None:
+    from collapse_jax import prepare
+
+    assert options.task is not None
+    prepare.prepare(options.task, options.manual_dir)
+
+
 def _plot(options: Options) -> None:
     from collapse_jax import plots, store
 
@@ -157,6 +181,7 @@ COMMANDS: dict[str, Command] = {
     "plot": Command(_plot),
     "show": Command(_show),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),
+    "prepare": Command(_prepare, needs_workdir=False, needs_dataset=True),
 }
 
 __all__ = ["COMMANDS", "Options", "WorkdirError", "parse"]

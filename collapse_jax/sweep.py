@@ -16,7 +16,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from collapse_jax import config, grid, store
+from collapse_jax import config, grid, store, tasks
 from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
 from collapse_jax.programs import Programs, compile_programs
@@ -46,13 +46,14 @@ def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Data
     experiment, workdir = validate(experiment), pathlib.Path(workdir)
     runs = grid.grid_runs(experiment.grid)
     layout = choose_layout(experiment.packing, len(runs))
-    store.open_workdir(workdir, experiment, layout)
+    data = tasks.load(experiment.task)
+    store.open_workdir(workdir, experiment, layout, tasks.record(data))
     say(
         f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
         f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); compiling ..."
     )
     began = time.monotonic()
-    programs = compile_programs(experiment, layout)
+    programs = compile_programs(experiment, layout, data)
     say(f"compiled in {time.monotonic() - began:.1f} s")
     sweep = Sweep(experiment, workdir, layout, programs)
     try:

@@ -107,7 +107,7 @@ def test_measures_of_the_stored_snapshot_equal_the_in_line_ones(finished):
     flat = stored.load(40)
     from collapse_jax import tasks
 
-    data = tasks.TASKS["mnist"].load(experiment.task)
+    data = tasks.load(experiment.task)
     for run, (weight_decay, seed) in enumerate([(0.1, 1), (0.1, 2), (0.01, 1), (0.01, 2)]):
         values = collapse_jax.measure_arrays(
             "collapse",

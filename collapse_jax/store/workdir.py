@@ -1,6 +1,6 @@
 """The directory of a sweep: its manifest, and whether an experiment may be trained in it.
 
-experiment.json     config, fingerprint, versions, device, packing, git commit
+experiment.json     config, fingerprint, versions, device, packing, checksums of the data, git commit
 results.nc          in-line measures of all runs
 checkpoints/<step>  state of all runs and the results so far; the newest two
 snapshots/<step>    features, logits, last layers or parameters of all runs
@@ -25,12 +25,20 @@ MANIFEST = "experiment.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
-def open_workdir(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
-    """Make a new workdir, or make sure that an old one belongs to this very experiment and packing.
+def open_workdir(
+    workdir: pathlib.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None
+) -> None:
+    """Make a new workdir, or make sure that an old one belongs to this very experiment, packing and data.
+
+    Args:
+      workdir: directory of the sweep.
+      experiment: what is trained.
+      layout: packing of its runs.
+      data: what `tasks.record` says of the loaded data; checked where the manifest has it, too.
 
     Raises:
       WorkdirError: the workdir cannot be written, belongs to another experiment (the differing fields are named),
-        was begun with another packing, or holds files but no manifest.
+        was begun with another packing or other data, or holds files but no manifest.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -40,21 +48,22 @@ def open_workdir(workdir: pathlib.Path, experiment: config.Experiment, layout: L
         raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror}") from None
     remove_left_overs(workdir)
     if (workdir / MANIFEST).exists():
-        _refuse_foreign(workdir, experiment, layout)
+        _refuse_foreign(workdir, experiment, layout, data)
     elif any(workdir.iterdir()):
         raise WorkdirError(f"workdir={workdir}: holds files but no {MANIFEST}; name an empty or new directory")
     else:
         with replacing(workdir / MANIFEST) as path:
-            path.write_text(json.dumps(manifest(experiment, layout), indent=1) + "\n")
+            path.write_text(json.dumps(manifest(experiment, layout, data), indent=1) + "\n")
 
 
-def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
-    """Describe a sweep: what was asked, with which software, on which hardware."""
+def manifest(experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Describe a sweep: what was asked, with which software and data, on which hardware."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
         "experiment": dataclasses.asdict(experiment),
         "fingerprint": config.fingerprint(experiment),
         "packing": layout.record(),
+        "data": data,
         "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
         "machine": f"{platform.system()} {platform.machine()}",
         "git_commit": _git_commit(),
@@ -96,7 +105,9 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     return kind(**built)
 
 
-def _refuse_foreign(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
+def _refuse_foreign(
+    workdir: pathlib.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None
+) -> None:
     record = read_manifest(workdir)
     there, asked = config.binding_fields(read_experiment(record)), config.binding_fields(experiment)
     differing = [
@@ -106,6 +117,13 @@ def _refuse_foreign(workdir: pathlib.Path, experiment: config.Experiment, layout
     ]
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
+    begun_with = (record.get("data") or {}).get("sha256", {}) if data else {}
+    changed = [name for name, sha256 in begun_with.items() if sha256 != data["sha256"][name]]
+    if changed:
+        raise WorkdirError(
+            f"workdir={workdir}: the data of {experiment.task.dataset!r} has changed since it was begun: "
+            f"{', '.join(changed)} with other checksums than in {MANIFEST}"
+        )
     for name in ("devices", "runs_per_tile"):
         begun, now = record["packing"][name], getattr(layout, name)
         if begun != now:

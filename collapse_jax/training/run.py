@@ -129,7 +129,9 @@ def observe_run(recipe: Recipe, params: Any, data: Dataset, *, layers: bool = Fa
     def probe(inputs: jax.Array, labels: jax.Array) -> Probe:
         logits, outputs = apply_in_batches(recipe.model, params, inputs, layers=layers)
         flat = tuple(output.reshape(len(labels), -1) for output in outputs)
-        return Probe(flat[-1], labels, logits, inputs, layers=flat if layers else None)
+        # Distances between texts' tokens mean nothing, so measures of inputs get none.
+        given = inputs if jnp.issubdtype(inputs.dtype, jnp.floating) else None
+        return Probe(flat[-1], labels, logits, given, layers=flat if layers else None)
 
     return Snapshot(
         train=probe(data.train_inputs, data.train_labels),
