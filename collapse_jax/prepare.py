@@ -3,9 +3,9 @@
     python -m collapse_jax prepare --dataset=fashion_mnist [--manual_dir=DIR] [--data_dir=DIR] [--order=tfds]
     python -m collapse_jax prepare --dataset=vocabulary [--manual_dir=DIR]
 
-Files at hand in `manual_dir` are recognised by their checksum, whatever their name, and nothing is downloaded for
-them. The set is written in array_record, which is read without TensorFlow, in the order of its own files or (`tfds`)
-shuffled as TFDS does by default; see `tasks.tfds_source` for the folders. Texts also get the BERT vocabulary.
+Files at hand in `manual_dir` are recognised by their checksum, whatever their name, and not downloaded. The set
+is written in array_record, which is read without TensorFlow, in the order of its own files or (`tfds`) shuffled as
+TFDS does by default; see `tasks.tfds_source` for the folders. Texts also get the BERT vocabulary.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import hashlib
 import os
 import pathlib
 import shutil
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -60,8 +61,11 @@ def prepare(task: config.Task, manual_dir: pathlib.Path | None = None) -> pathli
             recognise_files(builder, manual_dir)
         if task.order == "official":
             keep_order(builder)
-        downloads = tfds.download.DownloadConfig(manual_dir=manual_dir)
-        with _one_line(task.dataset):
+        base.mkdir(parents=True, exist_ok=True)
+        # TFDS names an extracted file after the packed one and takes one that is there for the same: MNIST and
+        # Fashion-MNIST, whose files have the same names, would be mixed up. So each set gets a new folder.
+        with _one_line(task.dataset), tempfile.TemporaryDirectory(dir=base, prefix=".extracted-") as extracted:
+            downloads = tfds.download.DownloadConfig(manual_dir=manual_dir, extract_dir=extracted)
             builder.download_and_prepare(download_dir=base / "downloads", download_config=downloads)
         folder = tfds_source.find(task.dataset, tfds_source.root(base, task.order))
         assert folder is not None, "TFDS wrote elsewhere"

@@ -94,8 +94,10 @@ class PreparedSplit:
     def _read(self, index: np.ndarray, fields: Sequence[str]) -> Sequence[dict[str, Any]]:
         import tensorflow_datasets as tfds
 
-        decoders = tfds.decode.PartialDecoding(dict.fromkeys(fields, True))
-        source = _builder(self.folder).as_data_source(self.split, decoders=decoders)
+        builder = _builder(self.folder)
+        unused = [name for name, f in builder.info.features.items() if _type(f) == "Image" and name not in fields]
+        decoders = {name: tfds.decode.SkipDecoding() for name in unused}
+        source = builder.as_data_source(self.split, decoders=decoders)
         return source.__getitems__(index.tolist())
 
 
