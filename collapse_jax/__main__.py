@@ -1,18 +1,21 @@
-"""The command line: `python -m collapse_jax train|plot|show|bench|prepare`, or `collapse-jax`.
+"""The command line: `python -m collapse_jax train|plot|show|verify|bench|prepare`, or `collapse-jax`.
 
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
     python -m collapse_jax show --workdir=runs/quickstart
     python -m collapse_jax plot --workdir=runs/quickstart
+    python -m collapse_jax verify --workdir=runs/quickstart
     python -m collapse_jax bench --config=configs/quickstart.py
     python -m collapse_jax prepare --dataset=fashion_mnist
 
-Exit codes: 0 done, 2 bad configuration or workdir, 3 storage failed, 1 a bug.
+Exit codes: 0 done, 75 preempted and saved (the same command continues), 2 bad configuration or workdir, 3 storage
+failed (the last checkpoint is good), 1 a bug; 128 + n stopped at once by signal n.
 """
 
 import sys
 
+from collapse_jax import signals
 from collapse_jax.cli import COMMANDS, parse
-from collapse_jax.errors import CollapseError
+from collapse_jax.errors import CollapseError, StoreError, is_storage_error
 
 INTERRUPTED = 130
 
@@ -24,11 +27,17 @@ def main(argv: list[str] | None = None) -> int:
         print(__doc__.strip())
         return 0 if argv else 2
     try:
-        options = parse(argv)
-        COMMANDS[argv[0]].function(options)
+        with signals.listening(owns_process=True):
+            options = parse(argv)
+            COMMANDS[argv[0]].function(options)
     except CollapseError as error:
         print(f"collapse-jax: {' '.join(str(error).split())}", file=sys.stderr)
         return error.code
+    except OSError as error:
+        if not is_storage_error(error):
+            raise
+        print(f"collapse-jax: {error.filename or 'storage'}: {error.strerror}", file=sys.stderr)
+        return StoreError.code
     except KeyboardInterrupt:
         print("collapse-jax: interrupted; the same command continues", file=sys.stderr)
         return INTERRUPTED

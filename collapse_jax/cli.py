@@ -10,7 +10,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from collapse_jax import calibration, config, runtime
-from collapse_jax.errors import ConfigError, WorkdirError, unknown
+from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
 
 
 @dataclasses.dataclass
@@ -161,7 +161,7 @@ def _plot(options: Options) -> None:
 
     assert options.workdir is not None
     results = store.open_results(options.workdir)
-    for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures"):
+    for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures", options.workdir):
         print(path)
 
 
@@ -176,10 +176,23 @@ def _show(options: Options) -> None:
     print(tables.seeds_table(results, thresholds))
 
 
+def _verify(options: Options) -> None:
+    from collapse_jax import store
+
+    assert options.workdir is not None
+    damaged = 0
+    for name, wrong in store.verify_workdir(options.workdir):
+        print(f"{name}: {wrong or 'good'}")
+        damaged += bool(wrong)
+    if damaged:
+        raise StoreError(f"workdir={options.workdir}: {damaged} damaged; see docs/reliability.md for what to do")
+
+
 COMMANDS: dict[str, Command] = {
     "train": Command(_train, needs_config=True),
     "plot": Command(_plot),
     "show": Command(_show),
+    "verify": Command(_verify),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),
     "prepare": Command(_prepare, needs_workdir=False, needs_dataset=True),
 }

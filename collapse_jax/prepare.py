@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from collapse_jax import config, tasks
+from collapse_jax import config
 from collapse_jax.errors import CollapseError, ConfigError, StoreError
 from collapse_jax.progress import say
 from collapse_jax.store.files import replacing
@@ -69,7 +69,7 @@ def prepare(task: config.Task, manual_dir: pathlib.Path | None = None) -> pathli
             builder.download_and_prepare(download_dir=base / "downloads", download_config=downloads)
         folder = tfds_source.find(task.dataset, tfds_source.root(base, task.order))
         assert folder is not None, "TFDS wrote elsewhere"
-    info = tasks.find_task(task)
+    info = tfds_source.describe(task)
     if info.kind == "text":
         prepare_vocabulary(base, manual_dir)
     say(f"{task.dataset}: {info.train_size} training and {info.test_size} test examples ({info.kind}) in {folder}")

@@ -13,7 +13,16 @@ from collapse_jax.grid import Hyperparameters
 from collapse_jax.measures import Measure, Snapshot, Variable
 from collapse_jax.packing import Layout
 from collapse_jax.tasks import Dataset
-from collapse_jax.training import LOSSES, Recipe, RunState, advance_run, init_run, make_recipe, observe_run
+from collapse_jax.training import (
+    LOSSES,
+    Recipe,
+    RunState,
+    advance_run,
+    has_finite_parameters,
+    init_run,
+    make_recipe,
+    observe_run,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Programs:
     Attributes:
       initial: () -> states of all runs.
       advance: (states, start, stop) -> states; the given states are donated.
-      measure: (states) -> {variable: [R]}.
+      measure: (states) -> {variable: [R]}, with "diverged_at" and "finite" (whether the parameters are).
       snapshot: (states) -> arrays [R, ...] of the snapshot's content.
       place: puts host states on the devices.
       variables: descriptions of what `measure` returns.
@@ -90,7 +99,7 @@ def measure_run(
     """Take all in-line measures of one run in one program, so that its features are computed once."""
     layers = any("layers" in family.needs for family in families)
     snapshot = observe_run(recipe, state.params, data, layers=layers)
-    values = {"diverged_at": state.diverged_at}
+    values = {"diverged_at": state.diverged_at, "finite": has_finite_parameters(state)}
     for family in families:
         values |= family.function(snapshot)
     return values

@@ -61,7 +61,7 @@ def test_help_names_the_commands():
 
 
 BAD = [
-    ([], "train|plot|show|bench|prepare"),
+    ([], "train|plot|show|verify|bench|prepare"),
     (["trian"], "did you mean 'train'?"),
     (["train"], "--config"),
     (["train", "--config=configs/nope.py"], "no such file"),

@@ -23,6 +23,8 @@ class Probe:
       logits: [N, K] network outputs f(x).
       inputs: [N, ...] the examples themselves, for measures that compare features with inputs.
       layers: the output of every hidden layer [N, D_l], flattened; the last one is `features`.
+      codes: [N, dim] low-dimensional codes of the inputs, which depend on the data set alone and are therefore
+        computed once, outside of compiled functions (`input_codes`).
     """
 
     features: jax.Array
@@ -30,6 +32,7 @@ class Probe:
     logits: jax.Array | None = None
     inputs: jax.Array | None = None
     layers: tuple[jax.Array, ...] | None = None
+    codes: jax.Array | None = None
 
 
 @struct.dataclass
@@ -86,8 +89,9 @@ class Measure:
         snapshot holds, each of which is described in `variables`. Values are scalars, or have the axes that
         their `Variable.dims` names.
       variables: every variable that `function` can return.
-      needs: the parts of a snapshot without which there is nothing to measure: any of "train", "test", "head",
-        "parameters" and "layers" (which are computed from the parameters); others are read where they are there.
+      needs: the parts of a snapshot without which there is nothing to measure: any of "train", "test", "ood",
+        "head", "parameters" and "layers" (which are computed from the parameters); others are read where they are
+        there.
     """
 
     name: str

@@ -68,10 +68,17 @@ def split(results: xr.Dataset) -> list[Series]:
     return [dataclasses.replace(s, colour=style.decay_colour(s.weight_decay, norm)) for s in found]
 
 
+def run_dims(results: xr.Dataset) -> list[str]:
+    """The dims that tell runs apart; a measure may bring others, such as "layer_pair"."""
+    if "diverged_at" in results:
+        return [str(d) for d in results["diverged_at"].dims]
+    return [str(d) for d in results.dims if d != "step" and d in results.coords]
+
+
 def _product_series(results: xr.Dataset) -> list[Series]:
     if "seed" not in results.dims:
         results = results.expand_dims("seed")
-    dims = [str(d) for d in results.dims if d not in ("seed", "step")]
+    dims = [d for d in run_dims(results) if d != "seed"]
     fixed = {"weight_decay": float(results["weight_decay"])} if "weight_decay" not in dims else {}
     out = []
     for index in itertools.product(*(range(results.sizes[d]) for d in dims)):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 import xarray as xr
 
 from collapse_jax import config, grid
-from collapse_jax.errors import WorkdirError
+from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.measures import Variable
-from collapse_jax.store.files import replacing
+from collapse_jax.store.files import replacing, storing
 
 RESULTS = "results.nc"
+CHECKSUM = "crc32"
 AXIS_NAMES = {
     "weight_decay": "weight decay λ",
     "learning_rate": "learning rate η",
@@ -78,10 +80,55 @@ def label(
 
 
 def write_results(dataset: xr.Dataset, path: pathlib.Path) -> None:
-    """Write a dataset as compressed NetCDF-4, whole or not at all."""
+    """Write a dataset as compressed NetCDF-4 with a checksum of its content, whole or not at all.
+
+    Raises:
+      StoreError: it cannot be written, or reads back with other content; what was there before is there still.
+    """
     encoding = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars if dataset[name].ndim}
-    with replacing(path) as temporary:
+    dataset = dataset.assign_attrs({CHECKSUM: checksum(dataset)})
+    with storing(path), replacing(path) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        try:
+            _load(temporary)
+        except ValueError as error:
+            raise StoreError(f"{path} does not read back: {error}") from None
+
+
+def checksum(dataset: xr.Dataset) -> int:
+    """Return the CRC-32 of names, dimensions, values and attributes; NetCDF-4 checks next to nothing itself."""
+    crc = 0
+    for name in sorted(map(str, dataset.variables)):
+        variable = dataset[name]
+        values = np.ascontiguousarray(variable.values)
+        numeric = values.dtype.kind in "biuf"
+        content = values.tobytes() if numeric else repr(values.astype(str).tolist()).encode()
+        kind = values.dtype.str if numeric else "text"
+        role = "coordinate" if name in dataset.coords else "variable"
+        header = json.dumps([role, name, variable.dims, variable.shape, kind, _plain(variable.attrs)])
+        crc = zlib.crc32(content, zlib.crc32(header.encode(), crc))
+    return zlib.crc32(json.dumps(_plain(dataset.attrs)).encode(), crc)
+
+
+def _plain(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(k): np.asarray(v).tolist() for k, v in sorted(attrs.items()) if k != CHECKSUM}
+
+
+def _load(path: pathlib.Path) -> xr.Dataset:
+    """Read a dataset and verify it; files without a checksum, of version 0.1, pass.
+
+    Raises:
+      ValueError: the file is damaged.
+    """
+    try:
+        dataset = xr.load_dataset(path, engine="h5netcdf")
+        expected = dataset.attrs.pop(CHECKSUM, None)
+        ok = expected is None or expected == checksum(dataset)
+    except Exception as error:  # h5py and xarray raise many kinds for a damaged file
+        raise ValueError(str(error)) from error
+    if not ok:
+        raise ValueError("its checksum differs")
+    return dataset
 
 
 def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
@@ -105,8 +152,8 @@ def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
     if not path.exists():
         raise WorkdirError(f"workdir={workdir}: no results here, {path.name} is missing")
     try:
-        return xr.load_dataset(path, engine="h5netcdf")
-    except Exception:  # h5py and xarray raise many kinds for a damaged file
+        return _load(path)
+    except ValueError:
         raise WorkdirError(f"workdir={workdir}: {path.name} is damaged") from None
 
 

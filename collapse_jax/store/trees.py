@@ -1,11 +1,13 @@
 """Trees of arrays by step, through Orbax: asynchronous, atomic, with a checksum per leaf.
 
-Orbax alone restores a flipped byte without an error, so each tree carries the CRC-32 of its leaves and is
-verified when it is read.
+Orbax alone restores a flipped byte without an error, so each tree carries the CRC-32 of its leaves. It is verified
+when it is read, and read back before an older one is removed in its favour.
 """
 
+import contextlib
 import logging
 import pathlib
+import shutil
 import zlib
 from typing import Any
 
@@ -14,9 +16,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from collapse_jax.errors import StoreError
+from collapse_jax.progress import say
 
-# Orbax reports each save at INFO; a sweep saves hundreds of times.
-logging.getLogger("absl").setLevel(logging.WARNING)
+# Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+
+ORBAX_TEMPORARY = ".orbax-checkpoint-tmp"
 
 
 def to_flat(tree: Any) -> dict[str, np.ndarray]:
@@ -41,38 +46,94 @@ class TreeStore:
     """Trees of host arrays under `directory/<step>/`.
 
     Args:
-      directory: made when it does not exist.
-      keep: number of newest steps that stay; None keeps all.
+      directory: made when it does not exist; what a killed save left in it is removed.
+      keep: number of newest steps that stay (at least 2); None keeps all.
+      read_only: leave everything as it is, also what another process is writing now; the directory must exist.
     """
 
-    def __init__(self, directory: pathlib.Path, keep: int | None = None):
-        self.directory = directory
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+    def __init__(self, directory: pathlib.Path, keep: int | None = None, read_only: bool = False):
+        self.directory, self.keep = directory, keep
+        self._unverified: list[int] = []
+        options = (
+            ocp.CheckpointManagerOptions(read_only=True, save_interval_steps=0, create=False)
+            if read_only
+            else ocp.CheckpointManagerOptions(cleanup_tmp_directories=True)
+        )
+        try:
+            if not read_only:
+                self._remove_left_overs()
+            self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{directory}: cannot be used: {_first_line(error)}") from error
 
     def steps(self) -> list[int]:
         """Return the committed steps in ascending order."""
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, tree: Any) -> None:
-        """Begin to save a tree; it becomes visible when it is whole. Errors of earlier saves are raised here."""
+        """Begin to save a tree; it becomes visible when it is whole. Errors of earlier saves are raised here.
+
+        Raises:
+          StoreError: a save failed; what was there before is there still.
+        """
         flat = to_flat(tree)
         arguments = ocp.args.Composite(
             tree=ocp.args.PyTreeSave(flat), meta=ocp.args.JsonSave({"crc32": checksums(flat)})
         )
         try:
+            if self.keep:
+                self._retire()
             saved = self._manager.save(step, args=arguments)
+        except StoreError:
+            raise
         except Exception as error:
-            raise StoreError(f"{self.directory}: saving step {step} failed: {_first_line(error)}") from error
+            raise self._failure(f"saving step {step} failed", error) from error
         if not saved:
             raise StoreError(f"{self.directory}: Orbax declined to save step {step}")
+        self._unverified.append(step)
 
     def wait(self) -> None:
         """Return when all saves are committed."""
         try:
             self._manager.wait_until_finished()
         except Exception as error:
-            raise StoreError(f"{self.directory}: a save failed: {_first_line(error)}") from error
+            raise self._failure("a save failed", error) from error
+
+    def verify(self) -> None:
+        """Wait for the saves and read back what was not read since.
+
+        Raises:
+          StoreError: a save failed or reads back with other bits.
+        """
+        self.wait()
+        while self._unverified:
+            self.load(self._unverified[0])
+            del self._unverified[0]
+
+    def _retire(self) -> None:
+        """Remove the oldest steps, if the newest reads back well; otherwise remove that one."""
+        assert self.keep is not None
+        try:
+            self.verify()
+        except StoreError as error:
+            bad = self._unverified.pop(0) if self._unverified else None
+            if bad not in self.steps():  # it was never committed
+                raise
+            say(f"a checkpoint does not read back: {error}; kept the one before it")
+            self._manager.delete(bad)
+            return
+        for old in self.steps()[: -(self.keep - 1)]:
+            self._manager.delete(old)
+
+    def _remove_left_overs(self) -> None:
+        for path in self.directory.glob(f"*{ORBAX_TEMPORARY}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _failure(self, what: str, error: Exception) -> StoreError:
+        """Describe a failed save, and free the space that it took."""
+        self._unverified.clear()
+        self._remove_left_overs()
+        return StoreError(f"{self.directory}: {what}: {_first_line(error)}")
 
     def load(self, step: int) -> dict[str, np.ndarray]:
         """Read the flat tree of a step and verify it.
@@ -100,9 +161,16 @@ class TreeStore:
                 self._manager.delete(later)
 
     def close(self) -> None:
-        """Wait for saves and release the threads."""
-        self.wait()
-        self._manager.close()
+        """Wait for saves and release the threads.
+
+        Raises:
+          StoreError: a save failed.
+        """
+        try:
+            self.wait()
+        finally:
+            with contextlib.suppress(Exception):  # said by `wait`
+                self._manager.close()
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 experiment.json     config, fingerprint, versions, device, packing, checksums of the data, git commit
 results.nc          in-line measures of all runs
+writer.lock         which process trains here; gone when none does
 checkpoints/<step>  state of all runs and the results so far; the newest two
 snapshots/<step>    features, logits, last layers or parameters of all runs
 figures/            PNG and PDF
@@ -13,13 +14,14 @@ import json
 import pathlib
 import platform
 import subprocess
-import tempfile
+import zlib
 from typing import Any
 
 from collapse_jax import config
 from collapse_jax.errors import WorkdirError
 from collapse_jax.packing import Layout
-from collapse_jax.store.files import remove_left_overs, replacing
+from collapse_jax.store.files import remove_left_overs, replacing, storing
+from collapse_jax.store.lock import LOCK
 
 MANIFEST = "experiment.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
@@ -28,7 +30,9 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarr
 def open_workdir(
     workdir: pathlib.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None
 ) -> None:
-    """Make a new workdir, or make sure that an old one belongs to this very experiment, packing and data.
+    """Describe the sweep in a new workdir, or make sure that an old one has this experiment, packing and data.
+
+    The caller holds the lock of the workdir; what killed writers left half-written is removed.
 
     Args:
       workdir: directory of the sweep.
@@ -37,23 +41,19 @@ def open_workdir(
       data: what `tasks.record` says of the loaded data; checked where the manifest has it, too.
 
     Raises:
-      WorkdirError: the workdir cannot be written, belongs to another experiment (the differing fields are named),
-        was begun with another packing or other data, or holds files but no manifest.
+      WorkdirError: the workdir belongs to another experiment (the differing fields are named), was begun with
+        another packing or other data, or holds files but no manifest.
+      StoreError: the manifest cannot be written.
     """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir):
-            pass
-    except OSError as error:
-        raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror}") from None
     remove_left_overs(workdir)
     if (workdir / MANIFEST).exists():
         _refuse_foreign(workdir, experiment, layout, data)
-    elif any(workdir.iterdir()):
+    elif any(path.name != LOCK for path in workdir.iterdir()):
         raise WorkdirError(f"workdir={workdir}: holds files but no {MANIFEST}; name an empty or new directory")
     else:
-        with replacing(workdir / MANIFEST) as path:
-            path.write_text(json.dumps(manifest(experiment, layout, data), indent=1) + "\n")
+        record = manifest(experiment, layout, data)
+        with storing(workdir / MANIFEST), replacing(workdir / MANIFEST) as path:
+            path.write_text(json.dumps(record | {"crc32": _checksum(record)}, indent=1) + "\n")
 
 
 def manifest(experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -83,9 +83,16 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
         record = json.loads(path.read_text())
         record["fingerprint"], record["packing"]["devices"]
         read_experiment(record)
-    except (ValueError, KeyError, TypeError):
+        expected = record.pop("crc32", None)  # manifests of version 0.1 have none
+        if expected not in (None, _checksum(record)):
+            raise ValueError("checksum")
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise WorkdirError(f"workdir={workdir}: {MANIFEST} is damaged") from None
     return record
+
+
+def _checksum(record: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(json.loads(json.dumps(record)), sort_keys=True).encode())
 
 
 def read_experiment(record: dict[str, Any]) -> config.Experiment:

@@ -106,5 +106,5 @@ def test_no_file_and_no_archive(tmp_path):
 def test_a_network_for_images_refuses_texts(tmp_path):
     tokens = {f"{part}_inputs": np.ones((n, 9), int) for part, n in (("train", 12), ("test", 6))}
     task = Task(dataset=saved(tmp_path, **tokens), train_size=12)
-    with pytest.raises(ConfigError, match="model.name='mlp': takes image or vector data, .* is text"):
+    with pytest.raises(ConfigError, match=r"model.name='mlp': takes image or vector data, .* is text"):
         validate(Experiment(task=task, batch_size=4))

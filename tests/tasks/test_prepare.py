@@ -79,5 +79,5 @@ def test_files_are_recognised_by_checksum_not_by_name(tmp_path):
     with pytest.raises(ConfigError, match=r"data.bin'?: sha256 .* is not .*, the checksum that TFDS knows for url"):
         prepare.recognise_files(Builder(url=known), tmp_path)
     (tmp_path / "data.bin").unlink()
-    with pytest.raises(ConfigError, match="holds none of the files of toy: data.bin"):
+    with pytest.raises(ConfigError, match=r"holds none of the files of toy: data.bin"):
         prepare.recognise_files(Builder(url=known), tmp_path)

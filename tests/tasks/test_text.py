@@ -1,4 +1,4 @@
-"""Texts against an independent WordPiece, written from its description (Devlin et al. 2019), and against raw counts."""
+"""Texts against an independent WordPiece, written from its description, and against raw counts."""
 
 import collections
 import gzip
