@@ -2,39 +2,41 @@
 
 import dataclasses
 import difflib
-import pathlib
 import re
 from collections.abc import Callable
 
 from absl import flags
+from etils import epath
 from ml_collections import config_flags
 
-from collapse_jax import calibration, config, runtime
+from collapse_jax import calibration, config, runtime, shards
+from collapse_jax import distributed as processes
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
+from collapse_jax.remeasure import command as measure_command
 
 
 @dataclasses.dataclass
 class Options:
-    """What the user asked for; `experiment` is None for commands that read a finished sweep.
+    """What the user asked for; `experiment` is None for commands that read a finished sweep."""
 
-    `task` and `manual_dir` are those of `prepare`.
-    """
-
-    workdir: pathlib.Path | None
+    workdir: epath.Path | None
     experiment: config.Experiment | None
     figures: bool
-    task: config.Task | None = None
-    manual_dir: pathlib.Path | None = None
+    shard: str | None = None
+    distributed: bool = False
+    partial: bool = False
+    target: str | None = None
+    flags: flags.FlagValues | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand, and whether it takes --config, --workdir, and the flags of a data set."""
+    """A subcommand, whether it takes --config and --workdir, and what defines further flags."""
 
     function: Callable[[Options], None]
     needs_config: bool = False
     needs_workdir: bool = True
-    needs_dataset: bool = False
+    define_flags: Callable[[flags.FlagValues], None] | None = None
 
 
 def parse(argv: list[str]) -> Options:
@@ -49,24 +51,28 @@ def parse(argv: list[str]) -> Options:
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", None, "directory of the sweep", flag_values=values)
     flags.DEFINE_bool("figures", True, "draw the figures when the training is done", flag_values=values)
+    flags.DEFINE_string("shard", None, "train: only part i/n of the grid, 0 <= i < n", flag_values=values)
+    flags.DEFINE_bool("distributed", False, "train: one of several processes of a job", flag_values=values)
+    flags.DEFINE_bool("partial", False, "merge: also shards that are not finished", flag_values=values)
+    flags.DEFINE_string("target", None, "plan: chip:topology, such as tpu-v5e:2x2 or h100:8", flag_values=values)
     if command.needs_config:
         config_flags.DEFINE_config_file("config", None, "config file and its argument", flag_values=values)
-    if command.needs_dataset:
-        flags.DEFINE_string("dataset", None, "data set of TFDS, or vocabulary", flag_values=values)
-        flags.DEFINE_string("data_dir", "", "where prepared data goes", flag_values=values)
-        flags.DEFINE_string("manual_dir", None, "folder of files at hand", flag_values=values)
-        flags.DEFINE_string("order", "official", "official or tfds", flag_values=values)
+    if command.define_flags is not None:
+        command.define_flags(values)
     experiment = _parse_flags(values, argv)
     if command.needs_workdir and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
-    workdir = pathlib.Path(values.workdir).expanduser() if values.workdir else None
-    options = Options(workdir, experiment, values.figures)
-    if command.needs_dataset:
-        if not values.dataset:
-            raise ConfigError("--dataset", values.dataset, "name a data set of TFDS, or vocabulary")
-        options.task = config.Task(dataset=values.dataset, order=values.order, data_dir=values.data_dir)
-        options.manual_dir = pathlib.Path(values.manual_dir).expanduser() if values.manual_dir else None
-    return options
+    workdir = epath.Path(values.workdir).expanduser() if values.workdir else None
+    return Options(
+        workdir,
+        experiment,
+        figures=values.figures,
+        shard=values.shard,
+        distributed=values.distributed,
+        partial=values.partial,
+        target=values.target,
+        flags=values,
+    )
 
 
 def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment | None:
@@ -75,8 +81,9 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         left_over = values(argv)
         experiment = values["config"].value if "config" in values else None
         if experiment is not None and not isinstance(experiment, config.Experiment):
-            # ml_collections defers errors of the file to the first use of the config.
-            experiment.steps  # noqa: B018
+            if type(experiment).__name__ == "_ErrorConfig":
+                # ml_collections defers errors of the file to the first use of the config.
+                experiment.steps  # noqa: B018
             raise ConfigError(
                 "--config",
                 _given(argv),
@@ -97,6 +104,8 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         raise ConfigError("--config", _given(argv), f"{type(error).__name__}: {error}") from None
     if len(left_over) > 1:
         raise ConfigError("argument", left_over[1], "not understood; flags are --name=value")
+    if "config" in values and experiment is None and _given(argv):
+        raise ConfigError("--config", _given(argv), "get_config returned None, not an Experiment")
     if "config" in values and experiment is None:
         raise ConfigError("--config", None, "name a config file, such as configs/quickstart.py")
     return experiment
@@ -132,6 +141,10 @@ def _value_of(field: str, argv: list[str]) -> str:
 def _train(options: Options) -> None:
     assert options.experiment is not None
     assert options.workdir is not None
+    shard = shards.parse_shard(options.shard)
+    if shard != shards.WHOLE or options.distributed:
+        _train_part(options.experiment, options.workdir, shard, options.distributed)
+        return
     experiment = calibration.settle_packing(options.experiment, options.workdir)
     runtime.start(experiment.packing.devices, experiment.precision)
     from collapse_jax import sweep
@@ -139,6 +152,35 @@ def _train(options: Options) -> None:
     sweep.train(experiment, options.workdir)
     if options.figures:
         _plot(options)
+
+
+def _train_part(experiment: config.Experiment, workdir: epath.Path, asked: shards.Shard, distributed: bool) -> None:
+    """Train one shard; of several processes the first merges them when all are done."""
+    shard = asked
+    if distributed:
+        runtime.start(experiment.packing.devices, experiment.precision)
+        shard = processes.start(asked)
+    packed = calibration.settle_packing(experiment, shard.folder(workdir))
+    if not distributed:
+        runtime.start(packed.packing.devices, packed.precision)
+    shards.train_shard(dataclasses.replace(experiment, packing=packed.packing), workdir, shard)
+    if distributed and processes.wait_for_all() and asked == shards.WHOLE:
+        _merge(Options(workdir, None, figures=False))
+
+
+def _merge(options: Options) -> None:
+    from collapse_jax import merge, store
+
+    assert options.workdir is not None
+    merge.merge(options.workdir, partial=options.partial)
+    print(options.workdir / store.RESULTS)
+
+
+def _plan(options: Options) -> None:
+    assert options.experiment is not None
+    from collapse_jax import plan
+
+    print(plan.plan(options.experiment, options.target))
 
 
 def _bench(options: Options) -> None:
@@ -149,11 +191,19 @@ def _bench(options: Options) -> None:
     print(calibration.report(experiment, calibration.calibrate(experiment)))
 
 
+def define_prepare_flags(values: flags.FlagValues) -> None:
+    """Define the flags of `prepare`; see its module for what they mean."""
+    flags.DEFINE_string("dataset", None, "data set of TFDS, or vocabulary", flag_values=values)
+    flags.DEFINE_string("data_dir", "", "where prepared data goes; ~/tensorflow_datasets", flag_values=values)
+    flags.DEFINE_string("manual_dir", None, "folder of files at hand", flag_values=values)
+    flags.DEFINE_string("order", "official", "official or tfds", flag_values=values)
+
+
 def _prepare(options: Options) -> None:
     from collapse_jax import prepare
 
-    assert options.task is not None
-    prepare.prepare(options.task, options.manual_dir)
+    assert options.flags is not None
+    prepare.run(options.flags)
 
 
 def _plot(options: Options) -> None:
@@ -163,6 +213,13 @@ def _plot(options: Options) -> None:
     results = store.open_results(options.workdir)
     for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures", options.workdir):
         print(path)
+
+
+def _measure(options: Options) -> None:
+    assert options.workdir is not None
+    assert options.flags is not None
+    runtime.start()
+    measure_command.run(options.workdir, options.flags)
 
 
 def _show(options: Options) -> None:
@@ -190,11 +247,14 @@ def _verify(options: Options) -> None:
 
 COMMANDS: dict[str, Command] = {
     "train": Command(_train, needs_config=True),
+    "merge": Command(_merge),
+    "plan": Command(_plan, needs_config=True, needs_workdir=False),
+    "measure": Command(_measure, define_flags=measure_command.define_flags),
     "plot": Command(_plot),
     "show": Command(_show),
     "verify": Command(_verify),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),
-    "prepare": Command(_prepare, needs_workdir=False, needs_dataset=True),
+    "prepare": Command(_prepare, needs_workdir=False, define_flags=define_prepare_flags),
 }
 
 __all__ = ["COMMANDS", "Options", "WorkdirError", "parse"]

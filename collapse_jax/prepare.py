@@ -30,6 +30,14 @@ VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992
 TIMEOUT = 60
 
 
+def run(values: Any) -> None:
+    """Prepare what the flags of the command line name."""
+    if not values.dataset:
+        raise ConfigError("--dataset", values.dataset, "name a data set of TFDS, or vocabulary")
+    manual_dir = pathlib.Path(values.manual_dir).expanduser() if values.manual_dir else None
+    prepare(config.Task(dataset=values.dataset, order=values.order, data_dir=values.data_dir), manual_dir)
+
+
 def prepare(task: config.Task, manual_dir: pathlib.Path | None = None) -> pathlib.Path:
     """Download and prepare what a task names, unless it is there already.
 

@@ -5,6 +5,7 @@ results.nc          in-line measures of all runs
 writer.lock         which process trains here; gone when none does
 checkpoints/<step>  state of all runs and the results so far; the newest two
 snapshots/<step>    features, logits, last layers or parameters of all runs
+measures/<name>.nc  measures taken later from the snapshots
 figures/            PNG and PDF
 """
 
@@ -17,6 +18,8 @@ import subprocess
 import zlib
 from typing import Any
 
+from etils import epath
+
 from collapse_jax import config
 from collapse_jax.errors import WorkdirError
 from collapse_jax.packing import Layout
@@ -28,7 +31,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarr
 
 
 def open_workdir(
-    workdir: pathlib.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None
+    workdir: epath.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None
 ) -> None:
     """Describe the sweep in a new workdir, or make sure that an old one has this experiment, packing and data.
 
@@ -60,7 +63,7 @@ def manifest(experiment: config.Experiment, layout: Layout, data: dict[str, Any]
     """Describe a sweep: what was asked, with which software and data, on which hardware."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
-        "experiment": dataclasses.asdict(experiment),
+        "experiment": describe(experiment),
         "fingerprint": config.fingerprint(experiment),
         "packing": layout.record(),
         "data": data,
@@ -70,7 +73,12 @@ def manifest(experiment: config.Experiment, layout: Layout, data: dict[str, Any]
     }
 
 
-def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
+def describe(experiment: config.Experiment) -> dict[str, Any]:
+    """Return the experiment as JSON takes it; `read_experiment` is the inverse."""
+    return dataclasses.asdict(experiment)
+
+
+def read_manifest(workdir: epath.Path) -> dict[str, Any]:
     """Read the manifest of a sweep.
 
     Raises:
@@ -100,6 +108,12 @@ def read_experiment(record: dict[str, Any]) -> config.Experiment:
     return _from_dict(config.Experiment, record["experiment"])
 
 
+def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:
+    """Describe the fields in which two experiments are not the same sweep."""
+    old, new = config.binding_fields(there), config.binding_fields(asked)
+    return [f"{name} is {old[name]} there, {new[name]} asked" for name in new if old[name] != new[name]]
+
+
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     default = kind()
     built = {}
@@ -113,24 +127,14 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
 
 
 def _refuse_foreign(
-    workdir: pathlib.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None
+    workdir: epath.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None
 ) -> None:
     record = read_manifest(workdir)
-    there, asked = config.binding_fields(read_experiment(record)), config.binding_fields(experiment)
-    differing = [
-        f"{name} is {there.get(name)} there, {asked[name]} asked"
-        for name in asked
-        if there.get(name) != asked[name]
-    ]
+    differing = differing_fields(read_experiment(record), experiment)
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
-    begun_with = (record.get("data") or {}).get("sha256", {}) if data else {}
-    changed = [name for name, sha256 in begun_with.items() if sha256 != data["sha256"][name]]
-    if changed:
-        raise WorkdirError(
-            f"workdir={workdir}: the data of {experiment.task.dataset!r} has changed since it was begun: "
-            f"{', '.join(changed)} with other checksums than in {MANIFEST}"
-        )
+    if data is not None:
+        refuse_other_data(workdir, record, data)
     for name in ("devices", "runs_per_tile"):
         begun, now = record["packing"][name], getattr(layout, name)
         if begun != now:
@@ -138,6 +142,27 @@ def _refuse_foreign(
                 f"workdir={workdir}: begun with packing.{name}={begun}, now {now}, which changes the last bits; "
                 f"continue with --config.packing.{name}={begun}"
             )
+
+
+def refuse_other_data(
+    workdir: epath.Path, record: dict[str, Any], data: dict[str, Any], *, part: bool = False
+) -> None:
+    """Raise `WorkdirError` when data has another checksum than at the beginning of the sweep, naming the arrays.
+
+    Args:
+      workdir: directory of the sweep.
+      record: its manifest; those of version 0.1 have no checksums, and nothing is checked.
+      data: `tasks.record` of the data now.
+      part: whether arrays of other shapes (another number of test examples) are passed over.
+    """
+    begun = record.get("data") or {"sha256": {}}
+    compared = [name for name in begun["sha256"] if not part or begun["shapes"][name] == data["shapes"][name]]
+    changed = [name for name in compared if begun["sha256"][name] != data["sha256"][name]]
+    if changed:
+        raise WorkdirError(
+            f"workdir={workdir}: the data of {record['experiment']['task']['dataset']!r} has changed since it was "
+            f"begun: {', '.join(changed)} with other checksums than in {MANIFEST}"
+        )
 
 
 def _own_version() -> str:

@@ -10,6 +10,8 @@ from collapse_jax.training.run import (
     has_finite_parameters,
     init_run,
     make_recipe,
+    measurable,
+    observe_probe,
     observe_run,
 )
 
@@ -23,5 +25,7 @@ __all__ = [
     "has_finite_parameters",
     "init_run",
     "make_recipe",
+    "measurable",
+    "observe_probe",
     "observe_run",
 ]
