@@ -75,7 +75,8 @@ class StoredSnapshots:
         self.recomputed = PARAMETERS in self.content
         task = self.experiment.task
         task = config.Task(**{**vars(task), "test_size": self._test_size(test_size)})
-        self.data = tasks.TASKS[task.dataset].load(task)
+        self.data = tasks.load(task)
+        store.refuse_other_data(workdir, record, tasks.record(self.data), part=True)
         self.recipe = training.make_recipe(self.experiment, self.data)
         self.ood, self.ood_hash = None, ""
         if ood is not None:
@@ -85,7 +86,7 @@ class StoredSnapshots:
 
     def _test_size(self, asked: int | None) -> int:
         e = self.experiment
-        held = tasks.TASKS[e.task.dataset].test_size
+        held = tasks.find_task(e.task).test_size
         stored = e.snapshots.test_size or e.task.test_size or held
         if not self.recomputed and "test" in self.content:
             allowed = f"the snapshots hold {stored} test examples; {self.to_store(PARAMETERS)}"
@@ -182,7 +183,7 @@ class StoredSnapshots:
             "test": (data.test_labels, data.test_inputs),
         }
         built = {
-            kind: Probe(parts[kind]["features"], labels, parts[kind]["logits"], inputs)
+            kind: Probe(parts[kind]["features"], labels, parts[kind]["logits"], training.measurable(inputs))
             for kind, (labels, inputs) in probes.items()
             if kind in parts
         }
