@@ -54,7 +54,7 @@ def _cost_of_step(recipe: Any, hparams: Any, data: Any) -> dict[str, float]:
     size = recipe.batch_size
     batch = (data.train_inputs[:size], data.train_labels[:size], None)
     batch = jax.device_put(batch, jax.devices()[0])
-    state = run.init_run(recipe, h, jax.device_put(data, jax.devices()[0]))
+    state = run.transposed(run.init_run(recipe, h, jax.device_put(data, jax.devices()[0])))
     step = jax.jit(lambda s, h, b: run.update(recipe, s, h, b, jnp.int32(0)))
     return step.lower(state, h, batch).compile().cost_analysis() or {}
 

@@ -167,6 +167,7 @@ class Experiment:
       log: steps at which the in-line measures are taken.
       snapshots: what is stored for later measures.
       checkpoint_seconds: time between checkpoints.
+      chunk_seconds: time of one call of the training program, after which a signal is heeded and the bar moves.
       packing: layout on the hardware.
       precision: of matrix multiplications, "highest", "high" or "default" (float32 truncated to bfloat16 on TPU,
         TF32 on GPU).
@@ -185,6 +186,7 @@ class Experiment:
     log: Schedule = field(default_factory=Schedule)
     snapshots: Snapshots = field(default_factory=Snapshots)
     checkpoint_seconds: float = 60.0
+    chunk_seconds: float = 3.0
     packing: Packing = field(default_factory=Packing)
     precision: str = "highest"
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -197,7 +199,7 @@ def number_of_runs(grid: Grid) -> int:
 
 
 # Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.
-FREE_FIELDS = ("name", "checkpoint_seconds", "thresholds.", "packing.")
+FREE_FIELDS = ("name", "checkpoint_seconds", "chunk_seconds", "thresholds.", "packing.")
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

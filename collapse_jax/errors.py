@@ -1,6 +1,7 @@
 """The errors that a user can cause; the command line prints each as one line and exits with `code`."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,12 @@ class StoreError(CollapseError):
     code = 3
 
 
+class Preempted(CollapseError):
+    """A signal asked the sweep to stop, and everything is saved: the same command continues."""
+
+    code = 75  # EX_TEMPFAIL of sysexits.h, which schedulers read as "run it again"
+
+
 class WorkdirError(CollapseError):
     """A workdir cannot be used for this experiment: foreign, corrupt, not writable or without a sweep."""
 
@@ -34,3 +41,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown {kind}; {hint}known: {', '.join(known)}"
+
+
+def is_storage_error(error: OSError) -> bool:
+    """Return whether the disk is full, over quota or broken, rather than the path wrong."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)

@@ -5,9 +5,11 @@ snapshots, checkpoints - is written while they already work on the next chunk.
 """
 
 import collections
+import contextlib
 import dataclasses
+import functools
 import json
-import pathlib
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +17,11 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
+from etils import epath
 
-from collapse_jax import config, grid, store
-from collapse_jax.errors import StoreError, WorkdirError
+from collapse_jax import config, grid, memory, signals, store
+from collapse_jax.chunks import Chunks
+from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
 from collapse_jax.programs import Programs, compile_programs
 from collapse_jax.progress import Progress, say
@@ -28,7 +32,7 @@ from collapse_jax.validate import validate
 NOTHING_DONE = -1
 
 
-def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Dataset:
+def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
 
     Args:
@@ -40,33 +44,54 @@ def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Data
 
     Raises:
       ConfigError: a field of the experiment is not allowed; nothing was compiled or written.
-      WorkdirError: the workdir belongs to another experiment, is damaged or cannot be written.
+      WorkdirError: the workdir belongs to another experiment, is damaged, cannot be written or is being written by
+        another process.
       StoreError: storage failed on the way; the last checkpoint is good.
+      Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
+        once, with KeyboardInterrupt.
     """
-    experiment, workdir = validate(experiment), pathlib.Path(workdir)
+    experiment, workdir = validate(experiment), epath.Path(workdir)
     runs = grid.grid_runs(experiment.grid)
-    layout = choose_layout(experiment.packing, len(runs))
-    store.open_workdir(workdir, experiment, layout)
-    say(
-        f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
-        f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); compiling ..."
-    )
-    began = time.monotonic()
-    programs = compile_programs(experiment, layout)
-    say(f"compiled in {time.monotonic() - began:.1f} s")
-    sweep = Sweep(experiment, workdir, layout, programs)
-    try:
-        sweep.run()
-    finally:
-        sweep.close()
-    return store.open_results(workdir)
+    layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))
+    with signals.listening() as stop, store.one_writer(workdir) as lock:
+        stop.before_leaving.append(lock.release)
+        store.open_workdir(workdir, experiment, layout)
+        say(
+            f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
+            f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); "
+            "compiling ..."
+        )
+        began = time.monotonic()
+        programs = compile_programs(experiment, layout)
+        say(f"compiled in {time.monotonic() - began:.1f} s; memory per device: {programs.memory}")
+        with stop.unsaved_work():
+            sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock)
+            try:
+                sweep.run()
+            except BaseException:
+                with contextlib.suppress(StoreError):  # of a later save; the first error is the one to report
+                    sweep.close()
+                raise
+            sweep.close()
+        return store.open_results(workdir)
 
 
 class Sweep:
     """A grid being trained: device state, the results so far, and the stores that they go to."""
 
-    def __init__(self, experiment: config.Experiment, workdir: pathlib.Path, layout: Layout, programs: Programs):
+    def __init__(
+        self,
+        experiment: config.Experiment,
+        workdir: epath.Path,
+        layout: Layout,
+        programs: Programs,
+        *,
+        stop: signals.Stop,
+        lock: store.Lock,
+    ):
         self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
+        self.stop, self.lock = stop, lock
+        self.chunks = Chunks(experiment.chunk_seconds)
         self.log_steps = schedule_steps(experiment.log, experiment.steps)
         self.snapshot_steps = (
             schedule_steps(experiment.snapshots.schedule, experiment.steps)
@@ -89,6 +114,11 @@ class Sweep:
         self.diverged_at = np.full(runs, HEALTHY, np.int32)
         self.step = NOTHING_DONE
         steps = self.checkpoints.steps()
+        if not steps and (self.workdir / store.RESULTS).exists():
+            # Results follow the first checkpoint, so it was there: beginning again would overwrite them.
+            raise WorkdirError(
+                f"workdir={self.workdir}: holds {store.RESULTS} but no checkpoint; to begin again, move it away"
+            )
         for step in reversed(steps):
             try:
                 flat = self.checkpoints.load(step)
@@ -100,6 +130,7 @@ class Sweep:
             self.results = jax.tree.map(np.array, whole["results"])
             self.diverged_at, self.step = np.array(whole["diverged_at"]), step
             say(f"continuing at step {step}")
+            self._say_missing_snapshots()
             break
         else:
             if steps:
@@ -108,33 +139,58 @@ class Sweep:
         self.checkpoints.delete_after(self.step)
         self.snapshots.delete_after(self.step)
 
+    def _say_missing_snapshots(self) -> None:
+        missing = sorted({*self.snapshot_steps[self.snapshot_steps <= self.step]} - {*self.snapshots.steps()})
+        if missing:
+            say(f"snapshots of the steps {', '.join(map(str, missing))} are gone and are not made again")
+
     def run(self) -> None:
-        """Train to the end, measuring and storing at the boundaries of the schedule."""
+        """Train to the end, measuring and storing at the boundaries of the schedule.
+
+        Raises:
+          Preempted: a signal came; everything is saved.
+        """
         runs, begun = self.layout.runs, max(self.step, 0)
-        progress = Progress(total=runs * self.experiment.steps, done=runs * begun)
+        self.progress = Progress(total=runs * self.experiment.steps, done=runs * begun)
         boundaries = np.union1d(self.log_steps, self.snapshot_steps)
-        saved = time.monotonic()
+        self.saved_at, self.saved_step = time.monotonic(), self.step
         for stop in boundaries[boundaries > self.step].tolist():
-            self.states = self.programs.advance(self.states, max(self.step, 0), stop)
-            self.step = stop
-            earlier, self.pending = self.pending, collections.deque()
+            self._advance(stop)
+            while self.step < stop:
+                self._advance(stop)
             if stop in self.log_steps:
                 self._later(self._record, stop, self.programs.measure(self.states))
             if stop in self.snapshot_steps:
                 self._later(self._store_snapshot, stop, self.programs.snapshot(self.states))
-            if stop == self.experiment.steps or time.monotonic() - saved > self.experiment.checkpoint_seconds:
-                # Copied to the host before the next chunk, to which the states are donated.
-                self._later(self._checkpoint, stop, jax.tree.map(np.array, self.states))
-                saved = time.monotonic()
-            self._later(progress.update, runs * stop)
-            # The devices now work on this chunk: time to write what the one before it handed out.
-            self._write(earlier)
         self._write(self.pending)
-        if not (self.workdir / store.RESULTS).exists():
+        self._save_now()
+        if not self._results_are_good():
             self._write_results()
-        progress.close()
-        if progress.rate > 0:
-            say(f"{progress.rate:.0f} run-steps/s")
+        self.progress.close()
+        if self.progress.rate > 0:
+            say(f"{self.progress.rate:.0f} run-steps/s")
+        self._report_diverged()
+
+    def _advance(self, stop: int) -> None:
+        """Train towards `stop` for a bounded time; before that, save and stop where a signal asks for it."""
+        if self.stop.requested:
+            self._write(self.pending)
+            self._save_now()
+            self.progress.close()
+            raise Preempted(f"{self.stop.requested}: saved at step {self.step}; the same command continues")
+        if self.step > self.saved_step and time.monotonic() - self.saved_at > self.experiment.checkpoint_seconds:
+            # Copied to the host before the next chunk, to which the states are donated.
+            self._later(self._checkpoint, self.step, jax.tree.map(np.array, self.states))
+            self.saved_at = time.monotonic()
+        earlier, self.pending = self.pending, collections.deque()
+        start, began = max(self.step, 0), time.monotonic()
+        self.step = self.chunks.end(start, stop)
+        self.states = self.programs.advance(self.states, start, self.step)
+        # The devices now work on this chunk: time to write what the one before it handed out.
+        self._write(earlier)
+        jax.block_until_ready(self.states)
+        self.chunks.took(self.step - start, time.monotonic() - began)
+        self.progress.update(self.layout.runs * self.step)
 
     def _later(self, action: Callable[..., None], *arguments: Any) -> None:
         self.pending.append(lambda: action(*arguments))
@@ -146,37 +202,76 @@ class Sweep:
     def _record(self, step: int, values: dict[str, jax.Array]) -> None:
         column = int(np.searchsorted(self.log_steps, step))
         host = {name: np.asarray(value)[: self.layout.runs] for name, value in values.items()}
-        diverged_at = host.pop("diverged_at")
+        diverged_at, finite = host.pop("diverged_at"), host.pop("finite")
         for name, value in host.items():
             self.results[name][:, column] = value
+        # Parameters that are not finite without the loss showing it are noticed here; a date once given stays.
+        diverged_at = np.where((diverged_at == HEALTHY) & ~finite, np.int32(step), diverged_at)
         for run in np.flatnonzero((diverged_at != HEALTHY) & (self.diverged_at == HEALTHY)):
-            where = ", ".join(f"{k}={v:g}" for k, v in grid.grid_runs(self.experiment.grid)[run].items())
-            say(f"diverged at step {diverged_at[run]}: {where}; masked from there on, the others go on")
-        self.diverged_at = diverged_at
+            self.diverged_at[run] = diverged_at[run]
+            say(f"diverged at step {diverged_at[run]}: {self._name(run)}; masked from there on, the others go on")
+
+    def _name(self, run: Any) -> str:
+        return ", ".join(f"{k}={v:g}" for k, v in grid.grid_runs(self.experiment.grid)[run].items())
+
+    def _report_diverged(self) -> None:
+        bad = np.flatnonzero(self.diverged_at != HEALTHY)
+        if len(bad):
+            named = "; ".join(f"{self._name(run)} at step {self.diverged_at[run]}" for run in bad)
+            say(f"{len(bad)} of {self.layout.runs} runs diverged: {named}")
 
     def _store_snapshot(self, step: int, arrays: Any) -> None:
+        self.lock.check()
         host = jax.tree.map(lambda leaf: np.asarray(leaf)[: self.layout.runs], arrays)
         self.snapshots.save(step, host)
 
+    def _save_now(self) -> None:
+        """Save what is not saved yet, and return when it is on the disk and reads back well."""
+        if self.step > self.saved_step:
+            self._checkpoint(self.step, jax.tree.map(np.array, self.states))
+        self.checkpoints.verify()
+
     def _checkpoint(self, step: int, states: Any) -> None:
+        self.lock.check()
         states = jax.tree.map(lambda leaf: leaf[: self.layout.runs], states)
         # A checkpoint promises that everything up to its step is on disk.
-        self.snapshots.wait()
+        self.snapshots.verify()
         results = jax.tree.map(np.array, self.results)
-        self.checkpoints.save(step, {"states": states, "results": results, "diverged_at": self.diverged_at})
+        whole = {"states": states, "results": results, "diverged_at": self.diverged_at.copy()}
+        self.checkpoints.save(step, whole)
+        if self.saved_step == NOTHING_DONE:
+            self.checkpoints.wait()  # results without a checkpoint mean that one was lost
+        self.saved_step = step
         self._write_results()
 
-    def _write_results(self) -> None:
-        dataset = store.label(
+    def _results_are_good(self) -> bool:
+        """Whether the results on disk are those of the checkpoint; a damaged file is written anew."""
+        if not (self.workdir / store.RESULTS).exists():
+            return False
+        try:
+            return (
+                store.open_results(self.workdir)
+                .drop_attrs(deep=False)
+                .identical(self._labelled().drop_attrs(deep=False))
+            )
+        except WorkdirError as error:
+            say(f"{error}; written anew from the checkpoint")
+            return False
+
+    def _labelled(self) -> xr.Dataset:
+        return store.label(
             self.experiment.grid, self.log_steps, self.results, self.diverged_at, self.programs.variables
         )
+
+    def _write_results(self) -> None:
+        dataset = self._labelled()
         dataset.attrs = {
             "title": self.experiment.name,
             "experiment": json.dumps(dataclasses.asdict(self.experiment)),
             "fingerprint": config.fingerprint(self.experiment),
             "packing": json.dumps(self.layout.record()),
         }
-        store.write_results(dataset, self.workdir / store.RESULTS)
+        store.write_dataset(dataset, self.workdir / store.RESULTS)
 
     def close(self) -> None:
         """Wait for the stores and release them."""

@@ -129,7 +129,8 @@ def _check_training(e: config.Experiment) -> None:
     require(0 <= e.packing.devices <= runs, "packing.devices", e.packing.devices, allowed)
     tile = e.packing.runs_per_tile
     require(tile >= 0, "packing.runs_per_tile", tile, "must be >= 0 (0 means automatic)")
-    require(e.checkpoint_seconds > 0, "checkpoint_seconds", e.checkpoint_seconds, "must be > 0")
+    for name in ("checkpoint_seconds", "chunk_seconds"):
+        require(getattr(e, name) > 0, name, getattr(e, name), "must be > 0")
 
 
 def _check_measuring(e: config.Experiment) -> None:

@@ -17,6 +17,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 ROOT = pathlib.Path(__file__).parents[1]
 
 
+def pytest_addoption(parser):
+    """Let a user choose how long the fault injection goes on."""
+    parser.addoption("--faults", type=int, default=0, help="random kills, and as many of each kind of damage")
+
+
 def tiny_experiment(**changes) -> Experiment:
     """Return four runs of a small network that train in a second; fields can be replaced."""
     fields = {

@@ -210,7 +210,7 @@ def test_damaged_and_foreign_files_of_measures(workdir):
     with pytest.raises(WorkdirError, match=r"measures/norms.nc is damaged; delete it"):
         collapse_jax.open_results(workdir)
     collapse_jax.measure(workdir, "norms", steps=[0])  # measured anew
-    store.write_results(dataset.assign_attrs(fingerprint="other"), path)
+    store.write_dataset(dataset.assign_attrs(fingerprint="other"), path)
     with pytest.raises(WorkdirError, match="belongs to another experiment"):
         collapse_jax.open_results(workdir)
 
@@ -219,7 +219,7 @@ def test_axes_of_equal_name_and_other_length_do_not_clash(workdir):
     three = xr.Dataset({"own": (("step", "layer"), np.ones((1, 3)))}, {"step": [0]})
     three.attrs["fingerprint"] = collapse_jax.open_results(workdir).attrs["fingerprint"]
     (workdir / "measures").mkdir()
-    store.write_results(three, workdir / "measures" / "mine.nc")
+    store.write_dataset(three, workdir / "measures" / "mine.nc")
     joined = collapse_jax.open_results(workdir)
     assert joined.own.dims == ("step", "layer_mine")
     assert joined.sizes["layer"] == 2

@@ -1,10 +1,6 @@
 import dataclasses
 import json
 import pathlib
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -172,44 +168,6 @@ def test_an_interrupted_sweep_continues_to_the_same_bits(finished, tmp_path, mon
         a, b = (store.TreeStore(w / "snapshots").load(step) for w in (tmp_path / "cut", workdir))
         for name in a:
             np.testing.assert_array_equal(a[name], b[name])
-
-
-def test_sigkill_at_any_moment_and_resume_is_bit_identical(finished, tmp_path):
-    _experiment, workdir, _ = finished
-    (tmp_path / "config.py").write_text(
-        "import json, pathlib\nfrom collapse_jax.store import read_experiment\n"
-        "def get_config(arg=''):\n"
-        f"    return read_experiment(json.loads(pathlib.Path({str(workdir / 'experiment.json')!r}).read_text()))\n"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "collapse_jax",
-        "train",
-        f"--config={tmp_path / 'config.py'}",
-        "--nofigures",
-    ]
-    command += [f"--workdir={tmp_path / 'killed'}", "--config.checkpoint_seconds=0.000001"]
-    rng = np.random.default_rng(0)
-    kills = 0
-    for _ in range(5):
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            for line in process.stderr:
-                if line.startswith("compiled"):
-                    break
-            time.sleep(rng.uniform(0.0, 0.8))
-            process.send_signal(signal.SIGKILL)
-            rest = process.stderr.read()
-            code = process.wait()
-        assert code in (-signal.SIGKILL, 0), rest
-        kills += code != 0
-        if code == 0:
-            break
-    assert kills >= 1
-    assert subprocess.run(command, check=False).returncode == 0
-    assert_same_bits(tmp_path / "killed", workdir)
-    left_over = [path for path in (tmp_path / "killed").rglob("*") if "tmp" in path.name]
-    assert not left_over, left_over
 
 
 def test_a_damaged_checkpoint_is_skipped_and_said(finished, tmp_path, capsys):

@@ -64,12 +64,13 @@ def seeds_table(results: xr.Dataset, thresholds: Thresholds) -> str:
         return ""
     taus = timescales(results, thresholds)
     dims = [name for name in results.diverged_at.dims if name != "seed"]
-    rows = [[*(str(name).replace("_", " ") for name in dims), *FINAL[1:], *_tau_names(taus)]]
+    final = [name for name in FINAL[1:] if name in results]
+    rows = [[*(str(name).replace("_", " ") for name in dims), *final, *_tau_names(taus)]]
     for index in np.ndindex(*(results.sizes[name] for name in dims)):
         here = dict(zip(dims, index, strict=True))
         seeds, times = results.isel(here), taus.isel(here)
         row = [f"{seeds[name].item():g}" for name in dims]
-        row += [_spread([_last(v) for v in seeds[name].transpose("seed", "step").values]) for name in FINAL[1:]]
+        row += [_spread([_last(v) for v in seeds[name].transpose("seed", "step").values]) for name in final]
         for name in _tau_names(taus):
             mark = "> " if times[name.replace("tau_", "") + "_censored"].any() else ""
             row.append(mark + _spread(times[name].values, geometric=True))

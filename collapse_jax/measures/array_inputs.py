@@ -19,6 +19,9 @@ def read_snapshot(
     head_kernel: Any,
     head_bias: Any,
     inputs: Any,
+    train_layers: Any = None,
+    test_layers: Any = None,
+    ood_features: Any = None,
 ) -> Snapshot:
     """The arguments of `measure_arrays` as a snapshot; ValueError names the first that does not fit."""
     train = _read_probe("train", train_features, train_labels)
@@ -58,9 +61,20 @@ def read_snapshot(
             raise ValueError(
                 f"inputs: shape {inputs.shape}; it must have one row per train example, {len(train.labels)}"
             )
+    train = _with_layers("train", train, train_layers)
+    if test is not None:
+        test = _with_layers("test", test, test_layers)
+    elif test_layers is not None:
+        raise ValueError("test_layers: given without test_features; give both or neither")
+    if train.layers and test is not None and test.layers and len(train.layers) != len(test.layers):
+        raise ValueError(f"test_layers: {len(test.layers)} arrays; train_layers has {len(train.layers)}")
+    ood = None
+    if ood_features is not None:
+        ood = _with_logits(_read_foreign(ood_features, dim), head_kernel, head_bias)
     return Snapshot(
         train=dataclasses.replace(_with_logits(train, head_kernel, head_bias), inputs=inputs),
         test=None if test is None else _with_logits(test, head_kernel, head_bias),
+        ood=ood,
         head_kernel=head_kernel,
         head_bias=head_bias,
         num_classes=num_classes,
@@ -72,6 +86,34 @@ def _with_logits(probe: Probe, kernel: Any, bias: Any) -> Probe:
         return probe
     logits = matmul(probe.features, kernel)
     return dataclasses.replace(probe, logits=logits if bias is None else logits + bias[None, :])
+
+
+def _with_layers(kind: str, probe: Probe, layers: Any) -> Probe:
+    """The probe with the outputs of its hidden layers, one row per example, flattened."""
+    if layers is None:
+        return probe
+    read = []
+    for index, layer in enumerate(layers):
+        name = f"{kind}_layers[{index}]"
+        array = _read(name, layer)
+        if array.ndim < 2 or array.shape[:1] != probe.labels.shape:
+            raise ValueError(
+                f"{name}: shape {array.shape}; it must have one row per {kind} example, {len(probe.labels)}"
+            )
+        read.append(array.reshape(len(array), -1))
+    if not read:
+        raise ValueError(f"{kind}_layers: empty; give the output of at least one hidden layer")
+    return dataclasses.replace(probe, layers=tuple(read))
+
+
+def _read_foreign(features: Any, dim: int) -> Probe:
+    """The probe of examples from outside the distribution, whose labels say nothing."""
+    features = _read("ood_features", features, ndim=2)
+    if features.shape[1] != dim:
+        raise ValueError(
+            f"ood_features: shape {features.shape}; it must have as many columns as train_features, {dim}"
+        )
+    return Probe(features=features, labels=jnp.zeros(len(features), jnp.int32))
 
 
 def _read_probe(kind: str, features: Any, labels: Any) -> Probe:

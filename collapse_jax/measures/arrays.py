@@ -22,6 +22,9 @@ def measure_arrays(
     head_kernel: Any = None,
     head_bias: Any = None,
     inputs: Any = None,
+    train_layers: Any = None,
+    test_layers: Any = None,
+    ood_features: Any = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Measures features that were computed elsewhere.
@@ -43,11 +46,16 @@ def measure_arrays(
       head_kernel: [D, K] kernel of the last layer; logits are `features @ head_kernel + head_bias`.
         (torch keeps the transpose: pass `linear.weight.T`.)
       head_bias: [K] bias of the last layer.
-      inputs: [N, ...] the train examples themselves, row i belonging to row i of `train_features`.
+      inputs: [N, ...] the train examples themselves, row i belonging to row i of `train_features`; for
+        `codes="autoencoder"` images, on which it is trained (minutes, once: see `input_codes`).
+      train_layers: outputs of the hidden layers for the train examples, a list of arrays [N, ...], first layer
+        first, `train_features` last.
+      test_layers: the same for the test examples.
+      ood_features: [M, D] features of examples from outside the distribution.
       **options: keyword options of the measures, each passed to those that take it, such as `loss` of "fit".
 
     Returns:
-      Every variable that the arrays allow, as floats; those with axes of their own as numpy arrays.
+      Every variable that the arrays allow: floats, and numpy arrays where `Variable.dims` names axes.
 
     Raises:
       ValueError: one line that names the argument, its value and what is allowed.
@@ -58,15 +66,35 @@ def measure_arrays(
     chosen = [get_measure(name) for name in names]
     accepted = _check_options(chosen, options)
     snapshot = read_snapshot(
-        train_features, train_labels, test_features, test_labels, head_kernel, head_bias, inputs
+        train_features=train_features,
+        train_labels=train_labels,
+        test_features=test_features,
+        test_labels=test_labels,
+        head_kernel=head_kernel,
+        head_bias=head_bias,
+        inputs=inputs,
+        train_layers=train_layers,
+        test_layers=test_layers,
+        ood_features=ood_features,
     )
+    if options.get("codes") == "autoencoder":
+        # What trains a network is imported by those who need it.
+        from collapse_jax.measures.input_codes import add_codes
+
+        snapshot = add_codes(snapshot)
     result: dict[str, Any] = {}
     for measure, takes in zip(chosen, accepted, strict=True):
-        own = {name: value for name, value in options.items() if name in takes}
+        own = {name: _frozen(value) for name, value in options.items() if name in takes}
         static = [name for name, value in own.items() if _is_hashable(value)]
         values = jax.jit(measure.function, static_argnames=static)(snapshot, **own)
         if not values:
-            given = {"test_features": test_features, "head_kernel": head_kernel, "inputs": inputs}
+            given = {
+                "test_features": test_features,
+                "head_kernel": head_kernel,
+                "inputs": inputs,
+                "train_layers": train_layers,
+                "ood_features": ood_features,
+            }
             held = ["train_features", *(name for name, value in given.items() if value is not None)]
             raise ValueError(
                 f"measures: {measure.name!r} has nothing to measure in {', '.join(held)}; "
@@ -96,6 +124,11 @@ def _check_options(measures: list[Measure], options: dict[str, Any]) -> list[set
 
 def _as_number(value: jax.Array) -> Any:
     return float(value) if value.ndim == 0 else np.asarray(value)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, so that a list of class pairs is a constant too."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _is_hashable(value: Any) -> bool:

@@ -27,6 +27,8 @@ class Probe:
       logits: [N, K] network outputs f(x).
       inputs: [N, ...] the examples themselves, for measures that compare features with inputs.
       layers: the output of every hidden layer [N, D_l], flattened; the last one is `features`.
+      codes: [N, dim] low-dimensional codes of the inputs, which depend on the data set alone and are therefore
+        computed once, outside of compiled functions (`input_codes`).
     """
 
     features: jax.Array
@@ -34,6 +36,7 @@ class Probe:
     logits: jax.Array | None = None
     inputs: jax.Array | None = None
     layers: tuple[jax.Array, ...] | None = None
+    codes: jax.Array | None = None
 
 
 @struct.dataclass

@@ -7,11 +7,14 @@ differences. Squared deviations are summed after subtraction (two passes): they 
 identical features give exactly zero.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from collapse_jax.measures.base import Probe
 
 
 class ClassMeans(NamedTuple):
@@ -31,6 +34,16 @@ class ClassMeans(NamedTuple):
 def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
     """`a @ b` in full float32 on every device, whatever the default precision is."""
     return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+
+def prepare(probe: Probe, num_classes: int) -> tuple[Probe, jax.Array]:
+    """The probe with features of at least float32, and its labels one-hot [N, K] in that type."""
+    if num_classes < 1:
+        raise ValueError(f"snapshot.num_classes: {num_classes}; it must be at least 1")
+    features = jnp.asarray(probe.features)
+    features = features.astype(jnp.promote_types(features.dtype, jnp.float32))
+    one_hot = jax.nn.one_hot(probe.labels, num_classes, dtype=features.dtype)
+    return dataclasses.replace(probe, features=features), one_hot
 
 
 def class_means(features: jax.Array, labels: jax.Array, one_hot: jax.Array) -> ClassMeans:
@@ -81,3 +94,38 @@ def nearest_mean(features: jax.Array, means: ClassMeans) -> tuple[jax.Array, jax
     scores = matmul(features - reference, relative.T) - 0.5 * jnp.sum(relative**2, axis=1)[None, :]
     finite = jnp.all(jnp.isfinite(scores))
     return jnp.argmax(jnp.where(means.present[None, :], scores, -jnp.inf), axis=1), finite
+
+
+def mean_squares(probe: Probe, one_hot: jax.Array, means: ClassMeans) -> jax.Array:
+    """[K] mean squared distance of the members of each class to its mean; 0 for an absent class."""
+    squares = jnp.sum(deviations(probe.features, probe.labels, means) ** 2, axis=1)
+    return matmul(squares, one_hot) / jnp.maximum(one_hot.sum(0), 1)
+
+
+def squared_distances_of_rows(first: jax.Array, second: jax.Array | None = None) -> jax.Array:
+    """[K, K] squared distances of the rows of `first` [K, D], or of `first + second`, by explicit differences."""
+    # Row by row: [K, K, D] differences at once would not fit for many classes.
+    rows = (first, jnp.zeros_like(first) if second is None else second)
+
+    def one(row: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return jnp.sum(((rows[0] - row[0][None, :]) + (rows[1] - row[1][None, :])) ** 2, axis=1)
+
+    return lax.map(one, rows)
+
+
+def principal_axes(features: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Singular values [m], descending, and right singular vectors [m, D] of the centred features [N, D].
+
+    The values are relative to the largest absolute difference from the first row, so that no square leaves the
+    range of float32. Equal rows, and features that are not finite, give nan.
+    """
+    # Differences from one row first: the mean of equal rows would be off by its rounding error.
+    differences = features - features[:1]
+    scaled = differences / jnp.max(jnp.abs(differences))
+    centred = scaled - jnp.mean(scaled, axis=0, keepdims=True)
+    finite = jnp.all(jnp.isfinite(centred))
+    if centred.shape[0] > centred.shape[1]:
+        # R of QR has the same singular values, at the price of a D x D decomposition, and none are squared.
+        reduced = jnp.linalg.qr(jnp.where(finite, centred, 0), mode="r")
+        centred = jnp.where(finite, reduced, jnp.nan)
+    return thin_svd(centred)

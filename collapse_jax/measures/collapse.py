@@ -5,8 +5,6 @@ NC1 with a pseudo-inverse, equal norms, equal angles, self-duality NC3, nearest-
 arXiv:2410.04887 (Jacot et al.: the trace ratio).
 """
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 
@@ -17,7 +15,9 @@ from collapse_jax.measures.class_geometry import (
     class_means,
     deviations,
     matmul,
+    mean_squares,
     nearest_mean,
+    prepare,
     thin_svd,
 )
 from collapse_jax.measures.collapse_variables import VARIABLES
@@ -73,15 +73,13 @@ def collapse(snapshot: Snapshot) -> Scalars:
       The variables of `VARIABLES` that the snapshot allows: `_test*` needs `test`, NC3 needs `head_kernel`,
       NC4 needs the logits of the probe.
     """
-    if snapshot.num_classes < 1:
-        raise ValueError(f"snapshot.num_classes: {snapshot.num_classes}; it must be at least 1")
-    train, labels_one_hot = _prepare(snapshot.train, snapshot.num_classes)
+    train, labels_one_hot = prepare(snapshot.train, snapshot.num_classes)
     train_means = class_means(train.features, train.labels, labels_one_hot)
     result = _spread(train, labels_one_hot, train_means)
     result |= _arrangement(train, train_means, snapshot.head_kernel)
     if snapshot.test is None:
         return result
-    test, labels_one_hot = _prepare(snapshot.test, snapshot.num_classes)
+    test, labels_one_hot = prepare(snapshot.test, snapshot.num_classes)
     test_means = class_means(test.features, test.labels, labels_one_hot)
     own = _spread(test, labels_one_hot, test_means) | _arrangement(test, test_means, snapshot.head_kernel)
     around_train = _spread(test, labels_one_hot, train_means)
@@ -89,23 +87,12 @@ def collapse(snapshot: Snapshot) -> Scalars:
     return result | {f"{name}_test_around_train": value for name, value in around_train.items()}
 
 
-def _prepare(probe: Probe, num_classes: int) -> tuple[Probe, jax.Array]:
-    """The probe with features of at least float32, and its labels one-hot [N, K] in that type."""
-    features = jnp.asarray(probe.features)
-    features = features.astype(jnp.promote_types(features.dtype, jnp.float32))
-    return dataclasses.replace(probe, features=features), jax.nn.one_hot(
-        probe.labels, num_classes, dtype=features.dtype
-    )
-
-
 def _spread(probe: Probe, one_hot: jax.Array, means: ClassMeans) -> Scalars:
     """The variables of `SPREAD`: features against the class centres `means`."""
-    squares = jnp.sum(deviations(probe.features, probe.labels, means) ** 2, axis=1)
     counts = jnp.where(means.present, one_hot.sum(0), 0)
     frequencies = counts / counts.sum()
     # Class by class first: a float32 sum loses digits with its length.
-    class_squares = matmul(squares, one_hot) / jnp.maximum(counts, 1)
-    within = jnp.sum(frequencies * class_squares)
+    within = jnp.sum(frequencies * mean_squares(probe, one_hot, means))
     between = jnp.sum(frequencies * jnp.sum(centred_means(means, frequencies) ** 2, axis=1))
     norms = jnp.sqrt(jnp.sum(probe.features**2, axis=1))
     result = {

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from collapse_jax.measures.neighbours import columns_of, distances_euclidean, each_point, smallest
+from collapse_jax.measures.neighbours import distances_euclidean, each_point, nearest, table_of
 
 
 def weighted_entropy(points: jax.Array, k: int = 5) -> jax.Array:
@@ -36,17 +36,15 @@ def _entropy(points: jax.Array, labels: jax.Array | None, k: int) -> jax.Array:
     count, dim = points.shape
     if k >= count:
         return jnp.full((), jnp.nan, points.dtype)
-    columns = columns_of(points)
     weights = entropy_weights(dim, k)
     used = int(np.flatnonzero(weights).max()) + 1
     labels = jnp.zeros(count, jnp.int32) if labels is None else labels
+    table = table_of(points, labels)
 
     def log_volume(index: jax.Array, point: jax.Array, label: jax.Array) -> jax.Array:
         """Sum_j w_j log( (n - 1) r_j^d ) of one row, n the number of rows of its class."""
-        fellows = labels == label
-        others = fellows & (jnp.arange(count) != index)
-        radii = smallest(distances_euclidean(point, columns), others, used)
-        size = jnp.sum(fellows)
+        radii = nearest(table, distances_euclidean, index, point, used, label)
+        size = jnp.sum(labels == label)
         logs = dim * jnp.log(radii) + jnp.log((size - 1).astype(points.dtype))
         # A weight of zero must not meet the infinite logarithm of a repeated row.
         value = sum(weight * logs[j] for j, weight in enumerate(weights[:used]) if weight)

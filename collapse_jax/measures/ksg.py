@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import digamma
 
-from collapse_jax.measures.neighbours import columns_of, distances_max, each_point, smallest
+from collapse_jax.measures.neighbours import count_closer, distances_max, each_point, nearest, table_of
 
 
 def ksg_information(first: jax.Array, second: jax.Array, k: int = 5) -> jax.Array:
@@ -26,20 +26,23 @@ def ksg_information(first: jax.Array, second: jax.Array, k: int = 5) -> jax.Arra
     count = len(first)
     if k >= count:
         return jnp.full((), jnp.nan, first.dtype)
-    first_columns, second_columns = columns_of(first), columns_of(second)
+    dim = first.shape[1]
+    joint = jnp.concatenate([first, second], axis=1)
+    table = table_of(joint)
 
-    def local(index: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-        in_first, in_second = distances_max(a, first_columns), distances_max(b, second_columns)
-        joint = jnp.maximum(in_first, in_second)
-        radius = smallest(joint, jnp.arange(count) != index, k)[-1]
+    def local(index: jax.Array, point: jax.Array) -> jax.Array:
+        radius = nearest(table, distances_max, index, point, k)[-1]
+        in_first = distances_max(point[:dim], table.columns[:dim])
+        in_second = distances_max(point[dim:], table.columns[dim:])
         # These counts hold the row itself, which is the "+ 1" of the formula.
-        sizes = [_closer(distances, radius) for distances in (in_first, in_second)]
-        neighbours = jnp.where(radius == 0, jnp.sum(joint == 0) - 1, k)
+        sizes = [count_closer(distances, radius) for distances in (in_first, in_second)]
+        equals = count_closer(jnp.maximum(in_first, in_second), jnp.zeros_like(radius))
+        neighbours = jnp.where(radius == 0, equals - 1, k)
         # With r = 0 the row itself is no neighbour, in either space.
         sizes = [size - (radius == 0) for size in sizes]
         return _psi(neighbours, first) - sum(_psi(size, first) for size in sizes)
 
-    return jnp.mean(each_point(local, first, second)) + _psi(jnp.asarray(count), first)
+    return jnp.mean(each_point(local, joint)) + _psi(jnp.asarray(count), first)
 
 
 def ross_information(points: jax.Array, labels: jax.Array, k: int = 5) -> jax.Array:
@@ -54,24 +57,19 @@ def ross_information(points: jax.Array, labels: jax.Array, k: int = 5) -> jax.Ar
     count = len(points)
     if k >= count:
         return jnp.full((), jnp.nan, points.dtype)
-    columns = columns_of(points)
+    table = table_of(points, labels)
 
     def local(index: jax.Array, point: jax.Array, label: jax.Array) -> jax.Array:
-        distances = distances_max(point, columns)
-        fellows = labels == label
-        radius = smallest(distances, fellows & (jnp.arange(count) != index), k)[-1]
-        neighbours = jnp.where(radius == 0, jnp.sum(fellows & (distances == 0)) - 1, k)
-        closer = _closer(distances, radius) - (radius == 0)
-        size = jnp.sum(fellows)
+        radius = nearest(table, distances_max, index, point, k, label)[-1]
+        distances = distances_max(point, table.columns)
+        equals = count_closer(jnp.where(table.labels == label, distances, jnp.inf), jnp.zeros_like(radius))
+        neighbours = jnp.where(radius == 0, equals - 1, k)
+        closer = count_closer(distances, radius) - (radius == 0)
+        size = jnp.sum(labels == label)
         value = _psi(neighbours, points) - _psi(closer, points) - _psi(size, points)
         return jnp.where(size > k, value, jnp.nan)
 
     return jnp.mean(each_point(local, points, labels)) + _psi(jnp.asarray(count), points)
-
-
-def _closer(distances: jax.Array, radius: jax.Array) -> jax.Array:
-    """How many `distances` are below `radius`; how many are 0 for a radius of 0."""
-    return jnp.sum(jnp.where(radius == 0, distances == 0, distances < radius))
 
 
 def _psi(count: jax.Array, like: jax.Array) -> jax.Array:

@@ -30,6 +30,7 @@ def mutual_information(
     snapshot: Snapshot,
     *,
     mode: str = "ksg",
+    codes: str = "pca",
     k: int = 5,
     dim: int = 4,
     samples: int | None = None,
@@ -40,10 +41,11 @@ def mutual_information(
 ) -> Scalars:
     """Estimates I(Z;X), I(Z;Y) and their difference from neighbours of low-dimensional codes, in nats.
 
-    Z and X are coded by their first `dim` principal components, refitted at every snapshot and paired row by row.
-    (Other codes of X, such as an autoencoder's, can be given as the `inputs` of the probe: components of `dim`
-    columns or fewer are a rotation.) By the data processing inequality the codes share no more information than
-    features and inputs do.
+    Z is coded by its first `dim` principal components, refitted at every snapshot; X likewise (codes "pca"), or by
+    the autoencoder of `input_codes` (codes "autoencoder", as in arXiv:2509.20829: `measure_arrays` trains it, or
+    reads it from the cache; elsewhere the `codes` of the probe must hold what `input_codes` returns). Components of
+    `dim` columns or fewer are a rotation, so that any other codes can be given as `inputs`. Rows are paired. By the
+    data processing inequality the codes share no more information than features and inputs do.
 
     * mode "ksg" (default): components of unit variance; `ksg_information` for X, `ross_information` for labels.
     * mode "reference": the estimator of arXiv:2509.20829 on paired rows (its code pairs them wrongly). Components
@@ -66,6 +68,7 @@ def mutual_information(
     Args:
       snapshot: features and labels, for `mi_zx` also inputs, of the chosen probe.
       mode: "ksg" or "reference".
+      codes: of X, "pca" or "autoencoder".
       k: which neighbour.
       dim: number of principal components of Z, and of X.
       samples: measure a random subset of so many examples (time grows with its square); None: all.
@@ -78,37 +81,40 @@ def mutual_information(
       `mi_zy` and, where there are inputs, `mi_zx` and `superfluous_information`, each with null and error.
     """
     require_mode("mode", mode, ("ksg", "reference"))
+    require_mode("codes", codes, ("pca", "autoencoder"))
     options = {"k": (k, 1), "dim": (dim, 1), "permutations": (permutations, 1), "subsets": (subsets, 2)}
     for name, (value, least) in options.items():
         require_at_least(name, value, least)
-    examples = choose_examples(snapshot, split)
+    examples = choose_examples(snapshot, split, "codes" if codes == "autoencoder" else "inputs")
+    if codes == "autoencoder" and examples.inputs is None:
+        raise ValueError("codes: 'autoencoder'; the probe holds no codes: fill them with add_codes(snapshot)")
     sample_key, null_key, subset_key = jax.random.split(jax.random.key(seed), 3)
     if samples is not None and samples < len(examples.labels):
         require_at_least("samples", samples, 2)
         chosen = jax.random.permutation(sample_key, len(examples.labels))[:samples]
         examples = jax.tree.map(lambda rows: rows[chosen], examples)
-    codes = _encode(examples, dim, mode)
-    count = len(codes.labels)
+    coded = _encode(examples, dim, mode)
+    count = len(coded.labels)
 
     identity = jnp.arange(count)
     shuffled = jax.vmap(lambda key: jax.random.permutation(key, count))(jax.random.split(null_key, permutations))
     # The value and its null run through one compiled loop: the null differs in the order of the rows only.
     values = lax.map(
-        lambda order: _estimate(codes._replace(features=codes.features[order]), k, mode),
+        lambda order: _estimate(coded._replace(features=coded.features[order]), k, mode),
         jnp.concatenate([identity[None, :], shuffled]),
     )
     result = {name: value[0] for name, value in values.items()}
     result |= {f"{name}_null": jnp.mean(value[1:]) for name, value in values.items()}
     spread = lax.map(
-        lambda rows: _estimate(jax.tree.map(lambda array: array[rows], codes), k, mode),
-        _subsets(subset_key, codes.labels, subsets),
+        lambda rows: _estimate(jax.tree.map(lambda array: array[rows], coded), k, mode),
+        _subsets(subset_key, coded.labels, subsets),
     )
     result |= {f"{name}_error": jnp.std(value, ddof=1) / subsets**0.5 for name, value in spread.items()}
     # Neighbours of rows that are no numbers are no nan by themselves.
-    features_finite = jnp.all(jnp.isfinite(codes.features))
+    features_finite = jnp.all(jnp.isfinite(coded.features))
     both_finite = features_finite
-    if codes.inputs is not None:
-        both_finite &= jnp.all(jnp.isfinite(codes.inputs))
+    if coded.inputs is not None:
+        both_finite &= jnp.all(jnp.isfinite(coded.inputs))
     finite = {name: features_finite if name.startswith("mi_zy") else both_finite for name in result}
     return {name: jnp.where(finite[name], result[name], jnp.nan) for name in VARIABLES if name in result}
 

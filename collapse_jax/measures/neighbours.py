@@ -1,24 +1,44 @@
 """Distances to the nearest neighbours by brute force, tile by tile."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-# Rows whose distances to all N points are held at once: 64 x 10,000 float32 are 2.6 MB, which a cache holds.
-TILE = 64
+# Rows whose distances to all N points are held at once, and groups into which the points are dealt.
+TILE, LANES = 64, 128
 
 
-def columns_of(points: jax.Array) -> jax.Array:
-    """[d, N] the coordinates of `points` [N, d], each contiguous in memory."""
+class Table(NamedTuple):
+    """N points dealt into `LANES` groups of B, filled up with points at infinity.
+
+    Attributes:
+      columns: [d, B, LANES] coordinates, point i at [:, i // LANES, i % LANES].
+      groups: [LANES, d, B] the same, the points of a group together.
+      labels: [B, LANES] a label of every point.
+    """
+
+    columns: jax.Array
+    groups: jax.Array
+    labels: jax.Array
+
+
+def table_of(points: jax.Array, labels: jax.Array | None = None) -> Table:
+    """The table of `points` [N, d] and their `labels` [N] (None: all the same)."""
+    count, dim = points.shape
+    size = -(-count // LANES)
+    labels = jnp.zeros(count, jnp.int32) if labels is None else labels
+    padding = (0, size * LANES - count)
+    columns = jnp.pad(points, (padding, (0, 0)), constant_values=jnp.inf).T.reshape(dim, size, LANES)
+    table = Table(columns, columns.transpose(2, 0, 1), jnp.pad(labels, padding).reshape(size, LANES))
     # Without the barrier the transposition moves into the loop over tiles, whose reads are then four times slower.
-    return lax.optimization_barrier(points.T)
+    return lax.optimization_barrier(table)
 
 
 def distances_max(point: jax.Array, columns: jax.Array) -> jax.Array:
-    """[N] maximum-norm distances of `point` [d] to the points with coordinates `columns` [d, N]."""
+    """[...] maximum-norm distances of `point` [d] to the points with coordinates `columns` [d, ...]."""
     # One coordinate after the other: no array of differences, and vector instructions.
     result = jnp.zeros_like(columns[0])
     for value, column in zip(point, columns, strict=True):
@@ -27,7 +47,7 @@ def distances_max(point: jax.Array, columns: jax.Array) -> jax.Array:
 
 
 def distances_euclidean(point: jax.Array, columns: jax.Array) -> jax.Array:
-    """[N] Euclidean distances of `point` [d] to the points with coordinates `columns` [d, N]."""
+    """[...] Euclidean distances of `point` [d] to the points with coordinates `columns` [d, ...]."""
     # Explicit differences: the product form of d^2 loses the distances inside a collapsed class.
     result = jnp.zeros_like(columns[0])
     for value, column in zip(point, columns, strict=True):
@@ -35,10 +55,51 @@ def distances_euclidean(point: jax.Array, columns: jax.Array) -> jax.Array:
     return jnp.sqrt(result)
 
 
-def smallest(distances: jax.Array, allowed: jax.Array, k: int) -> jax.Array:
-    """[k] the smallest of `distances` [N] where `allowed` [N], ascending; inf where there are fewer."""
+def nearest(
+    table: Table,
+    distances: Callable[[jax.Array, jax.Array], jax.Array],
+    index: jax.Array,
+    point: jax.Array,
+    k: int,
+    label: jax.Array | None = None,
+) -> jax.Array:
+    """[k] distances of `point` [d], row `index` of the table, to its nearest neighbours, ascending.
+
+    Neighbours are the other rows (with the label `label`, if it is given); inf where there are fewer than k.
+    """
+    size = table.columns.shape[1]
+    indices = jnp.arange(size * LANES).reshape(size, LANES)
+
+    def allowed(columns: jax.Array, labels: jax.Array, indices: jax.Array) -> jax.Array:
+        others = indices != index
+        if label is not None:
+            others &= labels == label
+        return jnp.where(others, distances(point, columns), jnp.inf)
+
+    # The k nearest points lie in the k groups whose nearest members are the nearest: one pass over all points finds
+    # these groups, and only their members are ranked.
+    remaining = jnp.min(allowed(table.columns, table.labels, indices), axis=0)
+    chosen = []
+    for _ in range(k if k < LANES else 0):
+        chosen.append(jnp.argmin(remaining))
+        remaining = jnp.where(jnp.arange(LANES) == chosen[-1], jnp.inf, remaining)
+    lanes = jnp.stack(chosen) if chosen else jnp.arange(LANES)
+    # Where all that remain are infinite, a group may be chosen twice; a repeated one must not count again.
+    repeated = jnp.any(jnp.tril(lanes[:, None] == lanes[None, :], -1), axis=1)
+    candidates = allowed(jnp.moveaxis(table.groups[lanes], 1, 0), table.labels.T[lanes], indices.T[lanes])
+    return smallest(jnp.where(repeated[:, None], jnp.inf, candidates).reshape(-1), k)
+
+
+def count_closer(distances: jax.Array, radius: jax.Array) -> jax.Array:
+    """How many of `distances` [B, LANES] are below `radius`; how many are 0 for a radius of 0."""
+    closer = distances < jnp.maximum(radius, jnp.finfo(distances.dtype).tiny)
+    # First over the groups, so that the additions are those of vectors.
+    return jnp.sum(jnp.sum(closer, axis=0, dtype=jnp.int32))
+
+
+def smallest(distances: jax.Array, k: int) -> jax.Array:
+    """[k] the smallest of `distances` [N], ascending; inf where there are fewer."""
     # Passes over the row: XLA on CPU turns some uses of lax.top_k into a full sort, 30 times slower.
-    distances = jnp.where(allowed, distances, jnp.inf)
     found = [jnp.min(distances)]
     for rank in range(1, k):
         last = found[-1]

@@ -9,13 +9,19 @@ from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.class_geometry import matmul
 from collapse_jax.measures.probe_choice import choose_examples, require_at_least, require_mode
 
-_NULL = "the same with the rows of the features permuted: what the estimate says where nothing is shared"
+_KINDS = {
+    "": ("", "{}"),
+    "_null": (", null", "{}, after the rows of the features were permuted: what it says where nothing is shared"),
+    "_error": (", error", "{}: standard error, from the spread over batches; nan for a single batch"),
+}
 VARIABLES = {
-    "nhsic_zx": Variable("nHSIC(Z;X)", "1", "trace(R_Z R_X), features against inputs, mean over batches"),
-    "nhsic_zx_null": Variable("nHSIC(Z;X), null", "1", _NULL),
-    "nhsic_zy": Variable("nHSIC(Z;Y)", "1", "trace(R_Z R_Y), features against labels, mean over batches"),
-    "nhsic_zy_null": Variable("nHSIC(Z;Y), null", "1", _NULL),
-    "superfluous_nhsic": Variable("nHSIC(Z;X) - nHSIC(Z;Y)", "1", "dependence on the input beyond the label's"),
+    name + suffix: Variable(title + addition, "1", text.format(what))
+    for name, title, what in (
+        ("nhsic_zx", "nHSIC(Z;X)", "trace(R_Z R_X), features against inputs, mean over batches"),
+        ("nhsic_zy", "nHSIC(Z;Y)", "trace(R_Z R_Y), features against labels, mean over batches"),
+        ("superfluous_nhsic", "nHSIC(Z;X) - nHSIC(Z;Y)", "dependence on the input beyond the label's"),
+    )
+    for suffix, (addition, text) in _KINDS.items()
 }
 
 
@@ -49,7 +55,8 @@ def nhsic(
     are related or not: on 100 MNIST images and random ReLU features the default mode with epsilon = 1e-5 gives 95.5
     against a null of 95.5, with 1e-3 29.3 against 24.9. So read every value against its null (rows of the
     features permuted within the batch), and compare equal batch sizes only. It is no amount of information: the
-    difference `superfluous_nhsic` may be negative.
+    difference `superfluous_nhsic` may be negative. `_error` is the standard deviation over the batches, which are
+    disjoint, over the square root of their number: it knows nothing of the bias that a batch of n has.
 
     Limits: batches are drawn from a fixed permutation; a last incomplete one is left out, and fewer than
     `batch_size` examples make one batch. Features that are all zero ("sup_norm") or of which more than half of
@@ -67,7 +74,7 @@ def nhsic(
       seed: of the order of the examples and of the null.
 
     Returns:
-      `nhsic_zy`, and `nhsic_zx` and `superfluous_nhsic` where there are inputs, with nulls.
+      `nhsic_zy`, and `nhsic_zx` and `superfluous_nhsic` where there are inputs, each with null and error.
     """
     require_mode("mode", mode, ("centred", "reference"))
     require_mode("bandwidth", bandwidth, ("sup_norm", "median"))
@@ -112,12 +119,20 @@ def nhsic(
         for name in smoothers.keys() - {"z"}:
             result[f"nhsic_z{name}"] = jnp.sum(smoothers["z"] * smoothers[name].T)
             result[f"nhsic_z{name}_null"] = jnp.sum(shuffled * smoothers[name].T)
+        if "x" in smoothers:
+            for kind in ("", "_null"):
+                result[f"superfluous_nhsic{kind}"] = result[f"nhsic_zx{kind}"] - result[f"nhsic_zy{kind}"]
         return result
 
     values = lax.map(one_batch, (rows, jax.random.split(null_key, len(rows))))
     result = {name: jnp.mean(value) for name, value in values.items()}
-    if "nhsic_zx" in result:
-        result["superfluous_nhsic"] = result["nhsic_zx"] - result["nhsic_zy"]
+    for name in [name for name in values if not name.endswith("_null")]:
+        error = (
+            jnp.std(values[name], ddof=1) / len(rows) ** 0.5
+            if len(rows) > 1
+            else jnp.full_like(result[name], jnp.nan)
+        )
+        result[f"{name}_error"] = error
     return result
 
 

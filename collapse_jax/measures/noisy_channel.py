@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import logsumexp
 
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.channel_bounds import conditional_information_bounds
@@ -15,6 +14,8 @@ from collapse_jax.measures.reference_channel import REFERENCE_VARIABLES, referen
 SIGMAS = {"sigma003": 0.03, "sigma010": 0.1, "sigma030": 0.3}
 
 _ERROR = "standard error of the Monte Carlo average over examples and noise"
+_SPREAD = "standard error of the average over examples"
+_NULL = "the same with permuted labels: what a random partition of the examples into classes leaves"
 _TEXTS = {
     "noisy_zx": ("I(Z;X)", "Monte Carlo, Z = g(X) + B_g sigma E, X uniform on the sample"),
     "noisy_zx_error": ("I(Z;X), error", _ERROR),
@@ -23,10 +24,17 @@ _TEXTS = {
     "noisy_zy_null": ("I(Z;Y), null", "the same with permuted labels: what chance explains"),
     "noisy_zx_given_y": ("I(Z;X|Y)", "Monte Carlo superfluous information, I(Z;X) - I(Z;Y)"),
     "noisy_zx_given_y_error": ("I(Z;X|Y), error", _ERROR),
+    "noisy_zx_given_y_null": ("I(Z;X|Y), null", _NULL),
     "kde_lower_zx": ("I(Z;X), lower bound", "pairwise bound of Kolchinsky & Tracey, Bhattacharyya distance"),
+    "kde_lower_zx_error": ("I(Z;X), lower bound, error", _SPREAD),
     "kde_upper_zx": ("I(Z;X), upper bound", "pairwise bound of Kolchinsky & Tracey, relative entropy"),
+    "kde_upper_zx_error": ("I(Z;X), upper bound, error", _SPREAD),
     "kde_lower_zx_given_y": ("I(Z;X|Y), lower bound", "the pairwise lower bound within classes"),
+    "kde_lower_zx_given_y_error": ("I(Z;X|Y), lower bound, error", _SPREAD),
+    "kde_lower_zx_given_y_null": ("I(Z;X|Y), lower bound, null", _NULL),
     "kde_upper_zx_given_y": ("I(Z;X|Y), upper bound", "the pairwise upper bound within classes"),
+    "kde_upper_zx_given_y_error": ("I(Z;X|Y), upper bound, error", _SPREAD),
+    "kde_upper_zx_given_y_null": ("I(Z;X|Y), upper bound, null", _NULL),
     "log_det_bound": ("I(Z;X|Y), log-det bound", "1/2 E_y log det(Cov_y / (B_g sigma)^2 + I)"),
     "trace_bound": ("I(Z;X|Y), trace bound", "Tr(Sigma_W) / (2 (B_g sigma)^2)"),
 }
@@ -61,7 +69,9 @@ def noisy_channel(
     the place of exp a_ij. For I(Z;X|Y) there are also the bounds of Theorem 3.4 of arXiv:2509.20829:
     estimate <= log_det_bound <= trace_bound, up to the error of the estimate.
 
-    noisy_zy_null permutes the labels. noisy_zx has no such null: it does not depend on how X and Z are paired.
+    The nulls permute the labels: what a partition without meaning tells (I(Z;Y)) or leaves (I(Z;X|Y), value and
+    bounds). I(Z;X) and its bounds have no null: they do not depend on how X and Z are paired, being limits of the
+    channel and not estimates from pairs.
 
     mode "reference": `reference_information`, its absolute noise and its wrong constant.
 
@@ -128,19 +138,24 @@ def _local_terms(
         )
         shift_within, shift_centred = matmul(within, error), matmul(centred, error)
         shift = jnp.where(same, shift_within[index] - shift_within, shift_centred[index] - shift_centred)
-        groups = {"zx": jnp.ones_like(same), "zx_given_y": same, "given_null": shuffled == shuffled[index]}
+        fellows = shuffled == shuffled[index]
+        groups = {"zx": jnp.ones_like(same), "zx_given_y": same, "zx_given_y_null": fellows}
         rows = []
         for s in range(len(noise)):
             quadratic, linear = squares / (2 * noise[s] ** 2), shift / noise[s]
             row = {}
-            for name, group in groups.items():
-                row[f"noisy_{name}"] = 0.5 * (
-                    _minus_log_mean(-quadratic - linear, group) + _minus_log_mean(-quadratic + linear, group)
-                )
-                row[f"kde_upper_{name}"] = _minus_log_mean(-quadratic, group)
-                row[f"kde_lower_{name}"] = _minus_log_mean(-quadratic / 4, group)
+            for kind, exponents in (
+                ("minus", -quadratic - linear),
+                ("plus", -quadratic + linear),
+                ("kde_upper", -quadratic),
+                ("kde_lower", -quadratic / 4),
+            ):
+                for name, value in _minus_log_means(exponents, groups).items():
+                    row[f"{kind}_{name}"] = value
+            for name in groups:
+                row[f"noisy_{name}"] = 0.5 * (row[f"minus_{name}"] + row[f"plus_{name}"])
             row["noisy_zy"] = row["noisy_zx"] - row["noisy_zx_given_y"]
-            row["noisy_zy_null"] = row["noisy_zx"] - row["noisy_given_null"]
+            row["noisy_zy_null"] = row["noisy_zx"] - row["noisy_zx_given_y_null"]
             rows.append({name: row[name] for name in _TEXTS if name in row})
         return jax.tree.map(lambda *values: jnp.stack(values), *rows)
 
@@ -154,9 +169,14 @@ def _squared_distances(points: jax.Array, squares: jax.Array, index: jax.Array) 
     return jnp.where(jnp.arange(len(points)) == index, distances * 0, jnp.maximum(distances, 0))
 
 
-def _minus_log_mean(exponents: jax.Array, group: jax.Array) -> jax.Array:
-    """-log of the mean of exp(exponents) over the members of `group`."""
-    return jnp.log(jnp.sum(group)) - logsumexp(exponents, where=group)
+def _minus_log_means(exponents: jax.Array, groups: dict[str, jax.Array]) -> Scalars:
+    """-log of the mean of exp(exponents) over the members of each group."""
+    # One exponential serves all groups. Each holds the example itself, with exponent 0, and the largest exponent is
+    # a squared normal deviate of M: no group's sum falls out of the range of float32.
+    largest = jnp.max(exponents)
+    terms = jnp.exp(exponents - largest)
+    sums = {name: jnp.sum(jnp.where(group, terms, 0)) for name, group in groups.items()}
+    return {name: jnp.log(jnp.sum(groups[name])) - jnp.log(total) - largest for name, total in sums.items()}
 
 
 NOISY_CHANNEL = Measure("noisy_channel", noisy_channel, VARIABLES, needs=("probe",))

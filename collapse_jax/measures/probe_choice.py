@@ -22,13 +22,14 @@ class Examples(NamedTuple):
     inputs: jax.Array | None
 
 
-def choose_examples(snapshot: Snapshot, split: str = "auto") -> Examples:
+def choose_examples(snapshot: Snapshot, split: str = "auto", inputs: str = "inputs") -> Examples:
     """The examples of the probe that `split` names.
 
     Args:
       snapshot: where the probes are.
       split: "train", "test", or "auto": the test probe if it has inputs, else the train probe if that has
         inputs, else (for what needs labels only) the test probe if there is one, else the train probe.
+      inputs: the field of a probe that stands for its inputs, "inputs" or "codes".
 
     Raises:
       ValueError: unknown split, or one whose probe is not there.
@@ -38,15 +39,19 @@ def choose_examples(snapshot: Snapshot, split: str = "auto") -> Examples:
         present = [probe for probe in probes.values() if probe is not None]
         if not present:
             raise ValueError("split: 'auto'; the snapshot has neither a train nor a test probe")
-        chosen: Probe | None = next((probe for probe in present if probe.inputs is not None), present[0])
+        chosen: Probe | None = next((probe for probe in present if getattr(probe, inputs) is not None), present[0])
     elif split in probes:
         chosen = probes[split]
     else:
         raise ValueError(f"split: {split!r}; it must be 'auto', 'test' or 'train'")
     if chosen is None:
         raise ValueError(f"split: {split!r}; the snapshot has no {split} probe")
-    inputs = None if chosen.inputs is None else _floating(chosen.inputs).reshape(len(chosen.labels), -1)
-    return Examples(_floating(chosen.features), chosen.labels, inputs)
+    held = getattr(chosen, inputs)
+    return Examples(
+        _floating(chosen.features),
+        chosen.labels,
+        None if held is None else _floating(held).reshape(len(chosen.labels), -1),
+    )
 
 
 def require_mode(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -4,17 +4,41 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from collapse_jax.measures.balancedness import BALANCEDNESS
 from collapse_jax.measures.base import Measure
 from collapse_jax.measures.collapse import COLLAPSE
+from collapse_jax.measures.collapse_bounds import COLLAPSE_BOUNDS
 from collapse_jax.measures.custom import from_function, is_file_measure, load_measure
 from collapse_jax.measures.fit import FIT
+from collapse_jax.measures.generalisation import GENERALISATION
+from collapse_jax.measures.geometry import GEOMETRY
+from collapse_jax.measures.layerwise import LAYERWISE
+from collapse_jax.measures.margins import MARGINS
 from collapse_jax.measures.mutual_information import MUTUAL_INFORMATION
 from collapse_jax.measures.nhsic import NHSIC
 from collapse_jax.measures.noisy_channel import NOISY_CHANNEL
 from collapse_jax.measures.norms import NORMS
+from collapse_jax.measures.ood import OOD
+from collapse_jax.measures.spectrum import SPECTRUM
 
 MEASURES: dict[str, Measure] = {
-    measure.name: measure for measure in (FIT, NORMS, COLLAPSE, NHSIC, MUTUAL_INFORMATION, NOISY_CHANNEL)
+    measure.name: measure
+    for measure in (
+        FIT,
+        NORMS,
+        COLLAPSE,
+        GEOMETRY,
+        SPECTRUM,
+        MARGINS,
+        LAYERWISE,
+        OOD,
+        NHSIC,
+        MUTUAL_INFORMATION,
+        NOISY_CHANNEL,
+        GENERALISATION,
+        COLLAPSE_BOUNDS,
+        BALANCEDNESS,
+    )
 }
 
 

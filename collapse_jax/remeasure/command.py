@@ -1,8 +1,7 @@
 """The flags of the command `measure`. Imports jax only inside `run`."""
 
-import pathlib
-
 from absl import flags
+from etils import epath
 
 from collapse_jax.errors import ConfigError
 from collapse_jax.remeasure.options import split_options
@@ -26,7 +25,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_float("memory", MEMORY, "bound on the bytes of arrays in use", flag_values=values)
 
 
-def run(workdir: pathlib.Path, values: flags.FlagValues) -> None:
+def run(workdir: epath.Path, values: flags.FlagValues) -> None:
     """Measure as the flags say, and print the files."""
     names = _list(values.measures)
     steps = [_step(item) for item in _list(values.steps)]

@@ -1,6 +1,6 @@
 """Measures what a sweep stored: streams its snapshots, measures all runs in batches, keeps what is done."""
 
-import pathlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -8,11 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
+from etils import epath
 
 from collapse_jax import store
 from collapse_jax.errors import ConfigError, StoreError
 from collapse_jax.progress import Progress, say
-from collapse_jax.remeasure.batches import Batch, compile_batch, shapes_of
+from collapse_jax.remeasure.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.remeasure.command import MEMORY
 from collapse_jax.remeasure.files import MeasureFile
 from collapse_jax.remeasure.requests import Request, make_requests
@@ -25,13 +26,13 @@ RUNS_TOGETHER = 32
 
 
 def measure(
-    workdir: str | pathlib.Path,
+    workdir: str | os.PathLike[str],
     measures: str | Callable[..., Any] | Sequence[str | Callable[..., Any]],
     *,
     splits: str | Sequence[str] = (),
     steps: Sequence[int] | None = None,
     test_size: int | None = None,
-    ood: str | pathlib.Path | None = None,
+    ood: str | os.PathLike[str] | None = None,
     options: Mapping[str, Any] | None = None,
     label: str = "",
     memory: float = MEMORY,
@@ -91,21 +92,21 @@ def measure(
 
 
 def measure_files(
-    workdir: str | pathlib.Path,
+    workdir: str | os.PathLike[str],
     measures: Sequence[Any],
     *,
     splits: Sequence[str],
     steps: Sequence[int] | None,
     test_size: int | None,
-    ood: str | pathlib.Path | None,
+    ood: str | os.PathLike[str] | None,
     options: Mapping[str, Any],
     label: str,
     memory: float,
-) -> list[pathlib.Path]:
+) -> list[epath.Path]:
     """Do what `measure` says, and return the files written."""
     if not memory > 0:
         raise ConfigError("memory", memory, "must be > 0, in bytes")
-    workdir = pathlib.Path(workdir)
+    workdir = epath.Path(workdir)
     snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
     try:
         with jax.default_matmul_precision(snapshots.experiment.precision):
@@ -128,7 +129,7 @@ def _choose_steps(snapshots: StoredSnapshots, asked: Sequence[int] | None) -> li
     return stored if asked is None else sorted(set(asked))
 
 
-def _warn_of_clashes(workdir: pathlib.Path, requests: list[Request], files: list[MeasureFile]) -> None:
+def _warn_of_clashes(workdir: epath.Path, requests: list[Request], files: list[MeasureFile]) -> None:
     if not (workdir / store.RESULTS).exists():
         return
     in_line = store.open_results(workdir / store.RESULTS).data_vars
@@ -202,8 +203,7 @@ class Measuring:
         if request.name not in self._batches:
             say(f"{request.name}: compiling ...")
             began = time.monotonic()
-            devices = jax.local_device_count()
-            batch = compile_batch(request, self.snapshots, units, devices, self.memory)
+            batch = compile_batch(request, self.snapshots, units, usable_devices(), self.memory)
             took, layout = time.monotonic() - began, batch.layout
             say(
                 f"{request.name}: compiled in {took:.1f} s; {layout.runs} run(s) at a time on {layout.devices} "

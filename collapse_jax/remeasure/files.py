@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import pathlib
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from etils import epath
 
 from collapse_jax import config, store
 from collapse_jax.errors import StoreError
@@ -28,7 +28,7 @@ class MeasureFile:
 
     def __init__(
         self,
-        workdir: pathlib.Path,
+        workdir: epath.Path,
         request: Request,
         snapshots: StoredSnapshots,
         shapes: dict[str, tuple[int, ...]],
@@ -73,7 +73,7 @@ class MeasureFile:
         for name in self.variables:
             dataset[name].attrs["measured"] = dataset.attrs["measured"]
         try:
-            store.write_results(dataset, self.path)
+            store.write_dataset(dataset, self.path)
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise StoreError(f"{self.path}: cannot be written: {reason}; the same command continues") from None
@@ -98,7 +98,7 @@ def _describe(request: Request, shapes: dict[str, tuple[int, ...]]) -> dict[str,
     }
 
 
-def _divergence(workdir: pathlib.Path, runs: int) -> np.ndarray:
+def _divergence(workdir: epath.Path, runs: int) -> np.ndarray:
     """[R] first bad step of each run, as far as the results tell."""
     if not (workdir / store.RESULTS).exists():
         return np.full(runs, HEALTHY, np.int32)

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import pathlib
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 from collapse_jax.errors import ConfigError
 
 
-def read_outside(path: str | pathlib.Path, shape: tuple[int, ...]) -> tuple[jax.Array, str]:
+def read_outside(path: str | os.PathLike[str], shape: tuple[int, ...]) -> tuple[jax.Array, str]:
     """Read the array `inputs` of an .npz file as examples of the given shape, float32, and name its content.
 
     Raises:

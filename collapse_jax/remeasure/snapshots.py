@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
-import pathlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 
 from collapse_jax import config, grid, store, tasks, training
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
@@ -20,7 +21,7 @@ PARAMETERS = "parameters"
 
 
 def open_snapshots(
-    workdir: str | pathlib.Path, *, test_size: int | None = None, ood: str | pathlib.Path | None = None
+    workdir: str | os.PathLike[str], *, test_size: int | None = None, ood: str | os.PathLike[str] | None = None
 ) -> "StoredSnapshots":
     """Open the snapshots of a sweep, finished or still training, for reading.
 
@@ -41,7 +42,7 @@ def open_snapshots(
       WorkdirError: there is no sweep, or it has no snapshots.
       ConfigError: `test_size` or `ood` asks for what was not stored.
     """
-    return StoredSnapshots(pathlib.Path(workdir), test_size, ood)
+    return StoredSnapshots(epath.Path(workdir), test_size, ood)
 
 
 class StoredSnapshots:
@@ -60,7 +61,7 @@ class StoredSnapshots:
       ood_hash: names the content of their file.
     """
 
-    def __init__(self, workdir: pathlib.Path, test_size: int | None, ood: str | pathlib.Path | None):
+    def __init__(self, workdir: epath.Path, test_size: int | None, ood: str | os.PathLike[str] | None):
         record = store.read_manifest(workdir)
         self.experiment, self.fingerprint = store.read_experiment(record), record["fingerprint"]
         self.runs = grid.grid_runs(self.experiment.grid)

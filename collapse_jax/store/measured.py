@@ -1,25 +1,26 @@
 """Files of measures of stored snapshots: `measures/<name>.nc`, and how they join the results."""
 
-import pathlib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from etils import epath
 
 from collapse_jax.errors import WorkdirError
+from collapse_jax.store.netcdf import read_dataset
 
 MEASURES = "measures"
 # Files whose measure was asked again with other options wait here until it is asked with theirs.
 ASIDE = "other_options"
 
 
-def measured_path(workdir: pathlib.Path, name: str) -> pathlib.Path:
+def measured_path(workdir: epath.Path, name: str) -> epath.Path:
     """Return the file of a measure."""
     return workdir / MEASURES / f"{name}.nc"
 
 
-def take_up(path: pathlib.Path, key: str) -> None:
+def take_up(path: epath.Path, key: str) -> None:
     """Make `path` the file of `key`: what is there with another key is set aside, what was set aside taken back."""
     found = key_of(path)
     aside = path.parent / ASIDE
@@ -31,7 +32,7 @@ def take_up(path: pathlib.Path, key: str) -> None:
         kept.replace(path)
 
 
-def key_of(path: pathlib.Path) -> str | None:
+def key_of(path: epath.Path) -> str | None:
     """Return the key of a file; None when there is none, "damaged" when it cannot be read."""
     if not path.exists():
         return None
@@ -42,7 +43,7 @@ def key_of(path: pathlib.Path) -> str | None:
         return "damaged"
 
 
-def join(results: xr.Dataset | None, workdir: pathlib.Path) -> xr.Dataset | None:
+def join(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
     """Add the variables of all files of measures to the results.
 
     The steps are the union of all steps, with nan where a variable has none. A variable that is there already,
@@ -55,7 +56,7 @@ def join(results: xr.Dataset | None, workdir: pathlib.Path) -> xr.Dataset | None
     joined = results
     for path in sorted((workdir / MEASURES).glob("*.nc")):
         try:
-            measured = xr.load_dataset(path, engine="h5netcdf")
+            measured = read_dataset(path)
             fingerprint = measured.attrs["fingerprint"]
         except Exception:
             raise WorkdirError(

@@ -1,18 +1,19 @@
 """Results as labelled arrays: an `xarray.Dataset` with the grid's axes and `step`, saved as NetCDF-4."""
 
 import json
-import pathlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from etils import epath
 
 from collapse_jax import config, grid
 from collapse_jax.errors import WorkdirError
 from collapse_jax.measures import Variable
-from collapse_jax.store.files import replacing
 from collapse_jax.store.measured import join
+from collapse_jax.store.netcdf import read_dataset
 
 RESULTS = "results.nc"
 AXIS_NAMES = {
@@ -42,17 +43,8 @@ def label(
     Returns:
       A dataset with float32 variables, and `diverged_at` per run.
     """
-    runs = grid.grid_runs(axes)
     masked = (diverged_at >= 0)[:, None] & (steps[None, :] >= diverged_at[:, None])
-    if axes.mode == "product":
-        dimensions = grid.grid_dimensions(axes)
-        shape = tuple(len(points) for points in dimensions.values())
-        coords: dict[str, Any] = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
-        coords |= {name: ((), getattr(axes, name)[0]) for name in grid.AXES if name not in dimensions}
-        names: tuple[str, ...] = tuple(dimensions)
-    else:
-        shape, names = (len(runs),), ("run",)
-        coords = {name: ("run", np.array([run[name] for run in runs])) for name in grid.AXES}
+    names, shape, coords = grid_coordinates(axes)
     data = {
         name: (
             (*names, "step", *variables[name].dims),
@@ -72,20 +64,29 @@ def label(
         data | {"diverged_at": (names, diverged_at.reshape(shape), described)},
         {**coords, "step": ("step", steps)},
     )
-    for name, long_name in AXIS_NAMES.items():
-        dataset[name].attrs["long_name"] = long_name
+    name_axes(dataset)
     dataset["step"].attrs.update(long_name="training step", units="steps", definition="optimizer updates taken")
     return dataset
 
 
-def write_results(dataset: xr.Dataset, path: pathlib.Path) -> None:
-    """Write a dataset as compressed NetCDF-4, whole or not at all."""
-    encoding = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars if dataset[name].ndim}
-    with replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+def grid_coordinates(axes: config.Grid) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]:
+    """Return the dimensions of a grid, their lengths, and its coordinates as `xarray.Dataset` takes them."""
+    if axes.mode == "product":
+        dimensions = grid.grid_dimensions(axes)
+        coords: dict[str, Any] = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
+        coords |= {name: ((), getattr(axes, name)[0]) for name in grid.AXES if name not in dimensions}
+        return tuple(dimensions), tuple(len(points) for points in dimensions.values()), coords
+    runs = grid.grid_runs(axes)
+    return ("run",), (len(runs),), {name: ("run", np.array([run[name] for run in runs])) for name in grid.AXES}
 
 
-def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
+def name_axes(dataset: xr.Dataset) -> None:
+    """Describe the coordinates of the grid."""
+    for name, long_name in AXIS_NAMES.items():
+        dataset[name].attrs["long_name"] = long_name
+
+
+def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Read the results of a sweep: what was measured while it trained, and later by `measure`.
 
     A variable measured both ways is the in-line one; see `measured.join`. Steps at which a variable was not
@@ -104,7 +105,7 @@ def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
     Raises:
       WorkdirError: there are no results, or the file is damaged.
     """
-    path = pathlib.Path(workdir)
+    path = epath.Path(workdir)
     if not path.is_dir():
         return _read(path, workdir)
     in_line = _read(path / RESULTS, workdir) if (path / RESULTS).exists() else None
@@ -114,12 +115,12 @@ def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
     return results
 
 
-def _read(path: pathlib.Path, workdir: str | pathlib.Path) -> xr.Dataset:
+def _read(path: epath.Path, workdir: str | os.PathLike[str]) -> xr.Dataset:
     if not path.exists():
         raise WorkdirError(f"workdir={workdir}: no results here, {path.name} is missing")
     try:
-        return xr.load_dataset(path, engine="h5netcdf")
-    except Exception:  # h5py and xarray raise many kinds for a damaged file
+        return read_dataset(path)
+    except ValueError:
         raise WorkdirError(f"workdir={workdir}: {path.name} is damaged") from None
 
 

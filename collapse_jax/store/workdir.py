@@ -2,6 +2,7 @@
 
 experiment.json     config, fingerprint, versions, device, packing, git commit
 results.nc          in-line measures of all runs
+writer.lock         which process trains here; gone when none does
 checkpoints/<step>  state of all runs and the results so far; the newest two
 snapshots/<step>    features, logits, last layers or parameters of all runs
 measures/<name>.nc  measures taken later from the snapshots
@@ -14,46 +15,47 @@ import json
 import pathlib
 import platform
 import subprocess
-import tempfile
+import zlib
 from typing import Any
+
+from etils import epath
 
 from collapse_jax import config
 from collapse_jax.errors import WorkdirError
 from collapse_jax.packing import Layout
-from collapse_jax.store.files import remove_left_overs, replacing
+from collapse_jax.store.files import remove_left_overs, replacing, storing
+from collapse_jax.store.lock import LOCK
 
 MANIFEST = "experiment.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
-def open_workdir(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
-    """Make a new workdir, or make sure that an old one belongs to this very experiment and packing.
+def open_workdir(workdir: epath.Path, experiment: config.Experiment, layout: Layout) -> None:
+    """Describe the sweep in a new workdir, or make sure that an old one belongs to this experiment and packing.
+
+    The caller holds the lock of the workdir; what killed writers left half-written is removed.
 
     Raises:
-      WorkdirError: the workdir cannot be written, belongs to another experiment (the differing fields are named),
-        was begun with another packing, or holds files but no manifest.
+      WorkdirError: the workdir belongs to another experiment (the differing fields are named), was begun with
+        another packing, or holds files but no manifest.
+      StoreError: the manifest cannot be written.
     """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir):
-            pass
-    except OSError as error:
-        raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror}") from None
     remove_left_overs(workdir)
     if (workdir / MANIFEST).exists():
         _refuse_foreign(workdir, experiment, layout)
-    elif any(workdir.iterdir()):
+    elif any(path.name != LOCK for path in workdir.iterdir()):
         raise WorkdirError(f"workdir={workdir}: holds files but no {MANIFEST}; name an empty or new directory")
     else:
-        with replacing(workdir / MANIFEST) as path:
-            path.write_text(json.dumps(manifest(experiment, layout), indent=1) + "\n")
+        record = manifest(experiment, layout)
+        with storing(workdir / MANIFEST), replacing(workdir / MANIFEST) as path:
+            path.write_text(json.dumps(record | {"crc32": _checksum(record)}, indent=1) + "\n")
 
 
 def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
     """Describe a sweep: what was asked, with which software, on which hardware."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
-        "experiment": dataclasses.asdict(experiment),
+        "experiment": describe(experiment),
         "fingerprint": config.fingerprint(experiment),
         "packing": layout.record(),
         "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
@@ -62,7 +64,12 @@ def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
     }
 
 
-def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
+def describe(experiment: config.Experiment) -> dict[str, Any]:
+    """Return the experiment as JSON takes it; `read_experiment` is the inverse."""
+    return dataclasses.asdict(experiment)
+
+
+def read_manifest(workdir: epath.Path) -> dict[str, Any]:
     """Read the manifest of a sweep.
 
     Raises:
@@ -75,14 +82,27 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
         record = json.loads(path.read_text())
         record["fingerprint"], record["packing"]["devices"]
         read_experiment(record)
-    except (ValueError, KeyError, TypeError):
+        expected = record.pop("crc32", None)  # manifests of version 0.1 have none
+        if expected not in (None, _checksum(record)):
+            raise ValueError("checksum")
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise WorkdirError(f"workdir={workdir}: {MANIFEST} is damaged") from None
     return record
+
+
+def _checksum(record: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(json.loads(json.dumps(record)), sort_keys=True).encode())
 
 
 def read_experiment(record: dict[str, Any]) -> config.Experiment:
     """Build the experiment that a manifest describes."""
     return _from_dict(config.Experiment, record["experiment"])
+
+
+def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:
+    """Describe the fields in which two experiments are not the same sweep."""
+    old, new = config.binding_fields(there), config.binding_fields(asked)
+    return [f"{name} is {old[name]} there, {new[name]} asked" for name in new if old[name] != new[name]]
 
 
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:
@@ -97,14 +117,9 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     return kind(**built)
 
 
-def _refuse_foreign(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
+def _refuse_foreign(workdir: epath.Path, experiment: config.Experiment, layout: Layout) -> None:
     record = read_manifest(workdir)
-    there, asked = config.binding_fields(read_experiment(record)), config.binding_fields(experiment)
-    differing = [
-        f"{name} is {there.get(name)} there, {asked[name]} asked"
-        for name in asked
-        if there.get(name) != asked[name]
-    ]
+    differing = differing_fields(read_experiment(record), experiment)
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
     for name in ("devices", "runs_per_tile"):

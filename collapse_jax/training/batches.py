@@ -12,21 +12,22 @@ def batches_per_epoch(train_size: int, batch_size: int) -> int:
 
 
 def epoch_order(key: jax.Array, epoch: jax.Array, train_size: int, batch_size: int) -> jax.Array:
-    """Return a fresh permutation of the training set, padded with -1 to whole batches."""
+    """Return a fresh permutation of the training set, uint32, padded with 0 to whole batches."""
     order = jax.random.permutation(jax.random.fold_in(key, epoch), train_size)
     padding = batches_per_epoch(train_size, batch_size) * batch_size - train_size
-    return jnp.pad(order, (0, padding), constant_values=-1)
+    return jnp.pad(order.astype(jnp.uint32), (0, padding))
 
 
 def take_batch(
     data: Dataset, order: jax.Array, position: jax.Array, batch_size: int
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """Return inputs [B, ...], labels [B] and weights [B] (0 on padding; None when no batch is short)."""
-    chosen = jax.lax.dynamic_slice_in_dim(order, position * batch_size, batch_size)
+    # Unsigned indices that are in bounds: nothing of them is wrapped or checked once more per pixel.
+    first = jnp.uint32(position) * jnp.uint32(batch_size)
+    index = jax.lax.dynamic_slice_in_dim(order, first, batch_size)
     whole = len(order) == len(data.train_labels)
-    weights = None if whole else (chosen >= 0).astype(data.train_inputs.dtype)
-    # An index is always in bounds (padding wraps to the last example), so no bounds check runs on the device.
-    index = chosen % len(data.train_labels)
+    places = first + jnp.arange(batch_size, dtype=jnp.uint32)
+    weights = None if whole else (places < len(data.train_labels)).astype(data.train_inputs.dtype)
 
     def take(array: jax.Array) -> jax.Array:
         return array.at[index].get(mode="promise_in_bounds")

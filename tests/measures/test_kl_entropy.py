@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hoi.core.entropies import entropy_knn
 from scipy.spatial import cKDTree
 from scipy.special import digamma
+from scipy.stats import differential_entropy
 
+from collapse_jax.measures import neighbours
 from collapse_jax.measures.codes import principal_components, unit_variance, whiten
 from collapse_jax.measures.kl_entropy import (
     conditional_entropy,
@@ -15,11 +18,14 @@ from collapse_jax.measures.kl_entropy import (
     weighted_entropy,
 )
 from collapse_jax.measures.neighbours import (
-    columns_of,
+    LANES,
+    count_closer,
     distances_euclidean,
     distances_max,
     each_point,
+    nearest,
     smallest,
+    table_of,
 )
 
 _entropy = jax.jit(weighted_entropy, static_argnames="k")
@@ -34,9 +40,8 @@ SECOND = np.stack(
 
 def neighbour_distances(points, k, distances=distances_euclidean):
     points = jnp.asarray(points)
-    columns = columns_of(points)
-    others = jnp.arange(len(points))
-    return np.asarray(each_point(lambda i, p: smallest(distances(p, columns), others != i, k), points))
+    table = table_of(points)
+    return np.asarray(each_point(lambda i, p: nearest(table, distances, i, p, k), points))
 
 
 @pytest.mark.parametrize(("distances", "order"), [(distances_euclidean, 2), (distances_max, np.inf)])
@@ -48,9 +53,32 @@ def test_neighbours_equal_those_of_a_tree(distances, order, count):
 
 
 def test_equal_distances_count_each_and_missing_neighbours_are_infinite():
-    distances = jnp.array([3.0, 1.0, 2.0, 1.0, 0.0, 2.0])
-    allowed = jnp.array([True, True, True, True, False, True])
-    assert smallest(distances, allowed, 6).tolist() == [1, 1, 2, 2, 3, np.inf]
+    assert smallest(jnp.array([3.0, 1.0, 2.0, 1.0, 2.0]), 6).tolist() == [1, 1, 2, 2, 3, np.inf]
+
+
+def test_more_neighbours_than_groups_and_labels(monkeypatch):
+    """Every neighbour of another label is passed over, in the choice of groups too."""
+    points = np.random.default_rng(2).normal(size=(3 * LANES, 2)).astype(np.float32)
+    monkeypatch.setattr(neighbours, "LANES", 3)
+    many = neighbour_distances(points, 5)
+    assert many == pytest.approx(cKDTree(points).query(points, k=6)[0][:, 1:], rel=1e-5)
+    monkeypatch.undo()
+    labels = np.arange(len(points)) % 7 // 3
+    table = table_of(jnp.asarray(points), jnp.asarray(labels))
+    found = each_point(
+        lambda i, p, c: nearest(table, distances_euclidean, i, p, 4, c), jnp.asarray(points), jnp.asarray(labels)
+    )
+    for label in range(3):
+        members = points[labels == label]
+        expected = cKDTree(members).query(members, k=5)[0][:, 1:]
+        assert np.asarray(found)[labels == label] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_group_without_a_neighbour_is_not_counted_twice():
+    """Two points and three neighbours asked for: one distance, then nothing."""
+    found = neighbour_distances(np.array([[0.0], [2.0]], np.float32), 3)
+    assert found.tolist() == [[2, np.inf, np.inf]] * 2
+    assert int(count_closer(jnp.array([[0.0, 1.0], [2.0, 0.0]]), jnp.array(0.0))) == 2
 
 
 def test_neighbours_in_a_collapsed_cluster():
@@ -66,6 +94,22 @@ def test_unweighted_entropy_of_five_points(k, bits):
     radii = neighbour_distances(np.arange(1.0, 6.0)[:, None], k, distances_max)[:, -1]
     value = digamma(5) - digamma(k) + np.mean(np.log(2 * radii))
     assert value / np.log(2) == pytest.approx(bits, rel=1e-6)
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+def test_equals_another_library(dim):
+    """The same estimate by hoi, whose constant is psi(N) where Kozachenko and Leonenko's is log(N - 1); in bits."""
+    points = 3 * np.random.default_rng(3).normal(size=(400, dim)).astype(np.float32)
+    expected = float(entropy_knn(jnp.asarray(points.T), k=1)) * np.log(2)
+    assert float(_entropy(jnp.asarray(points))) == pytest.approx(expected + np.log(399) - digamma(400), abs=1e-4)
+
+
+def test_agrees_with_spacings():
+    """One dimension: scipy estimates the entropy from the distances of order statistics."""
+    sample = np.random.default_rng(4).exponential(2, size=2000)
+    value = float(_entropy(jnp.asarray(sample[:, None], jnp.float32)))
+    assert value == pytest.approx(differential_entropy(sample), abs=0.08)
+    assert value == pytest.approx(1 + np.log(2), abs=0.08)
 
 
 def test_reference_vectors():

@@ -136,6 +136,10 @@ def test_null_shows_what_chance_explains():
     values = measure(features)
     error = by_name(values, "noisy_zy_error")
     assert np.all(np.abs(by_name(values, "noisy_zy") - by_name(values, "noisy_zy_null")) < 6 * error + 0.02)
+    remains = by_name(values, "noisy_zx_given_y_null")
+    assert by_name(values, "noisy_zy_null") == pytest.approx(by_name(values, "noisy_zx") - remains, abs=1e-5)
+    assert np.all(by_name(values, "kde_lower_zx_given_y_null") <= remains + 4 * error)
+    assert np.all(remains <= by_name(values, "kde_upper_zx_given_y_null") + 4 * error)
     # A noise that separates all examples makes any labelling look fully informative.
     assert by_name(values, "noisy_zy_null")[0] > 1
     dependent = measure(clusters(0.1))

@@ -11,7 +11,7 @@ from collapse_jax.config import Experiment, Grid, Model, Optimizer, Task
 from collapse_jax.grid import Hyperparameters
 from collapse_jax.training import make_recipe
 from collapse_jax.training.optimizers import adamw
-from collapse_jax.training.run import RunState, update
+from collapse_jax.training.run import RunState, transposed, update
 
 LEARNING_RATE, WEIGHT_DECAY, STEPS = 2e-3, 0.05, 100
 
@@ -78,12 +78,13 @@ def test_hundred_steps_equal_a_float64_numpy_loop(optimizer, loss):
         h = Hyperparameters(jnp.float64(WEIGHT_DECAY), jnp.float64(LEARNING_RATE), jnp.float64(1), jnp.uint32(0))
         params = recipe.model.init(jax.random.key(0), data.train_inputs)["params"]
         params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), params)
-        state = RunState(params, recipe.make_optimizer(h).init(params), jnp.int32(-1))
+        state = transposed(RunState(params, recipe.make_optimizer(h).init(params), jnp.int32(-1)))
         names = ("hidden_0", "hidden_1", "head")
         weights = [(np.asarray(params[n]["kernel"]), np.asarray(params[n]["bias"])) for n in names]
         step = jax.jit(lambda s, x, y: update(recipe, s, h, (x, y, None), jnp.int32(0)))
         for x, labels in batches:
             state = step(state, x, labels)
+        state = transposed(state)
         found = [(np.asarray(state.params[n]["kernel"]), np.asarray(state.params[n]["bias"])) for n in names]
     expected = numpy_training(weights, optimizer, loss, batches)
     moved = max(

@@ -1,0 +1,41 @@
+"""Reads every file of a sweep and says which are damaged."""
+
+from collections.abc import Callable, Iterator
+
+from etils import epath
+
+from collapse_jax.errors import CollapseError, WorkdirError
+from collapse_jax.store.results import RESULTS, open_results
+from collapse_jax.store.trees import TreeStore
+from collapse_jax.store.workdir import read_manifest
+
+
+def verify_workdir(workdir: epath.Path) -> Iterator[tuple[str, str]]:
+    """Read and verify the manifest, results, measures, checkpoints and snapshots of a sweep; nothing is changed.
+
+    Yields:
+      the file, and what is wrong with it ("" for a good one).
+
+    Raises:
+      WorkdirError: there is no workdir.
+    """
+    if not workdir.is_dir():
+        raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
+    yield _checked("experiment.json", read_manifest, workdir)
+    if (workdir / RESULTS).exists():
+        yield _checked(RESULTS, open_results, workdir / RESULTS)
+    for path in sorted((workdir / "measures").glob("*.nc")):
+        yield _checked(f"measures/{path.name}", open_results, path)
+    for name in ("checkpoints", "snapshots"):
+        if (workdir / name).is_dir():
+            trees = TreeStore(workdir / name, read_only=True)
+            for step in trees.steps():
+                yield _checked(f"{name}/{step}", trees.load, step)
+
+
+def _checked(name: str, read: Callable[..., object], *arguments: object) -> tuple[str, str]:
+    try:
+        read(*arguments)
+    except CollapseError as error:
+        return name, str(error)
+    return name, ""

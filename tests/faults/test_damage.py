@@ -1,0 +1,248 @@
+"""Deleted, truncated, emptied and flipped files of every kind: the same bits in the end, or a named refusal."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from harness import assert_same_sweep, experiment, one_compilation, state
+
+import collapse_jax
+from collapse_jax import store, sweep
+from collapse_jax.errors import CollapseError, Preempted, WorkdirError
+
+# What Orbax and h5netcdf leave behind when they meet a damaged file.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+WHAT = experiment()
+QUIET = dataclasses.replace(WHAT, checkpoint_seconds=1e6)  # one checkpoint, at the end
+KINDS = ("delete", "truncate", "empty", "flip")
+
+
+@pytest.fixture(autouse=True)
+def _one_compilation(monkeypatch):
+    one_compilation(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
+    collapse_jax.train(WHAT, workdir)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def half_done(tmp_path_factory):
+    """A sweep that was stopped on the way: two checkpoints, some snapshots, results up to there."""
+    import signal
+
+    workdir = tmp_path_factory.mktemp("half") / "sweep"
+    record = sweep.Sweep._record
+
+    def stopped(self, step, *arguments):
+        if step == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+        record(self, step, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        one_compilation(patch)
+        patch.setattr(sweep.Sweep, "_record", stopped)
+        with pytest.raises(Preempted):
+            collapse_jax.train(WHAT, workdir)
+    steps = store.TreeStore(workdir / "checkpoints", read_only=True).steps()
+    assert len(steps) == 2
+    assert steps[-1] < 40
+    return workdir
+
+
+def damage(path, kind, rng):
+    if kind == "delete":
+        path.unlink()
+    elif kind == "truncate":
+        os.truncate(path, path.stat().st_size // 2)
+    elif kind == "empty":
+        os.truncate(path, 0)
+    elif path.stat().st_size:
+        content = bytearray(path.read_bytes())
+        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(content)
+
+
+def files_of(workdir):
+    return sorted(path for path in workdir.rglob("*") if path.is_file())
+
+
+def chosen(half_done, request):
+    """Every file with every kind of damage; without --faults, a sample of them."""
+    rounds = request.config.getoption("--faults")
+    rng = np.random.default_rng(None if rounds else 0)
+    files = [path.relative_to(half_done) for path in files_of(half_done)]
+    if rounds:
+        yield from ((path, kind, rng) for path in files for kind in KINDS)
+        return
+    newest = max(store.TreeStore(half_done / "checkpoints", read_only=True).steps())
+    for i, path in enumerate(path for path in files if path.is_relative_to(f"checkpoints/{newest}")):
+        yield path, KINDS[i % 4], rng
+    largest = max(files, key=lambda path: (half_done / path).stat().st_size * (path.parts[0] == "snapshots"))
+    for path, kind in (("results.nc", "flip"), ("experiment.json", "truncate"), (largest, "flip")):
+        yield pathlib.Path(path), kind, rng
+
+
+@pytest.mark.timeout(1800)
+def test_every_file_damaged_in_every_way(half_done, undisturbed, tmp_path, capsys, request):
+    refused = walked_back = silent = 0
+    for name, kind, rng in chosen(half_done, request):
+        copy = tmp_path / "copy"
+        shutil.copytree(half_done, copy)
+        damage(copy / name, kind, rng)
+        capsys.readouterr()
+        try:
+            collapse_jax.train(QUIET, copy)
+        except WorkdirError as refusal:
+            said = str(refusal)
+            refused += 1
+        else:
+            said = capsys.readouterr().err
+            assert "continuing at step" in said, (name, kind, said)
+            walked_back += "skipped a checkpoint" in said
+            silent += "skipped a checkpoint" not in said
+            if name.parts[0] == "snapshots":
+                _check_snapshots(copy, undisturbed, name, kind, said)
+            else:
+                assert_same_sweep(copy, undisturbed)
+        assert ("experiment.json" in said) <= (name.name == "experiment.json"), (name, kind, said)
+        shutil.rmtree(copy)
+    print(f"{refused} refused, {walked_back} walked back, {silent} without loss")
+    assert refused >= 1
+    assert walked_back >= 3
+
+
+def _check_snapshots(copy, undisturbed, name, kind, said):
+    """A damaged snapshot is named by `verify` or reads with the right bits; the sweep is as it should be."""
+    step = name.parts[1]
+    wrong = [f for f, what in store.verify_workdir(copy) if what]
+    gone = f"snapshots of the steps {step} are gone" in said
+    if wrong or gone:
+        assert wrong == ([] if gone else [f"snapshots/{step}"]), (name, kind, wrong)
+        shutil.rmtree(copy / "snapshots" / step, ignore_errors=True)
+        shutil.copytree(undisturbed / "snapshots" / step, copy / "snapshots" / step)
+    assert_same_sweep(copy, undisturbed)
+
+
+@pytest.mark.parametrize("what", ["emptied", "renamed", "file", "removed"])
+def test_a_damaged_step_directory_is_walked_back(half_done, undisturbed, tmp_path, capsys, what):
+    copy = tmp_path / "copy"
+    shutil.copytree(half_done, copy)
+    old, new = store.TreeStore(copy / "checkpoints", read_only=True).steps()
+    newest = copy / "checkpoints" / str(new)
+    if what == "renamed":  # how Orbax names a save that is not whole
+        newest.rename(newest.with_name(f"{new}.orbax-checkpoint-tmp"))
+    else:
+        shutil.rmtree(newest)
+    if what == "emptied":
+        newest.mkdir()
+    if what == "file":
+        newest.write_text("not a directory")
+    collapse_jax.train(QUIET, copy)
+    said = capsys.readouterr().err
+    assert f"continuing at step {old}" in said
+    assert ("skipped a checkpoint" in said) == (what == "emptied")
+    if what == "file":
+        newest.unlink(missing_ok=True) if newest.is_file() else None
+    assert_same_sweep(copy, undisturbed)
+
+
+def test_no_readable_checkpoint_is_never_a_silent_beginning(half_done, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(half_done, copy)
+    rng = np.random.default_rng(0)
+    for step in (copy / "checkpoints").iterdir():
+        for path in files_of(step):
+            damage(path, "empty", rng)
+    with pytest.raises(WorkdirError, match="no checkpoint is readable"):
+        collapse_jax.train(QUIET, copy)
+    assert capsys.readouterr().err.count("skipped a checkpoint") == 2
+    shutil.rmtree(copy / "checkpoints")
+    with pytest.raises(WorkdirError, match=r"holds results\.nc but no checkpoint"):
+        collapse_jax.train(QUIET, copy)
+
+
+def test_old_checkpoints_stay_until_the_new_one_reads_back(tmp_path, undisturbed, monkeypatch, capsys):
+    """A disk that flips a bit of some checkpoints: there is always a good one, and the end has the same bits."""
+    original = store.TreeStore.save
+    flipped = []
+
+    def faulty(self, step, tree):
+        original(self, step, tree)
+        if self.directory.name == "checkpoints":
+            good = set(self.steps()) - set(flipped) - {step}
+            assert good or not flipped
+            if step < WHAT.steps and len(flipped) * 2 < step / 10:
+                self._manager.wait_until_finished()
+                largest = max(files_of(self.directory / str(step)), key=lambda path: path.stat().st_size)
+                content = bytearray(largest.read_bytes())
+                content[len(content) // 2] ^= 1
+                largest.write_bytes(content)
+                flipped.append(step)
+
+    monkeypatch.setattr(store.TreeStore, "save", faulty)
+    collapse_jax.train(WHAT, tmp_path / "w")
+    assert flipped
+    assert capsys.readouterr().err.count("does not read back") == len(flipped)
+    assert_same_sweep(tmp_path / "w", undisturbed)
+
+
+def test_damaged_results_of_a_finished_sweep_are_written_anew(undisturbed, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(undisturbed, copy)
+    content = bytearray((copy / "results.nc").read_bytes())
+    rng = np.random.default_rng(0)
+    seen, whole = 0, collapse_jax.open_results(undisturbed)
+    for at in rng.integers(len(content), size=30):
+        flipped = content.copy()
+        flipped[at] ^= 1 << rng.integers(8)
+        (copy / "results.nc").write_bytes(flipped)
+        try:
+            found = collapse_jax.open_results(copy)
+        except WorkdirError:
+            seen += 1
+        else:
+            assert found.identical(whole), at
+    assert seen >= 5
+    (copy / "results.nc").write_bytes(content[:100])
+    collapse_jax.train(QUIET, copy)
+    assert "written anew" in capsys.readouterr().err
+    assert_same_sweep(copy, undisturbed)
+
+
+def test_verify_names_what_is_damaged(undisturbed, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(undisturbed, copy)
+    found = dict(store.verify_workdir(copy))
+    assert {"experiment.json", "results.nc", "checkpoints/40", "snapshots/0"} <= found.keys()
+    assert not any(found.values())
+    largest = max(files_of(copy / "snapshots" / "30"), key=lambda path: path.stat().st_size)
+    damage(largest, "truncate", None)
+    os.truncate(copy / "results.nc", 1000)
+    assert {name for name, wrong in store.verify_workdir(copy) if wrong} == {"results.nc", "snapshots/30"}
+    with pytest.raises(CollapseError):
+        list(store.verify_workdir(tmp_path / "nowhere"))
+
+
+def test_left_overs_of_killed_saves_are_removed(undisturbed, half_done, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(half_done, copy)
+    left = ["checkpoints/39.orbax-checkpoint-tmp/d", "snapshots/35.orbax-checkpoint-tmp-1/d", "measures", "figures"]
+    for name in left:
+        (copy / name).mkdir(parents=True)
+    dead = 2**22 + 1  # no process has this number
+    for name in ("", "measures/", "figures/"):
+        (copy / f"{name}.x.{dead}.tmp").write_bytes(b"half")
+    foreign = copy / "figures" / f".phases.png.{os.getppid()}.tmp"
+    foreign.write_bytes(b"being drawn by another command")
+    collapse_jax.train(QUIET, copy)
+    assert foreign.exists()
+    foreign.unlink()
+    assert_same_sweep(copy, undisturbed)
+    assert state(copy)

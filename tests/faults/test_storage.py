@@ -1,0 +1,136 @@
+"""Full and read-only disks: one line, exit code 3, the last checkpoint good, and the same bits after a repair."""
+
+import contextlib
+import errno
+import os
+import subprocess
+
+import orbax.checkpoint as ocp
+import pytest
+import xarray as xr
+from harness import Child, assert_same_sweep, experiment, one_compilation
+
+import collapse_jax
+from collapse_jax import store
+from collapse_jax.__main__ import main
+from collapse_jax.errors import StoreError
+
+WHAT = experiment()
+
+
+@pytest.fixture(autouse=True)
+def _one_compilation(monkeypatch):
+    one_compilation(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
+    collapse_jax.train(WHAT, workdir)
+    return workdir
+
+
+@contextlib.contextmanager
+def small_disk(path, kibibytes):
+    """A file system of its own in memory; needs root."""
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", path]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def remount(path, options):
+    subprocess.run(["mount", "-o", f"remount,{options}", path], check=True)
+
+
+def failing(after, code=errno.ENOSPC):
+    calls = iter(range(10**6))
+
+    def fail(original):
+        """Fail when the work is done, so that nothing goes on behind the test's back."""
+
+        def action(*arguments, **keywords):
+            returned = original(*arguments, **keywords)
+            if next(calls) >= after:
+                raise OSError(code, os.strerror(code))
+            return returned
+
+        return action
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ("results", errno.ENOSPC),
+        ("save", errno.EROFS),
+        ("commit", errno.EIO),
+    ],
+)
+def test_a_failing_write_ends_in_one_line_and_loses_nothing(undisturbed, tmp_path, monkeypatch, what, code):
+    targets = {
+        "results": (xr.Dataset, "to_netcdf"),
+        "save": (ocp.CheckpointManager, "save"),
+        "commit": (ocp.CheckpointManager, "wait_until_finished"),
+    }
+    owner, name = targets[what]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, failing(after=3, code=code)(getattr(owner, name)))
+        with pytest.raises(StoreError) as error:
+            collapse_jax.train(WHAT, tmp_path / "w")
+    assert error.value.code == 3
+    assert os.strerror(code) in str(error.value)
+    assert "\n" not in str(error.value)
+    damaged = {name for name, wrong in store.verify_workdir(tmp_path / "w") if wrong}
+    assert not damaged
+    collapse_jax.train(WHAT, tmp_path / "w")
+    assert_same_sweep(tmp_path / "w", undisturbed)
+
+
+def test_the_command_line_ends_with_3(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(store, "open_results", failing(0)(lambda workdir: None))
+    assert main(["show", f"--workdir={tmp_path}"]) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert os.strerror(errno.ENOSPC) in said
+
+
+@pytest.mark.parametrize("kibibytes", [1400, 1100, 800])
+def test_a_full_disk(undisturbed, tmp_path, request, kibibytes):
+    """A file system that fills up on the way, wherever that is; then it is made larger."""
+    if kibibytes != 1400 and not request.config.getoption("--faults"):
+        pytest.skip("one size is enough; --faults=1 takes all")
+    with small_disk(tmp_path / "disk", kibibytes) as disk:
+        child = Child(disk / "w", WHAT, folder=tmp_path)
+        assert child.end() == 3, child.stderr
+        last = child.stderr.splitlines()[-1]
+        assert last.startswith("collapse-jax: ")
+        assert "space" in last or "RESOURCE_EXHAUSTED" in last
+        assert not list(disk.rglob("*tmp*"))
+        remount(disk, "size=200m")
+        assert not [name for name, wrong in store.verify_workdir(disk / "w") if wrong]
+        child = Child(disk / "w", WHAT, folder=tmp_path)
+        assert child.end() == 0, child.stderr
+        assert "continuing at step" in child.stderr
+        assert_same_sweep(disk / "w", undisturbed)
+
+
+def test_a_read_only_disk(undisturbed, tmp_path, capsys):
+    """Refused before anything compiles; reading works."""
+    with small_disk(tmp_path / "disk", 100_000) as disk:
+        collapse_jax.train(WHAT, disk / "w")
+        remount(disk, "ro")
+        with pytest.raises(collapse_jax.errors.WorkdirError, match="cannot be written: Read-only"):
+            collapse_jax.train(WHAT, disk / "w")
+        assert "compiling" not in capsys.readouterr().err.splitlines()[-1]
+        assert not [name for name, wrong in store.verify_workdir(disk / "w") if wrong]
+        assert main(["show", f"--workdir={disk / 'w'}"]) == 0
+        assert main(["plot", f"--workdir={disk / 'w'}"]) == 3
+        remount(disk, "rw")
+        assert_same_sweep(disk / "w", undisturbed)
