@@ -70,7 +70,7 @@ def damage(path, kind, rng):
 
 
 def files_of(workdir):
-    return sorted(path for path in workdir.rglob("*") if path.is_file())
+    return sorted(path for path in pathlib.Path(workdir).rglob("*") if path.is_file())
 
 
 def chosen(half_done, kind, everything):
