@@ -26,7 +26,7 @@ class Options:
     distributed: bool = False
     partial: bool = False
     target: str | None = None
-    flags: flags.FlagValues | None = None
+    given: flags.FlagValues | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ def parse(argv: list[str]) -> Options:
         distributed=values.distributed,
         partial=values.partial,
         target=values.target,
-        flags=values,
+        given=values,
     )
 
 
@@ -156,16 +156,18 @@ def _train(options: Options) -> None:
 
 def _train_part(experiment: config.Experiment, workdir: epath.Path, asked: shards.Shard, distributed: bool) -> None:
     """Train one shard; of several processes the first merges them when all are done."""
-    shard = asked
-    if distributed:
-        runtime.start(experiment.packing.devices, experiment.precision)
-        shard = processes.start(asked)
-    packed = calibration.settle_packing(experiment, shard.folder(workdir))
     if not distributed:
-        runtime.start(packed.packing.devices, packed.precision)
-    shards.train_shard(dataclasses.replace(experiment, packing=packed.packing), workdir, shard)
-    if distributed and processes.wait_for_all() and asked == shards.WHOLE:
-        _merge(Options(workdir, None, figures=False))
+        experiment = calibration.settle_packing(experiment, asked.folder(workdir))
+        runtime.start(experiment.packing.devices, experiment.precision)
+        shards.train_shard(experiment, workdir, asked)
+        return
+    runtime.start(experiment.packing.devices, experiment.precision)
+    shard = processes.start(asked)
+    with processes.leaving_at_once():
+        experiment = calibration.settle_packing(experiment, shard.folder(workdir))
+        shards.train_shard(experiment, workdir, shard)
+        if processes.wait_for_all() and asked == shards.WHOLE:
+            _merge(Options(workdir, None, figures=False))
 
 
 def _merge(options: Options) -> None:
@@ -217,9 +219,9 @@ def _plot(options: Options) -> None:
 
 def _measure(options: Options) -> None:
     assert options.workdir is not None
-    assert options.flags is not None
-    runtime.start()
-    measure_command.run(options.workdir, options.flags)
+    assert options.given is not None
+    runtime.start(devices=1)
+    measure_command.run(options.workdir, options.given)
 
 
 def _show(options: Options) -> None:
