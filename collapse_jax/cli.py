@@ -204,8 +204,8 @@ def define_prepare_flags(values: flags.FlagValues) -> None:
 def _prepare(options: Options) -> None:
     from collapse_jax import prepare
 
-    assert options.flags is not None
-    prepare.run(options.flags)
+    assert options.given is not None
+    prepare.run(options.given)
 
 
 def _plot(options: Options) -> None:
