@@ -77,9 +77,9 @@ class Compiled:
     families: tuple[Measure, ...]
 
 
-def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
-    """Load the data, put it on the devices once, and compile every program of the sweep ahead of time."""
-    data = tasks.TASKS[experiment.task.dataset].load(experiment.task)
+def compile_programs(experiment: config.Experiment, layout: Layout, data: Dataset | None = None) -> Programs:
+    """Put the data on the devices once, loading it if it is not given, and compile every program ahead of time."""
+    data = data or tasks.load(experiment.task)
     compiled = compile_for(experiment, layout, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))

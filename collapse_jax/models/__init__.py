@@ -2,7 +2,7 @@
 
 A model is a linen module that maps inputs [N, ...] to (logits [N, K], layers) and calls its last layer "head".
 `layers` is the tuple of the outputs of its hidden layers [N, ...]; the last of them is the representation g(x)
-[N, D], on which the head acts. To add a model, write its module and name it in `MODELS`.
+[N, D], on which the head acts. To add a model, write its module and name it in `MODELS` and `INPUTS`.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,8 @@ def _mlp(c: config.Model, num_classes: int) -> nn.Module:
 
 
 MODELS: dict[str, Callable[[config.Model, int], nn.Module]] = {"mlp": _mlp}
+# Kinds of data (`tasks.TaskInfo.kind`) that each model takes.
+INPUTS: dict[str, tuple[str, ...]] = {"mlp": ("image", "vector")}
 
 
 def make_model(c: config.Model, num_classes: int) -> nn.Module:
@@ -25,4 +27,4 @@ def make_model(c: config.Model, num_classes: int) -> nn.Module:
     return MODELS[c.name](c, num_classes)
 
 
-__all__ = ["ACTIVATIONS", "MLP", "MODELS", "make_model"]
+__all__ = ["ACTIVATIONS", "INPUTS", "MLP", "MODELS", "make_model"]

@@ -20,6 +20,7 @@ from collapse_jax.store.workdir import (
     open_workdir,
     read_experiment,
     read_manifest,
+    refuse_other_data,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "open_workdir",
     "read_experiment",
     "read_manifest",
+    "refuse_other_data",
     "replacing",
     "thresholds_of",
     "verify_workdir",

@@ -37,9 +37,8 @@ def key_of(path: epath.Path) -> str | None:
     if not path.exists():
         return None
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return str(dataset.attrs["key"])
-    except Exception:  # h5py and xarray raise many kinds for a damaged file
+        return str(read_dataset(path).attrs["key"])
+    except (ValueError, KeyError):
         return "damaged"
 
 
@@ -58,7 +57,7 @@ def join(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
         try:
             measured = read_dataset(path)
             fingerprint = measured.attrs["fingerprint"]
-        except Exception:
+        except (ValueError, KeyError):
             raise WorkdirError(
                 f"workdir={workdir}: {MEASURES}/{path.name} is damaged; delete it and measure again"
             ) from None
@@ -69,8 +68,9 @@ def join(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
             raise WorkdirError(
                 f"workdir={workdir}: {MEASURES}/{path.name} belongs to another experiment; delete it"
             )
-        new = measured[[name for name in measured.data_vars if name not in joined.data_vars]]
-        joined = _outer(joined, new, path.stem)
+        new = [name for name in measured.data_vars if name not in joined.data_vars]
+        if new:
+            joined = _outer(joined, measured[new], path.stem)
     return joined
 
 

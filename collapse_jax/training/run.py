@@ -154,7 +154,12 @@ def observe_probe(
     """Apply one run's network to a set of examples."""
     logits, outputs = apply_in_batches(recipe.model, params, inputs, layers=layers)
     flat = tuple(output.reshape(len(labels), -1) for output in outputs)
-    return Probe(flat[-1], labels, logits, inputs, layers=flat if layers else None)
+    return Probe(flat[-1], labels, logits, measurable(inputs), layers=flat if layers else None)
+
+
+def measurable(inputs: jax.Array) -> jax.Array | None:
+    """Return inputs for measures of them; None for texts, because distances between tokens mean nothing."""
+    return inputs if jnp.issubdtype(inputs.dtype, jnp.floating) else None
 
 
 def apply_in_batches(
