@@ -10,19 +10,32 @@ if TYPE_CHECKING:
     from collapse_jax.analysis import slopes, timescales
     from collapse_jax.config import Experiment
     from collapse_jax.measures import measure_arrays
+    from collapse_jax.remeasure.engine import measure
+    from collapse_jax.remeasure.snapshots import open_snapshots
     from collapse_jax.store import open_results
     from collapse_jax.sweep import train
 
 _HOMES = {
     "Experiment": "collapse_jax.config",
+    "measure": "collapse_jax.remeasure.engine",
     "measure_arrays": "collapse_jax.measures",
     "open_results": "collapse_jax.store",
+    "open_snapshots": "collapse_jax.remeasure.snapshots",
     "slopes": "collapse_jax.analysis",
     "timescales": "collapse_jax.analysis",
     "train": "collapse_jax.sweep",
 }
 
-__all__ = ["Experiment", "measure_arrays", "open_results", "slopes", "timescales", "train"]
+__all__ = [
+    "Experiment",
+    "measure",
+    "measure_arrays",
+    "open_results",
+    "open_snapshots",
+    "slopes",
+    "timescales",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

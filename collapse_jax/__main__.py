@@ -1,16 +1,25 @@
-"""The command line: `python -m collapse_jax train|plot|show|verify|bench`, or `collapse-jax`.
+"""The command line: `python -m collapse_jax train|measure|merge|plot|show|verify|bench|plan`, or `collapse-jax`.
 
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
+    python -m collapse_jax measure --workdir=runs/quickstart --measures=nhsic,mutual_information
     python -m collapse_jax show --workdir=runs/quickstart
     python -m collapse_jax plot --workdir=runs/quickstart
     python -m collapse_jax verify --workdir=runs/quickstart
     python -m collapse_jax bench --config=configs/quickstart.py
+    python -m collapse_jax plan --config=configs/quickstart.py --target=tpu-v5e:2x2
+    python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/parts --shard=0/4
+    python -m collapse_jax merge --workdir=runs/parts
 
 Exit codes: 0 done, 75 preempted and saved (the same command continues), 2 bad configuration or workdir, 3 storage
-failed (the last checkpoint is good), 1 a bug; 128 + n stopped at once by signal n.
+failed (the last checkpoint is good) or, for measure, a snapshot is damaged, 1 a bug; 128 + n stopped at once by
+signal n.
 """
 
+import contextlib
+import errno
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from collapse_jax import signals
 from collapse_jax.cli import COMMANDS, parse
@@ -26,14 +35,14 @@ def main(argv: list[str] | None = None) -> int:
         print(__doc__.strip())
         return 0 if argv else 2
     try:
-        with signals.listening(owns_process=True):
+        with signals.listening(owns_process=True), _one_report():
             options = parse(argv)
             COMMANDS[argv[0]].function(options)
     except CollapseError as error:
         print(f"collapse-jax: {' '.join(str(error).split())}", file=sys.stderr)
         return error.code
     except OSError as error:
-        if not is_storage_error(error):
+        if not is_storage_error(error) and error.errno not in (errno.EROFS, errno.EACCES):
             raise
         print(f"collapse-jax: {error.filename or 'storage'}: {error.strerror}", file=sys.stderr)
         return StoreError.code
@@ -41,6 +50,22 @@ def main(argv: list[str] | None = None) -> int:
         print("collapse-jax: interrupted; the same command continues", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+@contextlib.contextmanager
+def _one_report() -> Iterator[None]:
+    """Keep quiet about the leaves of a failed save after the first, whose event loop Orbax has closed by then."""
+    before = sys.unraisablehook
+
+    def report(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            before(unraisable)
+
+    sys.unraisablehook = report
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 if __name__ == "__main__":

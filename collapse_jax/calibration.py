@@ -12,6 +12,8 @@ import pathlib
 import subprocess
 import sys
 
+from etils import epath
+
 from collapse_jax import config, runtime
 from collapse_jax.errors import StoreError
 
@@ -71,7 +73,7 @@ def picked_path(experiment: config.Experiment) -> pathlib.Path:
     return runtime.cache_directory() / "packings" / f"{key}.json"
 
 
-def settle_packing(experiment: config.Experiment, workdir: pathlib.Path) -> config.Experiment:
+def settle_packing(experiment: config.Experiment, workdir: epath.Path) -> config.Experiment:
     """Fill the automatic choices of the packing from what is known before jax starts.
 
     A sweep that was begun continues in its own packing; a new one takes the calibration of this network on this
@@ -79,7 +81,7 @@ def settle_packing(experiment: config.Experiment, workdir: pathlib.Path) -> conf
     """
     packing = experiment.packing
     known: dict[str, int] = {}
-    for path in (picked_path(experiment), workdir / "experiment.json"):
+    for path in (epath.Path(picked_path(experiment)), workdir / "experiment.json"):
         try:
             record = json.loads(path.read_text())
             known |= {name: int(record["packing"][name]) for name in ("devices", "runs_per_tile")}

@@ -2,33 +2,41 @@
 
 import dataclasses
 import difflib
-import pathlib
 import re
 from collections.abc import Callable
 
 from absl import flags
+from etils import epath
 from ml_collections import config_flags
 
-from collapse_jax import calibration, config, runtime
+from collapse_jax import calibration, config, runtime, shards
+from collapse_jax import distributed as processes
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
+from collapse_jax.remeasure import command as measure_command
 
 
 @dataclasses.dataclass
 class Options:
     """What the user asked for; `experiment` is None for commands that read a finished sweep."""
 
-    workdir: pathlib.Path | None
+    workdir: epath.Path | None
     experiment: config.Experiment | None
     figures: bool
+    shard: str | None = None
+    distributed: bool = False
+    partial: bool = False
+    target: str | None = None
+    flags: flags.FlagValues | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand, and whether it takes --config and --workdir."""
+    """A subcommand, whether it takes --config and --workdir, and what defines further flags."""
 
     function: Callable[[Options], None]
     needs_config: bool = False
     needs_workdir: bool = True
+    define_flags: Callable[[flags.FlagValues], None] | None = None
 
 
 def parse(argv: list[str]) -> Options:
@@ -43,13 +51,28 @@ def parse(argv: list[str]) -> Options:
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", None, "directory of the sweep", flag_values=values)
     flags.DEFINE_bool("figures", True, "draw the figures when the training is done", flag_values=values)
+    flags.DEFINE_string("shard", None, "train: only part i/n of the grid, 0 <= i < n", flag_values=values)
+    flags.DEFINE_bool("distributed", False, "train: one of several processes of a job", flag_values=values)
+    flags.DEFINE_bool("partial", False, "merge: also shards that are not finished", flag_values=values)
+    flags.DEFINE_string("target", None, "plan: chip:topology, such as tpu-v5e:2x2 or h100:8", flag_values=values)
     if command.needs_config:
         config_flags.DEFINE_config_file("config", None, "config file and its argument", flag_values=values)
+    if command.define_flags is not None:
+        command.define_flags(values)
     experiment = _parse_flags(values, argv)
     if command.needs_workdir and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
-    workdir = pathlib.Path(values.workdir).expanduser() if values.workdir else None
-    return Options(workdir, experiment, values.figures)
+    workdir = epath.Path(values.workdir).expanduser() if values.workdir else None
+    return Options(
+        workdir,
+        experiment,
+        figures=values.figures,
+        shard=values.shard,
+        distributed=values.distributed,
+        partial=values.partial,
+        target=values.target,
+        flags=values,
+    )
 
 
 def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment | None:
@@ -58,8 +81,9 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         left_over = values(argv)
         experiment = values["config"].value if "config" in values else None
         if experiment is not None and not isinstance(experiment, config.Experiment):
-            # ml_collections defers errors of the file to the first use of the config.
-            experiment.steps  # noqa: B018
+            if type(experiment).__name__ == "_ErrorConfig":
+                # ml_collections defers errors of the file to the first use of the config.
+                experiment.steps  # noqa: B018
             raise ConfigError(
                 "--config",
                 _given(argv),
@@ -80,6 +104,8 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         raise ConfigError("--config", _given(argv), f"{type(error).__name__}: {error}") from None
     if len(left_over) > 1:
         raise ConfigError("argument", left_over[1], "not understood; flags are --name=value")
+    if "config" in values and experiment is None and _given(argv):
+        raise ConfigError("--config", _given(argv), "get_config returned None, not an Experiment")
     if "config" in values and experiment is None:
         raise ConfigError("--config", None, "name a config file, such as configs/quickstart.py")
     return experiment
@@ -115,6 +141,10 @@ def _value_of(field: str, argv: list[str]) -> str:
 def _train(options: Options) -> None:
     assert options.experiment is not None
     assert options.workdir is not None
+    shard = shards.parse_shard(options.shard)
+    if shard != shards.WHOLE or options.distributed:
+        _train_part(options.experiment, options.workdir, shard, options.distributed)
+        return
     experiment = calibration.settle_packing(options.experiment, options.workdir)
     runtime.start(experiment.packing.devices, experiment.precision)
     from collapse_jax import sweep
@@ -122,6 +152,35 @@ def _train(options: Options) -> None:
     sweep.train(experiment, options.workdir)
     if options.figures:
         _plot(options)
+
+
+def _train_part(experiment: config.Experiment, workdir: epath.Path, asked: shards.Shard, distributed: bool) -> None:
+    """Train one shard; of several processes the first merges them when all are done."""
+    shard = asked
+    if distributed:
+        runtime.start(experiment.packing.devices, experiment.precision)
+        shard = processes.start(asked)
+    packed = calibration.settle_packing(experiment, shard.folder(workdir))
+    if not distributed:
+        runtime.start(packed.packing.devices, packed.precision)
+    shards.train_shard(dataclasses.replace(experiment, packing=packed.packing), workdir, shard)
+    if distributed and processes.wait_for_all() and asked == shards.WHOLE:
+        _merge(Options(workdir, None, figures=False))
+
+
+def _merge(options: Options) -> None:
+    from collapse_jax import merge, store
+
+    assert options.workdir is not None
+    merge.merge(options.workdir, partial=options.partial)
+    print(options.workdir / store.RESULTS)
+
+
+def _plan(options: Options) -> None:
+    assert options.experiment is not None
+    from collapse_jax import plan
+
+    print(plan.plan(options.experiment, options.target))
 
 
 def _bench(options: Options) -> None:
@@ -139,6 +198,13 @@ def _plot(options: Options) -> None:
     results = store.open_results(options.workdir)
     for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures", options.workdir):
         print(path)
+
+
+def _measure(options: Options) -> None:
+    assert options.workdir is not None
+    assert options.flags is not None
+    runtime.start()
+    measure_command.run(options.workdir, options.flags)
 
 
 def _show(options: Options) -> None:
@@ -166,6 +232,9 @@ def _verify(options: Options) -> None:
 
 COMMANDS: dict[str, Command] = {
     "train": Command(_train, needs_config=True),
+    "merge": Command(_merge),
+    "plan": Command(_plan, needs_config=True, needs_workdir=False),
+    "measure": Command(_measure, define_flags=measure_command.define_flags),
     "plot": Command(_plot),
     "show": Command(_show),
     "verify": Command(_verify),

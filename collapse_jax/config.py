@@ -125,9 +125,10 @@ class Snapshots:
     Attributes:
       schedule: the snapshot steps.
       content: any of "train" (features and logits of the training set), "test" (the same of the first
-        `test_size` test examples), "head" (the last layer) and "parameters" (all of them, from which any
-        feature can be computed again); () stores nothing.
-      test_size: test examples of a snapshot; 0 means all that the task measures.
+        `test_size` test examples), "head" (the last layer) and "parameters" (all of them, from which `measure`
+        computes every layer again, on any number of test examples; the other three are then needed only by other
+        readers); () stores nothing.
+      test_size: test examples of "test"; 0 means all that the task measures.
     """
 
     schedule: Schedule = field(default_factory=lambda: Schedule(rule="geometric", points=40))

@@ -2,20 +2,42 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError
 
-# Of an accelerator's memory, what the runs of a tile may take; the rest is for data, states and fragmentation.
-MEMORY_SHARE = 0.5
+# Of a device's memory, what a sweep may plan with; the rest is for fragmentation and what XLA adds.
+MEMORY_SHARE = 0.8
 RUN = PartitionSpec("run")
 SHARED = PartitionSpec()
+
+
+@dataclasses.dataclass(frozen=True)
+class Demand:
+    """Bytes that a sweep takes on a device.
+
+    Attributes:
+      shared: once per device: the data.
+      per_run: for every run of the device, all the time: its state, and the measures and snapshot handed out.
+      per_tile_run: for every run of the tile at work: gradient, activations, temporaries of measures.
+    """
+
+    shared: int
+    per_run: int
+    per_tile_run: int
+
+    def fitting(self, limit: int, runs: int) -> int:
+        """Return how many of a device's `runs` fit into one tile, 0 where not even their states do."""
+        free = int(limit * MEMORY_SHARE) - self.shared - runs * self.per_run
+        return max(min(free // self.per_tile_run, runs), 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +49,14 @@ class Layout:
       devices: devices that share them.
       runs_per_tile: runs vmapped together; a device works through its tiles one after the other.
       why: the reason of the choice, for people.
+      hardware: the devices themselves; () takes the first of this process.
     """
 
     runs: int
     devices: int
     runs_per_tile: int
     why: str = ""
+    hardware: tuple[Any, ...] = ()
 
     @property
     def padded(self) -> int:
@@ -44,7 +68,8 @@ class Layout:
     def mesh(self) -> jax.sharding.Mesh:
         """One axis, `run`; no program of the engine communicates along it."""
         auto = (jax.sharding.AxisType.Auto,)
-        return jax.make_mesh((self.devices,), ("run",), auto, devices=jax.devices()[: self.devices])
+        devices = self.hardware or jax.local_devices()
+        return jax.sharding.Mesh(np.array(devices[: self.devices]), ("run",), axis_types=auto)
 
     def record(self) -> dict[str, Any]:
         """Describe the packing for the manifest."""
@@ -52,20 +77,20 @@ class Layout:
         return chosen | {"backend": jax.default_backend(), "device_kind": jax.devices()[0].device_kind}
 
 
-def choose_layout(packing: config.Packing, runs: int, bytes_per_run: Callable[[], int] | None = None) -> Layout:
+def choose_layout(packing: config.Packing, runs: int, demand: Callable[[], Demand] | None = None) -> Layout:
     """Fill in the automatic choices of a packing for this backend.
 
     On CPU a run of its own per tile: its parameters and moments stay in the core's cache, and its bits do not
     depend on the grid. Elsewhere one wide tile, since small networks are bound by launches, but no wider than
-    `MEMORY_SHARE` of the device's memory allows.
+    the device's memory allows.
 
     Args:
       packing: what the experiment asks for; 0 means automatic.
       runs: runs of the grid.
-      bytes_per_run: returns the working memory of one run in a tile; asked only where the device has a limit.
+      demand: returns what the sweep takes of memory; asked only where the device has a limit.
 
     Raises:
-      ConfigError: more devices are asked for than there are.
+      ConfigError: more devices are asked for than there are, or the states of the runs do not fit.
     """
     available = jax.local_device_count()
     if packing.devices > available:
@@ -76,11 +101,33 @@ def choose_layout(packing: config.Packing, runs: int, bytes_per_run: Callable[[]
         return Layout(runs, devices, min(packing.runs_per_tile, per_device), "as asked")
     if jax.default_backend() == "cpu":
         return Layout(runs, devices, 1, "one core per device, one run at a time in its cache")
-    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
-    if limit is None or bytes_per_run is None:
+    limit = device_memory()
+    if limit is None or demand is None:
         return Layout(runs, devices, per_device, "all runs of a device in one tile")
-    fitting = max(int(limit * MEMORY_SHARE) // bytes_per_run(), 1)
-    return Layout(runs, devices, min(per_device, fitting), f"up to {fitting} runs fit the device's memory")
+    needed = demand()
+    fitting = needed.fitting(limit, per_device)
+    if not fitting:
+        raise too_large(runs, devices, needed, limit)
+    return Layout(runs, devices, fitting, f"{fitting} of its {per_device} runs at a time fit a device's memory")
+
+
+def device_memory() -> int | None:
+    """Return the bytes of a device; on CPU its share of the machine's memory; None where it is not known."""
+    if jax.default_backend() == "cpu":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // jax.local_device_count()
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
+def too_large(runs: int, devices: int, demand: Demand, limit: int) -> ConfigError:
+    """Say that a grid does not fit, and into how many shards it would have to be cut."""
+    room = int(limit * MEMORY_SHARE) - demand.shared - demand.per_tile_run
+    if room < demand.per_run:
+        advice = "not even one run fits"
+    else:
+        advice = f"cut it with --shard=i/{-(-runs // (devices * (room // demand.per_run)))}"
+    per_device = demand.shared + -(-runs // devices) * demand.per_run + demand.per_tile_run
+    took = f"{per_device / 1e9:.1f} GB per device, of which {limit * MEMORY_SHARE / 1e9:.1f} GB can be used"
+    return ConfigError("grid", f"{runs} runs", f"take {took}; {advice}")
 
 
 def place(layout: Layout, tree: Any, *, shared: bool = False) -> Any:
@@ -89,6 +136,12 @@ def place(layout: Layout, tree: Any, *, shared: bool = False) -> Any:
     if not shared:
         tree = jax.tree.map(lambda leaf: _pad(leaf, layout.padded), tree)
     return jax.device_put(tree, sharding)
+
+
+def shapes(layout: Layout, tree: Any, *, shared: bool = False) -> Any:
+    """Return what `place` would put on the mesh as shapes; arrays with a run axis are already padded."""
+    sharding = NamedSharding(layout.mesh, SHARED if shared else RUN)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
 def _pad(leaf: Any, length: int) -> Any:

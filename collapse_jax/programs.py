@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from collapse_jax import config, grid, measures, packing, tasks
+from collapse_jax import config, grid, measures, memory, packing, tasks
 from collapse_jax.grid import Hyperparameters
 from collapse_jax.measures import Measure, Snapshot, Variable
 from collapse_jax.packing import Layout
@@ -37,6 +37,7 @@ class Programs:
       place: puts host states on the devices.
       variables: descriptions of what `measure` returns.
       shapes: shape of each of its values for one run.
+      memory: bytes that the sweep takes on each device.
     """
 
     initial: Callable[[], RunState]
@@ -46,51 +47,91 @@ class Programs:
     place: Callable[[RunState], RunState]
     variables: Mapping[str, Variable]
     shapes: Mapping[str, tuple[int, ...]]
+    memory: memory.Memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """The compiled programs alone; the arrays that they take need not exist.
+
+    Attributes:
+      recipe: what is fixed for all runs.
+      initial: (hyperparameters, data) -> states; compiled when it is called.
+      advance: (states, hyperparameters, data, start, stop) -> states.
+      measure: (states, data) -> {variable: [R]}.
+      snapshot: (states, data) -> arrays.
+      states: shapes of the states.
+      hparams: shapes of the hyperparameters.
+      values: shapes of what `measure` returns.
+      families: the in-line measures.
+    """
+
+    recipe: Recipe
+    initial: jax.stages.Wrapped
+    advance: jax.stages.Compiled
+    measure: jax.stages.Compiled
+    snapshot: jax.stages.Compiled
+    states: Any
+    hparams: Any
+    values: dict[str, jax.ShapeDtypeStruct]
+    families: tuple[Measure, ...]
 
 
 def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
     """Load the data, put it on the devices once, and compile every program of the sweep ahead of time."""
     data = tasks.TASKS[experiment.task.dataset].load(experiment.task)
-    recipe = make_recipe(experiment, data)
+    compiled = compile_for(experiment, layout, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))
+    described = {name: v for family in compiled.families for name, v in family.variables.items()}
+    return Programs(
+        initial=lambda: compiled.initial(hparams, data),
+        advance=lambda s, start, stop: compiled.advance(s, hparams, data, np.int32(start), np.int32(stop)),
+        measure=lambda s: compiled.measure(s, data),
+        snapshot=lambda s: compiled.snapshot(s, data),
+        place=functools.partial(packing.place, layout),
+        variables={name: v for name, v in described.items() if name in compiled.values},
+        shapes={name: value.shape[1:] for name, value in compiled.values.items()},
+        memory=memory.of_programs(compiled, data),
+    )
+
+
+def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) -> Compiled:
+    """Compile every program of a sweep from the shapes of its arrays; the devices of the layout need not exist."""
+    recipe = make_recipe(experiment, data)
+    hparams = grid.stack_hyperparameters(grid.grid_runs(experiment.grid))
+    hparams = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((layout.padded,), leaf.dtype), hparams)
+    data = packing.shapes(layout, data, shared=True)
+    hparams = packing.shapes(layout, hparams)
 
     families = inline_measures(experiment)
     lift = functools.partial(packing.over_runs, layout)
     initial = lift(functools.partial(init_run, recipe))
-    states = jax.eval_shape(initial, hparams, data)
-    sharding = jax.sharding.NamedSharding(layout.mesh, packing.RUN)
-    states = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), states)
+    states = packing.shapes(layout, jax.eval_shape(initial, hparams, data))
     lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
-    advance = lifted.lower(states, hparams, data, np.int32(0), np.int32(0)).compile()
+    step = jax.ShapeDtypeStruct((), np.int32)
+    advance = lifted.lower(states, hparams, data, step, step).compile()
     lifted_measure = lift(functools.partial(measure_run, recipe, families))
     values = jax.eval_shape(lifted_measure, states, data)
     measure = lifted_measure.lower(states, data).compile()
     snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(states, data).compile()
-    return Programs(
-        initial=lambda: initial(hparams, data),
-        advance=lambda s, start, stop: advance(s, hparams, data, np.int32(start), np.int32(stop)),
-        measure=lambda s: measure(s, data),
-        snapshot=lambda s: snapshot(s, data),
-        place=functools.partial(packing.place, layout),
-        variables={name: v for family in families for name, v in family.variables.items() if name in values},
-        shapes={name: value.shape[1:] for name, value in values.items()},
-    )
+    return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, families)
 
 
 def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:
     """Return the in-line measures with the options that the experiment fixes bound."""
+    return tuple(bind_measure(experiment, measures.get_measure(name)) for name in experiment.measures)
+
+
+def bind_measure(experiment: config.Experiment, family: Measure) -> Measure:
+    """Bind the options that the experiment fixes: the loss, and its unit."""
+    if family.name != "fit":
+        return family
     loss = LOSSES[experiment.loss]
-    families = []
-    for name in experiment.measures:
-        family = measures.get_measure(name)
-        if name == "fit":
-            function = functools.partial(family.function, loss=loss.per_example)
-            described = family.variables.items()
-            units = {n: dataclasses.replace(v, units=loss.units) for n, v in described if v.units == "loss"}
-            family = dataclasses.replace(family, function=function, variables={**family.variables, **units})
-        families.append(family)
-    return tuple(families)
+    function = functools.partial(family.function, loss=loss.per_example)
+    described = family.variables.items()
+    units = {n: dataclasses.replace(v, units=loss.units) for n, v in described if v.units == "loss"}
+    return dataclasses.replace(family, function=function, variables={**family.variables, **units})
 
 
 def measure_run(
@@ -120,4 +161,4 @@ def snapshot_run(recipe: Recipe, content: config.Snapshots, state: RunState, dat
     return {name: parts[name] for name in content.content}
 
 
-__all__ = ["Hyperparameters", "Programs", "compile_programs"]
+__all__ = ["Compiled", "Hyperparameters", "Programs", "compile_for", "compile_programs"]

@@ -12,13 +12,14 @@ class Progress:
     Args:
       total: run-steps of the whole sweep.
       done: run-steps that an earlier call has taken.
+      unit: what is counted, if not run-steps.
     """
 
-    def __init__(self, total: int, done: int):
+    def __init__(self, total: int, done: int, unit: str = "run-steps"):
         self._bar = tqdm(
             total=total,
             initial=done,
-            unit=" run-steps",
+            unit=f" {unit}",
             unit_scale=True,
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
@@ -31,6 +32,10 @@ class Progress:
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._done)
         self._done = done
+
+    def add(self, more: int, note: str = "") -> None:
+        """Move on by `more`."""
+        self.update(self._done + more, note)
 
     @property
     def rate(self) -> float:

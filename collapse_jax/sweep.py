@@ -7,8 +7,9 @@ snapshots, checkpoints - is written while they already work on the next chunk.
 import collections
 import contextlib
 import dataclasses
+import functools
 import json
-import pathlib
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
+from etils import epath
 
-from collapse_jax import config, grid, signals, store
+from collapse_jax import config, grid, memory, signals, store
 from collapse_jax.chunks import Chunks
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
@@ -30,7 +32,7 @@ from collapse_jax.validate import validate
 NOTHING_DONE = -1
 
 
-def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Dataset:
+def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
 
     Args:
@@ -48,9 +50,9 @@ def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Data
       Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
         once, with KeyboardInterrupt.
     """
-    experiment, workdir = validate(experiment), pathlib.Path(workdir)
+    experiment, workdir = validate(experiment), epath.Path(workdir)
     runs = grid.grid_runs(experiment.grid)
-    layout = choose_layout(experiment.packing, len(runs))
+    layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))
     with signals.listening() as stop, store.one_writer(workdir) as lock:
         stop.before_leaving.append(lock.release)
         store.open_workdir(workdir, experiment, layout)
@@ -61,7 +63,7 @@ def train(experiment: config.Experiment, workdir: str | pathlib.Path) -> xr.Data
         )
         began = time.monotonic()
         programs = compile_programs(experiment, layout)
-        say(f"compiled in {time.monotonic() - began:.1f} s")
+        say(f"compiled in {time.monotonic() - began:.1f} s; memory per device: {programs.memory}")
         with stop.unsaved_work():
             sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock)
             try:
@@ -80,7 +82,7 @@ class Sweep:
     def __init__(
         self,
         experiment: config.Experiment,
-        workdir: pathlib.Path,
+        workdir: epath.Path,
         layout: Layout,
         programs: Programs,
         *,
@@ -209,7 +211,7 @@ class Sweep:
             self.diverged_at[run] = diverged_at[run]
             say(f"diverged at step {diverged_at[run]}: {self._name(run)}; masked from there on, the others go on")
 
-    def _name(self, run: int) -> str:
+    def _name(self, run: Any) -> str:
         return ", ".join(f"{k}={v:g}" for k, v in grid.grid_runs(self.experiment.grid)[run].items())
 
     def _report_diverged(self) -> None:
@@ -269,7 +271,7 @@ class Sweep:
             "fingerprint": config.fingerprint(self.experiment),
             "packing": json.dumps(self.layout.record()),
         }
-        store.write_results(dataset, self.workdir / store.RESULTS)
+        store.write_dataset(dataset, self.workdir / store.RESULTS)
 
     def close(self) -> None:
         """Wait for the stores and release them."""

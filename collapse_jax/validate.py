@@ -137,6 +137,8 @@ def _check_measuring(e: config.Experiment) -> None:
     require(len(e.measures) > 0, "measures", e.measures, f"needs at least one of {', '.join(measures.MEASURES)}")
     for name in e.measures:
         require_one_of("measures", name, measures.MEASURES)
+        outside = "needs examples from outside the distribution; take it later with `measure --ood=FILE.npz`"
+        require("ood" not in measures.MEASURES[name].needs, "measures", name, outside)
     _check_distinct("measures", e.measures)
     _check_schedule("log", e.log, e.steps)
     _check_schedule("snapshots.schedule", e.snapshots.schedule, e.steps)

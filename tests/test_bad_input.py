@@ -15,6 +15,8 @@ from collapse_jax.__main__ import main
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.validate import validate
 
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+
 ROOT = pathlib.Path(__file__).parents[1]
 SMOKE = f"--config={ROOT}/configs/quickstart.py:smoke"
 
@@ -83,7 +85,6 @@ FILES = [
     ("def get_config(", "SyntaxError"),
     ("1 / 0", "ZeroDivisionError"),
     ("import nowhere", "nowhere"),
-    ("x = 1", "get_config"),
     ("def get_config(arg=''):\n    return {'steps': 1}", "not an Experiment"),
     ("def get_config(arg=''):\n    return None", "Experiment"),
     ("def get_config(arg=''):\n    raise RuntimeError('two\\nlines')", "two"),

@@ -61,7 +61,7 @@ def test_help_names_the_commands():
 
 
 BAD = [
-    ([], "train|plot|show|verify|bench"),
+    ([], "train|measure|merge|plot|show|verify|bench|plan"),
     (["trian"], "did you mean 'train'?"),
     (["train"], "--config"),
     (["train", "--config=configs/nope.py"], "no such file"),
@@ -84,6 +84,12 @@ BAD = [
     (["train", *SMOKE, "--config.packing.devices=999"], "packing.devices=999"),
     (["train", *SMOKE, "--bogus=1"], "Unknown command line flag 'bogus'"),
     (["train", *SMOKE, "extra"], "'extra': not understood"),
+    (["train", *SMOKE, "--shard=4/4"], "--shard='4/4': must be i/n with 0 <= i < n"),
+    (["train", *SMOKE, "--shard=1"], "--shard='1': must be i/n"),
+    (["train", *SMOKE, "--distributed"], "--distributed=True: no cluster"),
+    (["plan", *SMOKE, "--target=tpu-v5x:2x2"], "--target='tpu-v5x:2x2': unknown chip; did you mean 'tpu-v5e'?"),
+    (["plan", *SMOKE, "--target=tpu-v5e:2by2"], "--target='tpu-v5e:2by2': must be"),
+    (["merge"], "no shards here"),
     (["show"], "missing"),
 ]
 

@@ -100,12 +100,14 @@ def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> xr.
       fitted or that fits at step 0).
     """
     thresholds = thresholds or Thresholds()
-    steps = results["step"].values if "step" in results.coords else np.empty(0)
     out = xr.Dataset(coords={k: c for k, c in results.coords.items() if "step" not in c.dims})
     for phase, (variable, sign, long_name) in PHASES.items():
-        if variable not in results or steps.size == 0:
+        if variable not in results or results.sizes.get("step", 0) == 0:
             continue
-        curves = results[variable].transpose(..., "step")
+        # Steps at which only other variables were measured are no gaps of this one.
+        curves = results[variable].dropna("step", how="all")
+        curves = (curves if curves.sizes["step"] else results[variable]).transpose(..., "step")
+        steps = curves["step"].values
         level = getattr(thresholds, variable)
         tau, censored, bracket = first_crossing(curves.values, steps, level, sign, log=variable == "rnc1")
         text = condition(phase, thresholds)

@@ -1,7 +1,7 @@
 """Measures for plain arrays, from any framework."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from collapse_jax.measures.registry import closest, get_measure
 
 
 def measure_arrays(
-    measures: str | Sequence[str],
+    measures: str | Callable[..., Any] | Sequence[str | Callable[..., Any]],
     *,
     train_features: Any,
     train_labels: Any,
@@ -36,7 +36,8 @@ def measure_arrays(
         values["rnc1"]
 
     Args:
-      measures: names of measures, such as `["collapse", "fit"]`, or one name; `MEASURES` holds them all.
+      measures: names of measures, such as `["collapse", "fit"]`, or one name; `MEASURES` holds them all. A measure
+        of your own is a function of a `Snapshot`, or "FILE.py:FUNCTION".
       train_features: [N, D] penultimate representation of the train examples, one row each.
       train_labels: [N] integer classes, 0 to K-1. K is the number of columns of `head_kernel` when that is
         given, else the largest label of both sets plus one.
@@ -59,7 +60,7 @@ def measure_arrays(
     Raises:
       ValueError: one line that names the argument, its value and what is allowed.
     """
-    names = [measures] if isinstance(measures, str) else list(measures)
+    names = [measures] if isinstance(measures, str) or callable(measures) else list(measures)
     if not names:
         raise ValueError("measures: empty; name at least one measure")
     chosen = [get_measure(name) for name in names]
@@ -99,7 +100,8 @@ def measure_arrays(
                 f"measures: {measure.name!r} has nothing to measure in {', '.join(held)}; "
                 f"its variables: {', '.join(measure.variables)}"
             )
-        result |= {name: _as_number(values[name]) for name in measure.variables if name in values}
+        ordered = [name for name in measure.variables if name in values] or list(values)
+        result |= {name: _as_number(values[name]) for name in ordered}
     return result
 
 

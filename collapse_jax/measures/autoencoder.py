@@ -81,7 +81,8 @@ class Decoder(nn.Module):
         """Maps codes [N, dim] to images [N, H, W, C]."""
         sizes = [self.shape[:2]]
         for _ in range(3):
-            sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+            height, breadth = sizes[-1]
+            sizes.append((-(-height // 2), -(-breadth // 2)))
         channels = [self.width * 4, self.width * 2, self.width, self.shape[2]]
         z = _activation(_dense(128, z)(z))
         z = _activation(_dense(sizes[3][0] * sizes[3][1] * channels[0], z)(z))
@@ -128,9 +129,10 @@ def fit(images: np.ndarray, settings: AutoencoderSettings) -> tuple[Any, np.ndar
     def loss(params: Any, rows: jax.Array, weights: jax.Array, key: jax.Array) -> jax.Array:
         dropout_key, noise_key = jax.random.split(key)
         batch = data[rows]
-        code = encoder.apply(params["encoder"], batch, training=True, rngs={"dropout": dropout_key})
+        code: Any = encoder.apply(params["encoder"], batch, training=True, rngs={"dropout": dropout_key})
         code += settings.latent_noise * code * jax.random.normal(noise_key, code.shape)
-        errors = jnp.abs(decoder.apply(params["decoder"], code) - batch)
+        decoded: Any = decoder.apply(params["decoder"], code)
+        errors = jnp.abs(decoded - batch)
         return jnp.sum(jnp.mean(errors, axis=(1, 2, 3)) * weights) / jnp.sum(weights)
 
     @jax.jit
@@ -170,7 +172,7 @@ def reconstruction_error(params: Any, images: np.ndarray, settings: AutoencoderS
 
     @jax.jit
     def errors(batch: jax.Array) -> jax.Array:
-        decoded = decoder.apply(params["decoder"], encoder.apply(params["encoder"], batch))
+        decoded: Any = decoder.apply(params["decoder"], encoder.apply(params["encoder"], batch))
         return jnp.mean(jnp.abs(decoded - batch), axis=(1, 2, 3))
 
     return float(np.mean(_in_chunks(errors, images)))

@@ -11,6 +11,10 @@ import jax
 from flax import struct
 
 Scalars = dict[str, jax.Array]
+# "probe" is any of train and test (which one, an option `split` may say); "parameters" are those of all layers,
+# "layers" the outputs of all hidden layers, "ood" examples from outside the distribution; the last two are
+# computed from the parameters.
+NEEDS = ("probe", "train", "test", "head", "parameters", "layers", "ood")
 
 
 @struct.dataclass
@@ -40,7 +44,7 @@ class Snapshot:
     """All that a measure may see of one run at one step; None marks what was not given.
 
     Attributes:
-      train: probe of the training set.
+      train: probe of the training set; None only where no measure needs it, so that its type need not say so.
       test: probe of the test set.
       ood: probe of examples from outside the distribution; their labels say nothing.
       head_kernel: [D, K] kernel of the last layer (columns are the class weights w_k).
@@ -49,7 +53,7 @@ class Snapshot:
       num_classes: K, static, so that per-class reductions have static shapes.
     """
 
-    train: Probe
+    train: Probe = struct.field(default=None)
     test: Probe | None = None
     ood: Probe | None = None
     head_kernel: jax.Array | None = None
@@ -89,9 +93,8 @@ class Measure:
         snapshot holds, each of which is described in `variables`. Values are scalars, or have the axes that
         their `Variable.dims` names.
       variables: every variable that `function` can return.
-      needs: the parts of a snapshot without which there is nothing to measure: any of "train", "test", "ood",
-        "head", "parameters" and "layers" (which are computed from the parameters); others are read where they are
-        there.
+      needs: the parts of a snapshot without which there is nothing to measure: any of `NEEDS`; others are read
+        where they are there.
     """
 
     name: str

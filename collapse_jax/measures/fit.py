@@ -46,4 +46,4 @@ def fit(snapshot: Snapshot, *, loss: Callable[[jax.Array, jax.Array], jax.Array]
     return result
 
 
-FIT = Measure("fit", fit, VARIABLES)
+FIT = Measure("fit", fit, VARIABLES, needs=("probe",))

@@ -81,7 +81,8 @@ def add_codes(snapshot: Snapshot, fit_inputs: Any = None, settings: AutoencoderS
     def coded(probe: Probe) -> Probe:
         return dataclasses.replace(probe, codes=jnp.asarray(input_codes(probe.inputs, fit_inputs, settings)))
 
-    return dataclasses.replace(snapshot, **{name: coded(probe) for name, probe in held.items()})
+    filled: dict[str, Any] = {name: coded(probe) for name, probe in held.items()}
+    return dataclasses.replace(snapshot, **filled)
 
 
 def fitted_parameters(

@@ -152,4 +152,4 @@ def _subsets(key: jax.Array, labels: jax.Array, number: int) -> jax.Array:
     return by_class[: size * number].reshape(size, number).T
 
 
-MUTUAL_INFORMATION = Measure("mutual_information", mutual_information, VARIABLES)
+MUTUAL_INFORMATION = Measure("mutual_information", mutual_information, VARIABLES, needs=("probe",))

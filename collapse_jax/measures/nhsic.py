@@ -171,4 +171,4 @@ def _median(squares: jax.Array) -> jax.Array:
     return jnp.median(jnp.sqrt(squares[jnp.triu_indices(len(squares), 1)]))
 
 
-NHSIC = Measure("nhsic", nhsic, VARIABLES)
+NHSIC = Measure("nhsic", nhsic, VARIABLES, needs=("probe",))

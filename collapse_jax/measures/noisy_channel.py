@@ -179,4 +179,4 @@ def _minus_log_means(exponents: jax.Array, groups: dict[str, jax.Array]) -> Scal
     return {name: jnp.log(jnp.sum(groups[name])) - jnp.log(total) - largest for name, total in sums.items()}
 
 
-NOISY_CHANNEL = Measure("noisy_channel", noisy_channel, VARIABLES)
+NOISY_CHANNEL = Measure("noisy_channel", noisy_channel, VARIABLES, needs=("probe",))

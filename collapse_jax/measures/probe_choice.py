@@ -32,11 +32,13 @@ def choose_examples(snapshot: Snapshot, split: str = "auto", inputs: str = "inpu
       inputs: the field of a probe that stands for its inputs, "inputs" or "codes".
 
     Raises:
-      ValueError: unknown split, or "test" without a test probe.
+      ValueError: unknown split, or one whose probe is not there.
     """
     probes: dict[str, Probe | None] = {"test": snapshot.test, "train": snapshot.train}
     if split == "auto":
         present = [probe for probe in probes.values() if probe is not None]
+        if not present:
+            raise ValueError("split: 'auto'; the snapshot has neither a train nor a test probe")
         chosen: Probe | None = next((probe for probe in present if getattr(probe, inputs) is not None), present[0])
     elif split in probes:
         chosen = probes[split]

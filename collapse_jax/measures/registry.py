@@ -1,12 +1,14 @@
 """The measures by name."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from collapse_jax.measures.balancedness import BALANCEDNESS
 from collapse_jax.measures.base import Measure
 from collapse_jax.measures.collapse import COLLAPSE
 from collapse_jax.measures.collapse_bounds import COLLAPSE_BOUNDS
+from collapse_jax.measures.custom import from_function, is_file_measure, load_measure
 from collapse_jax.measures.fit import FIT
 from collapse_jax.measures.generalisation import GENERALISATION
 from collapse_jax.measures.geometry import GEOMETRY
@@ -40,8 +42,16 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def get_measure(name: str) -> Measure:
-    """The measure called `name`; ValueError, with the closest name, when there is none."""
+def get_measure(name: str | Callable[..., Any]) -> Measure:
+    """The measure called `name`, or a user's own: "FILE.py:FUNCTION" or the function itself.
+
+    Raises:
+      ValueError: one line; for an unknown name with the closest one.
+    """
+    if callable(name):
+        return from_function(name)
+    if isinstance(name, str) and is_file_measure(name):
+        return load_measure(name)
     if not isinstance(name, str) or name not in MEASURES:
         raise ValueError(f"measures: unknown {name!r}{closest(str(name), MEASURES)}; known: {', '.join(MEASURES)}")
     return MEASURES[name]

@@ -115,7 +115,7 @@ def information_plane(results: xr.Dataset, thresholds: Thresholds | None = None)
     bar.set_label("training step")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(style.short_number))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     note = "Dots: mean over seeds; thin lines: single seeds. Crosses: the same with the pairing broken (null)."
     note += " " + lines.progress_note(results)
     if any(x.startswith("noisy") for x, _, _ in planes):

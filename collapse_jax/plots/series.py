@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from collapse_jax.grid import AXES
 from collapse_jax.plots import style
 
 SYMBOLS = {"weight_decay": "λ", "learning_rate": "η", "init_scale": "init scale"}
@@ -48,6 +49,12 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
 
 
+def run_dimensions(results: xr.Dataset) -> list[str]:
+    """The dimensions that tell runs apart: neither `step` nor axes of a variable's own, such as `layer`."""
+    own = results["diverged_at"].dims if "diverged_at" in results else results.dims
+    return [str(name) for name in own if name in (*AXES, "run")]
+
+
 def split(results: xr.Dataset) -> list[Series]:
     """All series of a product or zip grid, by increasing weight decay, coloured."""
     found = _zip_series(results) if "run" in results.dims else _product_series(results)
@@ -68,17 +75,10 @@ def split(results: xr.Dataset) -> list[Series]:
     return [dataclasses.replace(s, colour=style.decay_colour(s.weight_decay, norm)) for s in found]
 
 
-def run_dims(results: xr.Dataset) -> list[str]:
-    """The dims that tell runs apart; a measure may bring others, such as "layer_pair"."""
-    if "diverged_at" in results:
-        return [str(d) for d in results["diverged_at"].dims]
-    return [str(d) for d in results.dims if d != "step" and d in results.coords]
-
-
 def _product_series(results: xr.Dataset) -> list[Series]:
     if "seed" not in results.dims:
         results = results.expand_dims("seed")
-    dims = [d for d in run_dims(results) if d != "seed"]
+    dims = [name for name in run_dimensions(results) if name != "seed"]
     fixed = {"weight_decay": float(results["weight_decay"])} if "weight_decay" not in dims else {}
     out = []
     for index in itertools.product(*(range(results.sizes[d]) for d in dims)):
@@ -132,7 +132,8 @@ def draw(
     x = np.asarray(series.runs["step"].values if x is None else x, np.float64)
     values = np.atleast_2d(series.runs[variable].values)
     mean, low, high = mean_and_range(values, log)
-    shown = x > 0  # the axis is logarithmic
+    # The axis is logarithmic; steps at which only other variables were measured are no gaps of this one.
+    shown = (x > 0) & ~np.isnan(values).all(axis=0)
     common = {"color": series.colour, "gid": variable}
     axes.plot(x[shown], mean[shown], linestyle=linestyle, alpha=alpha, label="_" + series.name, **common)
     if len(values) > 1:

@@ -12,7 +12,7 @@ from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis import timescales as measure
 from collapse_jax.analysis.timescales import PHASES, condition
 from collapse_jax.plots import style
-from collapse_jax.plots.series import progress_note, run_dims
+from collapse_jax.plots.series import progress_note, run_dimensions
 
 INK = "#222222"
 WORDS = {"fit": "fitted", "grok": "grokked", "collapse": "collapsed"}
@@ -62,7 +62,7 @@ def timeline(
 
 def pick(results: xr.Dataset, thresholds: Thresholds, run: dict[str, Any]) -> xr.Dataset:
     """The selected run, with dims ("step",); see `timeline` for which one is taken of several."""
-    dims = run_dims(results)
+    dims = run_dimensions(results)
     shape = tuple(results.sizes[d] for d in dims)
     allowed = np.ones(shape, bool)
     frame = xr.DataArray(allowed, dims=dims)

@@ -1,18 +1,30 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, on a disk or in an object store.
+
+Paths are `epath.Path`: local ones, and `gs://`, `s3://` and `az://` where the matching fsspec package is installed.
+"""
 
 import contextlib
 import os
 import pathlib
 import re
+import secrets
+import tempfile
 from collections.abc import Iterator
+
+from etils import epath
 
 from collapse_jax.errors import StoreError
 
 SUFFIX = ".tmp"
 
 
+def is_remote(path: os.PathLike[str]) -> bool:
+    """Whether a path is one of an object store."""
+    return "://" in os.fspath(path)
+
+
 @contextlib.contextmanager
-def storing(path: pathlib.Path) -> Iterator[None]:
+def storing(path: os.PathLike[str]) -> Iterator[None]:
     """Turn what the system says about a write into a `StoreError` that names the file."""
     try:
         yield
@@ -23,17 +35,20 @@ def storing(path: pathlib.Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be written: {reason}") from error
 
 
-def remove_left_overs(directory: pathlib.Path) -> None:
+def remove_left_overs(directory: epath.Path) -> None:
     """Remove what a killed process left half-written in a directory and in the directories below it.
 
-    Those of checkpoints and snapshots are named otherwise and removed by `TreeStore`.
+    Those of checkpoints and snapshots are named otherwise and removed by `TreeStore`. An object store has none: it
+    shows no object before it is whole.
     """
+    if is_remote(directory):
+        return
     for path in [*directory.glob(f".*{SUFFIX}"), *directory.glob(f"*/.*{SUFFIX}")]:
         if not _is_being_written(path):
             path.unlink(missing_ok=True)
 
 
-def _is_being_written(path: pathlib.Path) -> bool:
+def _is_being_written(path: epath.Path) -> bool:
     """Whether the process that is named in a temporary file lives, such as another command that draws figures."""
     pid = path.name.removesuffix(SUFFIX).rpartition(".")[2]
     if not pid.isdigit() or int(pid) == os.getpid():
@@ -48,18 +63,27 @@ def _is_being_written(path: pathlib.Path) -> bool:
 
 
 @contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield a path in the same folder; what is written there replaces `path` when the block ends well.
+def replacing(path: os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Yield a local path; what is written there replaces `path` when the block ends well.
 
     The content and the new name are on the disk when the block is left, also after a loss of power.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    whole = epath.Path(path)
+    # The name is random too, since two hosts on a shared disk may have processes of the same number.
+    name = f".{whole.name}.{secrets.token_hex(4)}.{os.getpid()}{SUFFIX}"
+    if is_remote(whole):
+        with tempfile.TemporaryDirectory() as directory:
+            temporary = pathlib.Path(directory) / name
+            yield temporary
+            whole.write_bytes(temporary.read_bytes())
+        return
+    temporary = pathlib.Path(os.fspath(whole)).with_name(name)
     try:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.replace(path)
-        _sync_directory(path.parent)
+        temporary.replace(os.fspath(whole))
+        _sync_directory(temporary.parent)
     finally:
         with contextlib.suppress(OSError):  # a read-only disk must not hide the first error
             temporary.unlink(missing_ok=True)

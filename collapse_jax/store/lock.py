@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from etils import epath
+
 from collapse_jax.errors import StoreError, WorkdirError, is_storage_error
 from collapse_jax.progress import say
 
@@ -37,7 +39,7 @@ class Lock:
       WorkdirError: a live process holds it; the message says which.
     """
 
-    def __init__(self, workdir: pathlib.Path):
+    def __init__(self, workdir: epath.Path):
         self.path = workdir / LOCK
         self._own = {
             "host": f"{socket.gethostname()} {_boot()}".strip(),
@@ -67,8 +69,10 @@ class Lock:
         while time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             now = self._read()
-            if now != held:
-                return now is not None
+            if now and now != held:
+                return True
+            if not now and not self.path.exists():
+                return False  # released; a record that is half written is read again
         return False
 
     def _of_this_host(self, held: dict[str, Any]) -> bool:
@@ -137,6 +141,9 @@ class LocalLock(Lock):
             held = self._read()
             if held and self._is_live(held):
                 raise self._refusal(held)
+            if not self._is_current():
+                os.close(self._file)
+                return False
             self._write()
             if not self._flocked or (held and not self._of_this_host(held)):
                 self._settle()
@@ -177,7 +184,7 @@ class LocalLock(Lock):
 
 
 @contextlib.contextmanager
-def one_writer(workdir: pathlib.Path) -> Iterator[Lock]:
+def one_writer(workdir: epath.Path) -> Iterator[Lock]:
     """Make the workdir if need be and hold its lock.
 
     Raises:

@@ -1,21 +1,21 @@
 """Results as labelled arrays: an `xarray.Dataset` with the grid's axes and `step`, saved as NetCDF-4."""
 
 import json
-import pathlib
-import zlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from etils import epath
 
 from collapse_jax import config, grid
-from collapse_jax.errors import StoreError, WorkdirError
+from collapse_jax.errors import WorkdirError
 from collapse_jax.measures import Variable
-from collapse_jax.store.files import replacing, storing
+from collapse_jax.store.measured import join
+from collapse_jax.store.netcdf import read_dataset
 
 RESULTS = "results.nc"
-CHECKSUM = "crc32"
 AXIS_NAMES = {
     "weight_decay": "weight decay λ",
     "learning_rate": "learning rate η",
@@ -43,17 +43,8 @@ def label(
     Returns:
       A dataset with float32 variables, and `diverged_at` per run.
     """
-    runs = grid.grid_runs(axes)
     masked = (diverged_at >= 0)[:, None] & (steps[None, :] >= diverged_at[:, None])
-    if axes.mode == "product":
-        dimensions = grid.grid_dimensions(axes)
-        shape = tuple(len(points) for points in dimensions.values())
-        coords: dict[str, Any] = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
-        coords |= {name: ((), getattr(axes, name)[0]) for name in grid.AXES if name not in dimensions}
-        names: tuple[str, ...] = tuple(dimensions)
-    else:
-        shape, names = (len(runs),), ("run",)
-        coords = {name: ("run", np.array([run[name] for run in runs])) for name in grid.AXES}
+    names, shape, coords = grid_coordinates(axes)
     data = {
         name: (
             (*names, "step", *variables[name].dims),
@@ -73,66 +64,33 @@ def label(
         data | {"diverged_at": (names, diverged_at.reshape(shape), described)},
         {**coords, "step": ("step", steps)},
     )
-    for name, long_name in AXIS_NAMES.items():
-        dataset[name].attrs["long_name"] = long_name
+    name_axes(dataset)
     dataset["step"].attrs.update(long_name="training step", units="steps", definition="optimizer updates taken")
     return dataset
 
 
-def write_results(dataset: xr.Dataset, path: pathlib.Path) -> None:
-    """Write a dataset as compressed NetCDF-4 with a checksum of its content, whole or not at all.
-
-    Raises:
-      StoreError: it cannot be written, or reads back with other content; what was there before is there still.
-    """
-    encoding = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars if dataset[name].ndim}
-    dataset = dataset.assign_attrs({CHECKSUM: checksum(dataset)})
-    with storing(path), replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-        try:
-            _load(temporary)
-        except ValueError as error:
-            raise StoreError(f"{path} does not read back: {error}") from None
+def grid_coordinates(axes: config.Grid) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]:
+    """Return the dimensions of a grid, their lengths, and its coordinates as `xarray.Dataset` takes them."""
+    if axes.mode == "product":
+        dimensions = grid.grid_dimensions(axes)
+        coords: dict[str, Any] = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
+        coords |= {name: ((), getattr(axes, name)[0]) for name in grid.AXES if name not in dimensions}
+        return tuple(dimensions), tuple(len(points) for points in dimensions.values()), coords
+    runs = grid.grid_runs(axes)
+    return ("run",), (len(runs),), {name: ("run", np.array([run[name] for run in runs])) for name in grid.AXES}
 
 
-def checksum(dataset: xr.Dataset) -> int:
-    """Return the CRC-32 of names, dimensions, values and attributes; NetCDF-4 checks next to nothing itself."""
-    crc = 0
-    for name in sorted(map(str, dataset.variables)):
-        variable = dataset[name]
-        values = np.ascontiguousarray(variable.values)
-        numeric = values.dtype.kind in "biuf"
-        content = values.tobytes() if numeric else repr(values.astype(str).tolist()).encode()
-        kind = values.dtype.str if numeric else "text"
-        role = "coordinate" if name in dataset.coords else "variable"
-        header = json.dumps([role, name, variable.dims, variable.shape, kind, _plain(variable.attrs)])
-        crc = zlib.crc32(content, zlib.crc32(header.encode(), crc))
-    return zlib.crc32(json.dumps(_plain(dataset.attrs)).encode(), crc)
+def name_axes(dataset: xr.Dataset) -> None:
+    """Describe the coordinates of the grid."""
+    for name, long_name in AXIS_NAMES.items():
+        dataset[name].attrs["long_name"] = long_name
 
 
-def _plain(attrs: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(k): np.asarray(v).tolist() for k, v in sorted(attrs.items()) if k != CHECKSUM}
+def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
+    """Read the results of a sweep: what was measured while it trained, and later by `measure`.
 
-
-def _load(path: pathlib.Path) -> xr.Dataset:
-    """Read a dataset and verify it; files without a checksum, of version 0.1, pass.
-
-    Raises:
-      ValueError: the file is damaged.
-    """
-    try:
-        dataset = xr.load_dataset(path, engine="h5netcdf")
-        expected = dataset.attrs.pop(CHECKSUM, None)
-        ok = expected is None or expected == checksum(dataset)
-    except Exception as error:  # h5py and xarray raise many kinds for a damaged file
-        raise ValueError(str(error)) from error
-    if not ok:
-        raise ValueError("its checksum differs")
-    return dataset
-
-
-def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
-    """Read the results of a sweep.
+    A variable measured both ways is the in-line one; see `measured.join`. Steps at which a variable was not
+    measured are nan (`results.nhsic_zx.dropna("step", how="all")` leaves them out).
 
     Example:
       >>> results = collapse_jax.open_results("runs/mnist_mlp")  # doctest: +SKIP
@@ -147,12 +105,21 @@ def open_results(workdir: str | pathlib.Path) -> xr.Dataset:
     Raises:
       WorkdirError: there are no results, or the file is damaged.
     """
-    path = pathlib.Path(workdir)
-    path = path / RESULTS if path.is_dir() else path
+    path = epath.Path(workdir)
+    if not path.is_dir():
+        return _read(path, workdir)
+    in_line = _read(path / RESULTS, workdir) if (path / RESULTS).exists() else None
+    results = join(in_line, path)
+    if results is None:
+        raise WorkdirError(f"workdir={workdir}: no results here, {RESULTS} is missing")
+    return results
+
+
+def _read(path: epath.Path, workdir: str | os.PathLike[str]) -> xr.Dataset:
     if not path.exists():
         raise WorkdirError(f"workdir={workdir}: no results here, {path.name} is missing")
     try:
-        return _load(path)
+        return read_dataset(path)
     except ValueError:
         raise WorkdirError(f"workdir={workdir}: {path.name} is damaged") from None
 

@@ -6,7 +6,6 @@ when it is read, and read back before an older one is removed in its favour.
 
 import contextlib
 import logging
-import pathlib
 import shutil
 import zlib
 from typing import Any
@@ -14,12 +13,16 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
 from collapse_jax.errors import StoreError
 from collapse_jax.progress import say
+from collapse_jax.store.files import is_remote
 
 # Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+# So it does with each leaf that cannot be read, since Orbax reports the first and drops the others.
+logging.getLogger("asyncio").addFilter(lambda record: "_wrap_awaitable" not in record.getMessage())
 
 ORBAX_TEMPORARY = ".orbax-checkpoint-tmp"
 
@@ -51,18 +54,23 @@ class TreeStore:
       read_only: leave everything as it is, also what another process is writing now; the directory must exist.
     """
 
-    def __init__(self, directory: pathlib.Path, keep: int | None = None, read_only: bool = False):
-        self.directory, self.keep = directory, keep
+    def __init__(self, directory: epath.Path, keep: int | None = None, read_only: bool = False):
+        self.directory, self.keep = epath.Path(directory), keep
         self._unverified: list[int] = []
         options = (
             ocp.CheckpointManagerOptions(read_only=True, save_interval_steps=0, create=False)
             if read_only
-            else ocp.CheckpointManagerOptions(cleanup_tmp_directories=True)
+            else ocp.CheckpointManagerOptions(
+                cleanup_tmp_directories=True, create=False, multiprocessing_options=_alone()
+            )
         )
+        # Orbax needs an absolute path; `resolve` would put a working directory before "gs://".
+        absolute = self.directory if is_remote(self.directory) else self.directory.resolve()
         try:
             if not read_only:
+                self.directory.mkdir(parents=True, exist_ok=True)
                 self._remove_left_overs()
-            self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+            self._manager = ocp.CheckpointManager(absolute, options=options)
         except (OSError, ValueError) as error:
             raise StoreError(f"{directory}: cannot be used: {_first_line(error)}") from error
 
@@ -127,7 +135,10 @@ class TreeStore:
 
     def _remove_left_overs(self) -> None:
         for path in self.directory.glob(f"*{ORBAX_TEMPORARY}*"):
-            shutil.rmtree(path, ignore_errors=True)
+            if is_remote(path):
+                path.rmtree(missing_ok=True)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _failure(self, what: str, error: Exception) -> StoreError:
         """Describe a failed save, and free the space that it took."""
@@ -135,17 +146,24 @@ class TreeStore:
         self._remove_left_overs()
         return StoreError(f"{self.directory}: {what}: {_first_line(error)}")
 
-    def load(self, step: int) -> dict[str, np.ndarray]:
+    def load(self, step: int, only: str = "") -> dict[str, np.ndarray]:
         """Read the flat tree of a step and verify it.
+
+        Args:
+          step: one of `steps()`.
+          only: read the leaves alone whose names begin so.
 
         Raises:
           StoreError: the step is damaged; the message says how.
         """
-        arguments = ocp.args.Composite(tree=ocp.args.PyTreeRestore(), meta=ocp.args.JsonRestore())
         try:
-            restored = self._manager.restore(step, args=arguments)
+            meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
+            expected = {name: crc for name, crc in meta["crc32"].items() if name.startswith(only)}
+            wanted = ocp.args.PyTreeRestore()
+            if only:
+                wanted = ocp.args.PyTreeRestore(dict.fromkeys(expected, 0), partial_restore=True)
+            restored = self._manager.restore(step, args=ocp.args.Composite(tree=wanted))
             flat = {name: np.asarray(leaf) for name, leaf in restored.tree.items()}
-            expected = restored.meta["crc32"]
         except Exception as error:  # Orbax raises a bare Exception for some kinds of damage
             raise StoreError(f"{self.directory}/{step} cannot be read: {_first_line(error)}") from error
         found = checksums(flat)
@@ -171,6 +189,16 @@ class TreeStore:
         finally:
             with contextlib.suppress(Exception):  # said by `wait`
                 self._manager.close()
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """Each process of a job saves to directories of its own: Orbax must not wait for the others."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
 
 
 def _first_line(error: Exception) -> str:

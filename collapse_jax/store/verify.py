@@ -1,7 +1,8 @@
 """Reads every file of a sweep and says which are damaged."""
 
-import pathlib
 from collections.abc import Callable, Iterator
+
+from etils import epath
 
 from collapse_jax.errors import CollapseError, WorkdirError
 from collapse_jax.store.results import RESULTS, open_results
@@ -9,7 +10,7 @@ from collapse_jax.store.trees import TreeStore
 from collapse_jax.store.workdir import read_manifest
 
 
-def verify_workdir(workdir: pathlib.Path) -> Iterator[tuple[str, str]]:
+def verify_workdir(workdir: epath.Path) -> Iterator[tuple[str, str]]:
     """Read and verify the manifest, results, measures, checkpoints and snapshots of a sweep; nothing is changed.
 
     Yields:
@@ -20,21 +21,21 @@ def verify_workdir(workdir: pathlib.Path) -> Iterator[tuple[str, str]]:
     """
     if not workdir.is_dir():
         raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
-    yield _checked("experiment.json", lambda: read_manifest(workdir))
+    yield _checked("experiment.json", read_manifest, workdir)
     if (workdir / RESULTS).exists():
-        yield _checked(RESULTS, lambda: open_results(workdir / RESULTS))
+        yield _checked(RESULTS, open_results, workdir / RESULTS)
     for path in sorted((workdir / "measures").glob("*.nc")):
-        yield _checked(f"measures/{path.name}", lambda path=path: open_results(path))
+        yield _checked(f"measures/{path.name}", open_results, path)
     for name in ("checkpoints", "snapshots"):
         if (workdir / name).is_dir():
             trees = TreeStore(workdir / name, read_only=True)
             for step in trees.steps():
-                yield _checked(f"{name}/{step}", lambda trees=trees, step=step: trees.load(step))
+                yield _checked(f"{name}/{step}", trees.load, step)
 
 
-def _checked(name: str, read: Callable[[], object]) -> tuple[str, str]:
+def _checked(name: str, read: Callable[..., object], *arguments: object) -> tuple[str, str]:
     try:
-        read()
+        read(*arguments)
     except CollapseError as error:
         return name, str(error)
     return name, ""

@@ -5,6 +5,7 @@ results.nc          in-line measures of all runs
 writer.lock         which process trains here; gone when none does
 checkpoints/<step>  state of all runs and the results so far; the newest two
 snapshots/<step>    features, logits, last layers or parameters of all runs
+measures/<name>.nc  measures taken later from the snapshots
 figures/            PNG and PDF
 """
 
@@ -17,6 +18,8 @@ import subprocess
 import zlib
 from typing import Any
 
+from etils import epath
+
 from collapse_jax import config
 from collapse_jax.errors import WorkdirError
 from collapse_jax.packing import Layout
@@ -27,7 +30,7 @@ MANIFEST = "experiment.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
-def open_workdir(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
+def open_workdir(workdir: epath.Path, experiment: config.Experiment, layout: Layout) -> None:
     """Describe the sweep in a new workdir, or make sure that an old one belongs to this experiment and packing.
 
     The caller holds the lock of the workdir; what killed writers left half-written is removed.
@@ -52,7 +55,7 @@ def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
     """Describe a sweep: what was asked, with which software, on which hardware."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
-        "experiment": dataclasses.asdict(experiment),
+        "experiment": describe(experiment),
         "fingerprint": config.fingerprint(experiment),
         "packing": layout.record(),
         "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
@@ -61,7 +64,12 @@ def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
     }
 
 
-def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
+def describe(experiment: config.Experiment) -> dict[str, Any]:
+    """Return the experiment as JSON takes it; `read_experiment` is the inverse."""
+    return dataclasses.asdict(experiment)
+
+
+def read_manifest(workdir: epath.Path) -> dict[str, Any]:
     """Read the manifest of a sweep.
 
     Raises:
@@ -91,6 +99,12 @@ def read_experiment(record: dict[str, Any]) -> config.Experiment:
     return _from_dict(config.Experiment, record["experiment"])
 
 
+def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:
+    """Describe the fields in which two experiments are not the same sweep."""
+    old, new = config.binding_fields(there), config.binding_fields(asked)
+    return [f"{name} is {old[name]} there, {new[name]} asked" for name in new if old[name] != new[name]]
+
+
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     default = kind()
     built = {}
@@ -103,14 +117,9 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     return kind(**built)
 
 
-def _refuse_foreign(workdir: pathlib.Path, experiment: config.Experiment, layout: Layout) -> None:
+def _refuse_foreign(workdir: epath.Path, experiment: config.Experiment, layout: Layout) -> None:
     record = read_manifest(workdir)
-    there, asked = config.binding_fields(read_experiment(record)), config.binding_fields(experiment)
-    differing = [
-        f"{name} is {there.get(name)} there, {asked[name]} asked"
-        for name in asked
-        if there.get(name) != asked[name]
-    ]
+    differing = differing_fields(read_experiment(record), experiment)
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
     for name in ("devices", "runs_per_tile"):

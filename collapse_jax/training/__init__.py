@@ -10,6 +10,7 @@ from collapse_jax.training.run import (
     has_finite_parameters,
     init_run,
     make_recipe,
+    observe_probe,
     observe_run,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "has_finite_parameters",
     "init_run",
     "make_recipe",
+    "observe_probe",
     "observe_run",
 ]

@@ -138,20 +138,23 @@ def has_finite_parameters(state: RunState) -> jax.Array:
 
 def observe_run(recipe: Recipe, params: Any, data: Dataset, *, layers: bool = False) -> Snapshot:
     """Apply one run's network to the training and test probes; with the outputs of all hidden layers on request."""
-
-    def probe(inputs: jax.Array, labels: jax.Array) -> Probe:
-        logits, outputs = apply_in_batches(recipe.model, params, inputs, layers=layers)
-        flat = tuple(output.reshape(len(labels), -1) for output in outputs)
-        return Probe(flat[-1], labels, logits, inputs, layers=flat if layers else None)
-
     return Snapshot(
-        train=probe(data.train_inputs, data.train_labels),
-        test=probe(data.test_inputs, data.test_labels),
+        train=observe_probe(recipe, params, data.train_inputs, data.train_labels, layers=layers),
+        test=observe_probe(recipe, params, data.test_inputs, data.test_labels, layers=layers),
         head_kernel=params["head"]["kernel"],
         head_bias=params["head"]["bias"],
         params=params,
         num_classes=data.num_classes,
     )
+
+
+def observe_probe(
+    recipe: Recipe, params: Any, inputs: jax.Array, labels: jax.Array, *, layers: bool = False
+) -> Probe:
+    """Apply one run's network to a set of examples."""
+    logits, outputs = apply_in_batches(recipe.model, params, inputs, layers=layers)
+    flat = tuple(output.reshape(len(labels), -1) for output in outputs)
+    return Probe(flat[-1], labels, logits, inputs, layers=flat if layers else None)
 
 
 def apply_in_batches(

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -20,6 +21,7 @@ from collapse_jax.config import Packing, Schedule, Snapshots
 ROOT = pathlib.Path(__file__).parents[2]
 CONTENT = ("train", "head", "parameters")
 PATIENCE = 120.0
+COMPILED = tempfile.TemporaryDirectory()  # programs that the child processes of a session share
 
 
 def experiment(steps=40, every=10, **changes):
@@ -60,7 +62,7 @@ class Child:
         )
         command = [sys.executable, "-m", "collapse_jax", "train", f"--config={config}", "--nofigures"]
         environment = os.environ | {
-            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+            "JAX_COMPILATION_CACHE_DIR": COMPILED.name,
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
         self.workdir = workdir

@@ -167,8 +167,10 @@ def test_two_commands_race(tmp_path, request):
         shutil.rmtree(workdir)
 
 
-def test_a_stopped_process_loses_the_workdir_and_says_so(tmp_path):
+def test_a_stopped_process_loses_the_workdir_and_says_so(tmp_path, request):
     """SIGSTOP, then another machine takes over: the first one stops when it wakes, and overwrites nothing."""
+    if not request.config.getoption("--faults"):
+        pytest.skip("in the long part: --faults=1")
     child = Child(tmp_path / "w", LONG).until_line("compiled").until_saving().signal(signal.SIGSTOP)
     (tmp_path / "w" / lock.LOCK).unlink()
     held_elsewhere(tmp_path / "w")

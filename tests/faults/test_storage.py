@@ -16,7 +16,6 @@ from collapse_jax.__main__ import main
 from collapse_jax.errors import StoreError
 
 WHAT = experiment()
-LONG = experiment(steps=100, every=10)
 
 
 @pytest.fixture(autouse=True)
@@ -102,14 +101,13 @@ def test_the_command_line_ends_with_3(tmp_path, monkeypatch, capsys):
     assert os.strerror(errno.ENOSPC) in said
 
 
-@pytest.mark.parametrize("kibibytes", [400, 700])
-def test_a_full_disk(tmp_path, request, kibibytes):
+@pytest.mark.parametrize("kibibytes", [1400, 1100, 800])
+def test_a_full_disk(undisturbed, tmp_path, request, kibibytes):
     """A file system that fills up on the way, wherever that is; then it is made larger."""
-    if kibibytes != 700 and not request.config.getoption("--faults"):
+    if kibibytes != 1400 and not request.config.getoption("--faults"):
         pytest.skip("one size is enough; --faults=1 takes all")
-    collapse_jax.train(LONG, tmp_path / "undisturbed")
     with small_disk(tmp_path / "disk", kibibytes) as disk:
-        child = Child(disk / "w", LONG, folder=tmp_path)
+        child = Child(disk / "w", WHAT, folder=tmp_path)
         assert child.end() == 3, child.stderr
         last = child.stderr.splitlines()[-1]
         assert last.startswith("collapse-jax: ")
@@ -117,10 +115,10 @@ def test_a_full_disk(tmp_path, request, kibibytes):
         assert not list(disk.rglob("*tmp*"))
         remount(disk, "size=200m")
         assert not [name for name, wrong in store.verify_workdir(disk / "w") if wrong]
-        child = Child(disk / "w", LONG, folder=tmp_path)
+        child = Child(disk / "w", WHAT, folder=tmp_path)
         assert child.end() == 0, child.stderr
         assert "continuing at step" in child.stderr
-        assert_same_sweep(disk / "w", tmp_path / "undisturbed")
+        assert_same_sweep(disk / "w", undisturbed)
 
 
 def test_a_read_only_disk(undisturbed, tmp_path, capsys):

@@ -1,0 +1,106 @@
+"""A user's own measure: a plain function in a file, `my_measures.py:participation_ratio`."""
+
+import functools
+import hashlib
+import importlib.util
+import inspect
+import pathlib
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.measures.base import Measure, Scalars, Variable
+
+
+def load_measure(where: str) -> Measure:
+    """Read the measure that `where`, "file.py:name", names: a function, or a `Measure`.
+
+    The function is `f(snapshot, **options) -> value or {variable: value}` of one run's `Snapshot`, in jax.numpy; a
+    single value is named after the function, and the first line of its docstring is its definition.
+
+    Raises:
+      ConfigError: there is no such file or function, or the file raised.
+    """
+    path, _, name = where.rpartition(":")
+    file = pathlib.Path(path).expanduser()
+    if not file.is_file():
+        raise ConfigError("measures", where, f"no file {str(file)!r}; it must be FILE.py:FUNCTION")
+    spec = importlib.util.spec_from_file_location(f"measures_of_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ConfigError("measures", where, f"{file} is no Python file; it must be FILE.py:FUNCTION")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise ConfigError("measures", where, told(error, file)) from None
+    found = getattr(module, name, None)
+    if isinstance(found, Measure):
+        return found
+    if not callable(found):
+        defined = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        raise ConfigError("measures", where, unknown(f"function in {file}", name, defined))
+    return from_function(found, name)
+
+
+def from_function(function: Callable[..., Any], name: str = "") -> Measure:
+    """Make a measure of a plain function; what it returns is described when it is known (`described`)."""
+    name = name or getattr(function, "__name__", type(function).__name__)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    file = pathlib.Path(code.co_filename) if code else None
+
+    @functools.wraps(function)
+    def measured(*snapshot: Any, **options: Any) -> Scalars:
+        try:
+            values = function(*snapshot, **options)
+        except Exception as error:
+            raise ConfigError("measures", name, told(error, file)) from None
+        values = values if isinstance(values, Mapping) else {name: values}
+        return {str(key): _array(name, key, value) for key, value in values.items()}
+
+    return Measure(name, measured, variables={}, needs=())
+
+
+def _array(measure: str, key: str, value: Any) -> jax.Array:
+    try:
+        array = jnp.asarray(value)
+        return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+    except (TypeError, ValueError):
+        allowed = f"returned {key}={type(value).__name__}; it must return numbers or a dict of numbers"
+        raise ConfigError("measures", measure, allowed) from None
+
+
+def described(measure: Measure, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Variable]:
+    """Describe the variables that a measure returned: as it describes them, else by the docstring's first line."""
+    function = getattr(measure.function, "func", measure.function)  # options may be bound
+    text = (inspect.getdoc(function) or f"returned by {measure.name}").splitlines()[0]
+    return {
+        name: measure.variables[name]
+        if name in measure.variables
+        else Variable(name.replace("_", " "), "1", text, tuple(f"{name}_{axis}" for axis in range(len(shape))))
+        for name, shape in shapes.items()
+    }
+
+
+def is_file_measure(name: str) -> bool:
+    """Whether a name is "FILE.py:FUNCTION" and not that of a measure of the package."""
+    return ":" in name or name.endswith(".py")
+
+
+def source_hash(where: str) -> str:
+    """Name the content of the file of a measure, so that results of an earlier version are known as such."""
+    file = pathlib.Path(where.rpartition(":")[0]).expanduser()
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def told(error: BaseException, file: pathlib.Path | None) -> str:
+    """Say an error of a user's code in one line, with the last line of the user's file that it passed."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if file and f.filename == str(file)]
+    if isinstance(error, SyntaxError):
+        lines = [error.lineno]
+    place = f"{file.name}, line {lines[-1]}: " if lines and file else ""
+    message = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{place}{type(error).__name__}: {message}"[:400]

@@ -1,0 +1,1 @@
+"""Measures of stored snapshots: train once, measure anything later."""
