@@ -19,6 +19,7 @@ from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.extensions import is_extension, load_extension
 from collapse_jax.models import cnn, mlp, resnet, transformer
 from collapse_jax.models.base import INITS, InitialScale, ModelInfo, initial_scale
+from collapse_jax.models.check import check_batches, check_model
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, torch_conv, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
 
@@ -57,6 +58,8 @@ __all__ = [
     "BatchNorm",
     "InitialScale",
     "ModelInfo",
+    "check_batches",
+    "check_model",
     "find_model",
     "initial_scale",
     "make_model",

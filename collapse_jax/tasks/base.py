@@ -14,11 +14,13 @@ class Dataset:
     """Training and test examples; shared by all runs, put on the device once.
 
     Attributes:
-      train_inputs: [N, ...] float32.
+      train_inputs: [N, ...]: images [N, H, W, C] or vectors [N, D] in float32, or texts [N, T] as int32 tokens, of
+        which 0 is padding (so `inputs != 0` is the key mask).
       train_labels: [N] int32 in 0 ... num_classes - 1.
-      test_inputs: [M, ...] float32.
+      test_inputs: [M, ...] of the same kind and shape.
       test_labels: [M] int32.
       num_classes: K, static.
+      vocabulary_size: of texts, padding included: tokens lie in 0 ... vocabulary_size - 1; static. 0 for others.
     """
 
     train_inputs: jax.Array
@@ -26,6 +28,7 @@ class Dataset:
     test_inputs: jax.Array
     test_labels: jax.Array
     num_classes: int = struct.field(pytree_node=False)
+    vocabulary_size: int = struct.field(pytree_node=False, default=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +39,10 @@ class TaskInfo:
       load: `load(task) -> Dataset` of numpy arrays.
       train_size: training examples that there are.
       test_size: test examples that there are.
+      kind: "image" (inputs [H, W, C]), "vector" ([D]) or "text" (tokens [T]): which models can take it.
     """
 
     load: Callable[[config.Task], Dataset]
     train_size: int
     test_size: int
+    kind: str = "image"

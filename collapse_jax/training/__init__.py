@@ -10,6 +10,7 @@ from collapse_jax.training.run import (
     has_finite_parameters,
     init_run,
     make_recipe,
+    network_of,
     observe_probe,
     observe_run,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "has_finite_parameters",
     "init_run",
     "make_recipe",
+    "network_of",
     "observe_probe",
     "observe_run",
 ]
