@@ -108,6 +108,9 @@ def test_both_begin_with_the_same_distributions(case):
             assert torch.equal(a, b), name
             continue
         n = a.numel()
+        if n < 20:
+            assert b.abs().max() < 4 * a.abs().max(), name
+            continue
         assert b.std() / a.std() == pytest.approx(1, abs=5 / n**0.5), name
         if n > 200 and "embed.weight" not in name and "cls" not in name:
             assert b.abs().max() / a.abs().max() == pytest.approx(1, abs=0.03), name
@@ -123,7 +126,7 @@ def test_evaluation_is_equal(case):
     """After training, so that running statistics and every parameter have moved."""
     recipe, make_torch, shape, _, after = case
     inputs, labels = examples(shape, seed=9)
-    probe = observe_probe(recipe, network_of(after), inputs, labels, layers=True)
+    probe = jax.jit(lambda x, y: observe_probe(recipe, network_of(after), x, y, layers=True))(inputs, labels)
     with torch.no_grad():
         logits, features = torch_copy(make_torch, after).eval()(for_torch(inputs))
     np.testing.assert_allclose(probe.logits, logits, atol=2e-5)
@@ -131,7 +134,8 @@ def test_evaluation_is_equal(case):
     np.testing.assert_allclose(probe.layers[-1], probe.features)
     np.testing.assert_allclose(np.sort(probe.features), np.sort(features), atol=2e-5)
     head = after.params["head"]
-    np.testing.assert_allclose(probe.logits, probe.features @ head["kernel"] + head["bias"], atol=1e-5)
+    ours = np.asarray(probe.features) @ np.asarray(head["kernel"]) + np.asarray(head["bias"])
+    np.testing.assert_allclose(probe.logits, ours, atol=1e-5)
 
 
 def test_three_training_steps_are_equal(case):
