@@ -26,7 +26,7 @@ class Options:
     distributed: bool = False
     partial: bool = False
     target: str | None = None
-    flags: flags.FlagValues | None = None
+    given: flags.FlagValues | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ def parse(argv: list[str]) -> Options:
         distributed=values.distributed,
         partial=values.partial,
         target=values.target,
-        flags=values,
+        given=values,
     )
 
 
@@ -156,16 +156,18 @@ def _train(options: Options) -> None:
 
 def _train_part(experiment: config.Experiment, workdir: epath.Path, asked: shards.Shard, distributed: bool) -> None:
     """Train one shard; of several processes the first merges them when all are done."""
-    shard = asked
-    if distributed:
-        runtime.start(experiment.packing.devices, experiment.precision)
-        shard = processes.start(asked)
-    packed = calibration.settle_packing(experiment, shard.folder(workdir))
     if not distributed:
-        runtime.start(packed.packing.devices, packed.precision)
-    shards.train_shard(dataclasses.replace(experiment, packing=packed.packing), workdir, shard)
-    if distributed and processes.wait_for_all() and asked == shards.WHOLE:
-        _merge(Options(workdir, None, figures=False))
+        experiment = calibration.settle_packing(experiment, asked.folder(workdir))
+        runtime.start(experiment.packing.devices, experiment.precision)
+        shards.train_shard(experiment, workdir, asked)
+        return
+    runtime.start(experiment.packing.devices, experiment.precision)
+    shard = processes.start(asked)
+    with processes.leaving_at_once():
+        experiment = calibration.settle_packing(experiment, shard.folder(workdir))
+        shards.train_shard(experiment, workdir, shard)
+        if processes.wait_for_all() and asked == shards.WHOLE:
+            _merge(Options(workdir, None, figures=False))
 
 
 def _merge(options: Options) -> None:
@@ -191,6 +193,21 @@ def _bench(options: Options) -> None:
     print(calibration.report(experiment, calibration.calibrate(experiment)))
 
 
+def define_prepare_flags(values: flags.FlagValues) -> None:
+    """Define the flags of `prepare`; see its module for what they mean."""
+    flags.DEFINE_string("dataset", None, "data set of TFDS, or vocabulary", flag_values=values)
+    flags.DEFINE_string("data_dir", "", "where prepared data goes; ~/tensorflow_datasets", flag_values=values)
+    flags.DEFINE_string("manual_dir", None, "folder of files at hand", flag_values=values)
+    flags.DEFINE_string("order", "official", "official or tfds", flag_values=values)
+
+
+def _prepare(options: Options) -> None:
+    from collapse_jax import prepare
+
+    assert options.given is not None
+    prepare.run(options.given)
+
+
 def _plot(options: Options) -> None:
     from collapse_jax import plots, store
 
@@ -202,9 +219,9 @@ def _plot(options: Options) -> None:
 
 def _measure(options: Options) -> None:
     assert options.workdir is not None
-    assert options.flags is not None
-    runtime.start()
-    measure_command.run(options.workdir, options.flags)
+    assert options.given is not None
+    runtime.start(devices=1)
+    measure_command.run(options.workdir, options.given)
 
 
 def _show(options: Options) -> None:
@@ -239,6 +256,7 @@ COMMANDS: dict[str, Command] = {
     "show": Command(_show),
     "verify": Command(_verify),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),
+    "prepare": Command(_prepare, needs_workdir=False, define_flags=define_prepare_flags),
 }
 
 __all__ = ["COMMANDS", "Options", "WorkdirError", "parse"]

@@ -9,9 +9,12 @@ The workdir must be one that all processes see: a shared file system or an objec
 
 import contextlib
 import os
+import sys
+import traceback
+from collections.abc import Iterator
 from typing import Any
 
-from collapse_jax.errors import ConfigError
+from collapse_jax.errors import CollapseError, ConfigError, Preempted
 from collapse_jax.shards import Shard
 
 DONE = "collapse_jax_done"
@@ -46,6 +49,24 @@ def start(shard: Shard) -> Shard:
             "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID",
         ) from None
     return shard.divided(jax.process_index(), jax.process_count())
+
+
+@contextlib.contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """End a process that failed without waiting for the others, so that jax ends them and the job fails as a whole.
+
+    Without it the process would wait for them at its exit, and they for it at the end of the sweep. A preempted one
+    waits, since the others were told to save too and need the job until they have.
+    """
+    try:
+        yield
+    except Preempted:
+        raise
+    except BaseException as error:
+        code = getattr(error, "code", 1)
+        lines = " ".join(str(error).split()) if isinstance(error, CollapseError) else traceback.format_exc()
+        print(f"collapse-jax: {lines}", file=sys.stderr, flush=True)
+        os._exit(code if isinstance(code, int) else 1)
 
 
 def wait_for_all() -> bool:

@@ -78,9 +78,9 @@ class Compiled:
     families: tuple[Measure, ...]
 
 
-def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
-    """Load the data, put it on the devices once, and compile every program of the sweep ahead of time."""
-    data = tasks.TASKS[experiment.task.dataset].load(experiment.task)
+def compile_programs(experiment: config.Experiment, layout: Layout, data: Dataset | None = None) -> Programs:
+    """Put the data on the devices once, loading it if it is not given, and compile every program ahead of time."""
+    data = data or tasks.load(experiment.task)
     compiled = compile_for(experiment, layout, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))
@@ -112,11 +112,21 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
     step = jax.ShapeDtypeStruct((), np.int32)
     advance = lifted.lower(states, hparams, data, step, step).compile()
-    lifted_measure = lift(functools.partial(measure_run, recipe, families))
+    lifted_measure = packing.over_runs(_measuring(layout), functools.partial(measure_run, recipe, families))
     values = jax.eval_shape(lifted_measure, states, data)
     measure = lifted_measure.lower(states, data).compile()
     snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(states, data).compile()
     return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, families)
+
+
+def _measuring(layout: Layout) -> Layout:
+    """Return how runs are laid out to be measured: on CPU one by one.
+
+    Several host devices that factorise batches of matrices at the same time wait for each other's threads for ever
+    (jax 0.10.2 on 2 cores), and the measures of one run fill a core.
+    """
+    on_cpu = layout.mesh.devices.flat[0].platform == "cpu"
+    return dataclasses.replace(layout, runs_per_tile=1) if on_cpu else layout
 
 
 def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:

@@ -3,8 +3,8 @@
     python -m collapse_jax train --config=configs/cnn_mnist.py:cpu --workdir=runs/cnn_mnist
     python -m collapse_jax train --config=configs/cnn_mnist.py --workdir=runs/cnn_mnist_full
 
-Two 3 x 3 convolutions, max pooling, dense 128, dense 10 (809,034 parameters); the initial weights and biases of the
-two dense layers times 8; squared error summed over batch and classes, AdamW at 1e-3, batch 100, the first 1000 MNIST
+Two 3 x 3 convolutions, max pooling, dense 128, dense 10 (809,034 parameters); initial weights and biases of the two
+dense layers times 8; squared error summed over batch and classes, AdamW at 1e-3, batch 100, the first 1000 MNIST
 images; 6 weight decays x 5 seeds.
 
 What the paper says of its Figure 7: no grokking, test accuracy rises with training accuracy; at weight decay 0.1

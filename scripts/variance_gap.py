@@ -2,8 +2,9 @@
 
 python scripts/variance_gap.py --workdir=runs/balancedness_mlp
 
-For every run, from the parameters of the newest stored snapshot: features of the training set and of the first half
-of the test set, subsampled to n_c per class, against the within-class variance of the second half of the test set.
+For every run, from the parameters of the newest stored snapshot: features of the training set and of every other
+test example, subsampled to n_c per class, against the within-class variance of the remaining test examples. (The
+two halves of MNIST's test set come from different writers, so they are no samples of one population.)
 """
 
 import argparse
@@ -33,7 +34,7 @@ snapshots = store.TreeStore(workdir / "snapshots")
 step = snapshots.steps()[-1]
 flat = snapshots.load(step)
 decays = results["weight_decay"].broadcast_like(results["diverged_at"]).values.ravel()
-labels, half = np.asarray(data.test_labels), len(data.test_labels) // 2
+labels = np.asarray(data.test_labels)
 print(f"step {step}; gap |V_n - V| by n_c, mean over 50 subsamples, and its log-log slope (theory -0.5)")
 for run, decay in enumerate(decays):
     params: dict = {}
@@ -42,8 +43,8 @@ for run, decay in enumerate(decays):
             _, layer, kind = name.split("/")
             params.setdefault(layer, {})[kind] = leaf[run]
     train, test = (np.asarray(apply({"params": params}, x)[1][-1]) for x in (data.train_inputs, data.test_inputs))
-    population = test[half:], labels[half:]
-    for kind, sample in (("held-out", (test[:half], labels[:half])), ("train", (train, data.train_labels))):
+    population = test[1::2], labels[1::2]
+    for kind, sample in (("held-out", (test[::2], labels[::2])), ("train", (train, data.train_labels))):
         curve = variance_gap(*sample, *population)
         gaps = " ".join(f"{n}: {g:.2e}" for n, g in zip(curve.class_size.values, curve.gap.values, strict=True))
         print(f"weight decay {decay:g} {kind:9} slope {float(curve.slope):+.2f}  {gaps}")

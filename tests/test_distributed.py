@@ -73,7 +73,7 @@ def test_two_processes_killed_and_resumed_equal_one_process(tmp_path, tiny):
             raise AssertionError("ended before it could be killed")
     for process in killed:
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
     assert not (workdir / "results.nc").exists()
     resumed = start_two(config, workdir, 0)
     outputs = [process.communicate(timeout=200)[0] for process in resumed]

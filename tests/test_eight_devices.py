@@ -28,7 +28,7 @@ from collapse_jax.config import Packing
 jax.config.update("jax_num_cpu_devices", 8)  # conftest asks for two
 experiment = tiny_experiment(grid=here.GRID, packing=Packing(8, 1))
 layout = packing.choose_layout(experiment.packing, 9)
-compiled = programs.compile_for(experiment, layout, tasks.TASKS["mnist"].load(experiment.task))
+compiled = programs.compile_for(experiment, layout, tasks.load(experiment.task))
 texts = [program.as_text() for program in (compiled.advance, compiled.measure, compiled.snapshot)]
 memory = compiled.advance.memory_analysis()
 made = programs.compile_programs(experiment, layout)

@@ -8,7 +8,7 @@ import xarray as xr
 
 import collapse_jax
 from collapse_jax import store, sweep
-from collapse_jax.config import Grid, Optimizer, Schedule, Snapshots
+from collapse_jax.config import Grid, Model, Optimizer, Schedule, Snapshots, Task
 from collapse_jax.errors import WorkdirError
 
 SNAPSHOTS = Snapshots(Schedule(rule="explicit", at=(0, 11)), ("train", "test", "head", "parameters"), 50)
@@ -103,7 +103,7 @@ def test_measures_of_the_stored_snapshot_equal_the_in_line_ones(finished):
     flat = stored.load(40)
     from collapse_jax import tasks
 
-    data = tasks.TASKS["mnist"].load(experiment.task)
+    data = tasks.load(experiment.task)
     for run, (weight_decay, seed) in enumerate([(0.1, 1), (0.1, 2), (0.01, 1), (0.01, 2)]):
         values = collapse_jax.measure_arrays(
             "collapse",
@@ -250,3 +250,29 @@ def test_damaged_and_missing_results_are_said(finished, tmp_path):
     (tmp_path / "results.nc").write_bytes((finished[1] / "results.nc").read_bytes()[:500])
     with pytest.raises(WorkdirError, match="damaged"):
         collapse_jax.open_results(tmp_path)
+
+
+def test_changed_data_is_refused_by_name(tmp_path):
+    def save(shift):
+        labels = np.arange(60) % 3
+        inputs = np.random.default_rng(0).normal(size=(60, 5)) + shift
+        np.savez(
+            tmp_path / "mine.npz", train_inputs=inputs, train_labels=labels, test_inputs=inputs, test_labels=labels
+        )
+
+    from conftest import tiny_experiment
+
+    save(0.0)
+    task = Task(dataset=str(tmp_path / "mine.npz"), train_size=60)
+    experiment = tiny_experiment(
+        task=task, steps=2, log=Schedule(rule="explicit"), model=Model(hidden=(4,)), measures=("fit",)
+    )
+    collapse_jax.train(experiment, tmp_path / "w")
+    record = store.read_manifest(tmp_path / "w")["data"]
+    assert record["train_class_counts"] == [20, 20, 20]
+    collapse_jax.train(experiment, tmp_path / "w")
+    save(1.0)
+    with pytest.raises(
+        WorkdirError, match=r"mine.npz' has changed since it was begun: train_inputs, test_inputs with"
+    ):
+        collapse_jax.train(experiment, tmp_path / "w")

@@ -77,16 +77,16 @@ def balancedness(snapshot: Snapshot) -> Scalars:
         return {}
     layers = dense_layers("balancedness", snapshot.params)
     values: dict[str, list[jax.Array]] = {name: [] for name in VARIABLES}
-    for first, second in itertools.pairwise(layers):
+    sizes = [operator_norm(layer.kernel) for layer in layers]
+    for (first, second), pair in zip(itertools.pairwise(layers), itertools.pairwise(sizes), strict=True):
         outer = matmul(second.kernel, second.kernel.T)
         inner = matmul(first.kernel.T, first.kernel)
         difference = outer - inner
         full = difference - first.bias[:, None] * first.bias[None, :]
-        smaller = jnp.minimum(operator_norm(first.kernel), operator_norm(second.kernel)) ** 2
         values["imbalance"].append(jnp.linalg.norm(full))
         values["imbalance_kernels"].append(jnp.linalg.norm(difference))
         values["imbalance_neurons"].append(jnp.linalg.norm(jnp.diagonal(full)))
-        values["imbalance_normalised"].append(operator_norm(difference) / smaller)
+        values["imbalance_normalised"].append(operator_norm(difference) / jnp.minimum(*pair) ** 2)
     return {name: jnp.stack(pairs) for name, pairs in values.items()}
 
 

@@ -33,9 +33,9 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        """Map images to logits [N, K] and the outputs of the convolutions, the second pooled, and of the dense layer.
+        """Map images to logits [N, K] and the outputs of both convolutions and of the dense layer.
 
-        The layers are [N, H, W, C_1], [N, H // 2, W // 2, C_2] and the features [N, D].
+        They are [N, H, W, C_1], after pooling [N, H // 2, W // 2, C_2], and the features [N, D].
         """
         x = as_images(x)
         act = ACTIVATIONS[self.activation]

@@ -98,7 +98,9 @@ class Transformer(nn.Module):
         is_text = jnp.issubdtype(x.dtype, jnp.integer)
         tokens, mask = self._embed_text(x) if is_text else self._embed_image(x)
         if tokens.shape[1] >= POSITIONS:
-            field, value = ("task.max_tokens", tokens.shape[1]) if is_text else ("model.patch_size", self.patch_size)
+            field, value = (
+                ("task.max_tokens", tokens.shape[1]) if is_text else ("model.patch_size", self.patch_size)
+            )
             allowed = f"gives {tokens.shape[1]} tokens; the transformer has positions for {POSITIONS - 1}"
             raise ConfigError(field, value, allowed)
         cls = self.param("cls", nn.initializers.normal(1.0), (1, 1, self.width))

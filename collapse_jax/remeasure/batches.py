@@ -44,11 +44,21 @@ class Batch:
         return {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
 
 
+def usable_devices() -> int:
+    """Return the devices that may share the runs.
+
+    On CPU one, whose operations use all cores: two host devices that factorise batches of matrices at the same time
+    wait for each other's threads for ever (jax 0.10.2 on 2 cores). The inputs' side of a measure is also shared
+    among more runs so.
+    """
+    return 1 if jax.default_backend() == "cpu" else jax.local_device_count()
+
+
 def take_of_run(
-    request: Request, snapshots: StoredSnapshots, parts: Any, data: Any, ood: Any
+    request: Request, snapshots: StoredSnapshots, parts: Any, data: Any, ood: Any, codes: Any
 ) -> dict[str, jax.Array]:
     """Take the measure of one run from its parts."""
-    return request.take(snapshots.build(parts, data, ood, layers=request.layers and snapshots.recomputed))
+    return request.take(snapshots.build(parts, data, ood, codes, layers=request.layers and snapshots.recomputed))
 
 
 def shapes_of(request: Request, snapshots: StoredSnapshots) -> dict[str, tuple[int, ...]]:

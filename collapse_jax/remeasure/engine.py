@@ -13,7 +13,7 @@ from etils import epath
 from collapse_jax import store
 from collapse_jax.errors import ConfigError, StoreError
 from collapse_jax.progress import Progress, say
-from collapse_jax.remeasure.batches import Batch, compile_batch, shapes_of
+from collapse_jax.remeasure.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.remeasure.command import MEMORY
 from collapse_jax.remeasure.files import MeasureFile
 from collapse_jax.remeasure.requests import Request, make_requests
@@ -203,8 +203,7 @@ class Measuring:
         if request.name not in self._batches:
             say(f"{request.name}: compiling ...")
             began = time.monotonic()
-            devices = jax.local_device_count()
-            batch = compile_batch(request, self.snapshots, units, devices, self.memory)
+            batch = compile_batch(request, self.snapshots, units, usable_devices(), self.memory)
             took, layout = time.monotonic() - began, batch.layout
             say(
                 f"{request.name}: compiled in {took:.1f} s; {layout.runs} run(s) at a time on {layout.devices} "

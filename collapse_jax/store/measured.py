@@ -69,8 +69,9 @@ def join(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
             raise WorkdirError(
                 f"workdir={workdir}: {MEASURES}/{path.name} belongs to another experiment; delete it"
             )
-        new = measured[[name for name in measured.data_vars if name not in joined.data_vars]]
-        joined = _outer(joined, new, path.stem)
+        new = [name for name in measured.data_vars if name not in joined.data_vars]
+        if new:
+            joined = _outer(joined, measured[new], path.stem)
     return joined
 
 

@@ -1,12 +1,16 @@
 """What a task is: arrays on the device, and how much of them there is."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import jax
+import numpy as np
 from flax import struct
 
 from collapse_jax import config
+
+KINDS = ("image", "vector", "text")
 
 
 @struct.dataclass
@@ -33,16 +37,60 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True)
 class TaskInfo:
-    """A data set by name.
+    """A data set, described without reading its examples.
 
     Attributes:
       load: `load(task) -> Dataset` of numpy arrays.
       train_size: training examples that there are.
       test_size: test examples that there are.
+      num_classes: K.
       kind: "image" (inputs [H, W, C]), "vector" ([D]) or "text" (tokens [T]): which models can take it.
     """
 
     load: Callable[[config.Task], Dataset]
     train_size: int
     test_size: int
+    num_classes: int
     kind: str = "image"
+
+
+class Split(Protocol):
+    """Half of a data set, whose examples are read on demand."""
+
+    @property
+    def size(self) -> int:
+        """Return the number of examples."""
+
+    def labels(self, index: np.ndarray) -> np.ndarray:
+        """Return the labels [n] of the examples in `index` [n]."""
+
+    def inputs(self, index: np.ndarray) -> Any:
+        """Return their inputs: an array [n, ...], or n texts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InMemory:
+    """A split that has been read already.
+
+    Attributes:
+      all_inputs: array [N, ...] or N texts.
+      all_labels: [N] integers.
+    """
+
+    all_inputs: np.ndarray | Sequence[str]
+    all_labels: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Return the number of examples."""
+        return len(self.all_labels)
+
+    def labels(self, index: np.ndarray) -> np.ndarray:
+        """Return the labels [n] of the examples in `index` [n]."""
+        return self.all_labels[index]
+
+    def inputs(self, index: np.ndarray) -> Any:
+        """Return their inputs: an array [n, ...], or n texts."""
+        if isinstance(self.all_inputs, np.ndarray):
+            return self.all_inputs[index]
+        return [self.all_inputs[i] for i in index]

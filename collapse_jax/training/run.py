@@ -25,6 +25,7 @@ INIT, BATCHES = 0, 1  # purposes of a run's keys
 EVALUATION_BATCH = 500
 HEALTHY = -1
 BATCH_STATS = "batch_stats"
+SCALE_ALL = InitialScale()
 
 
 @struct.dataclass
@@ -52,7 +53,7 @@ class Recipe:
     loss: Loss
     make_optimizer: MakeOptimizer
     batch_size: int
-    initial_scale: InitialScale = InitialScale()
+    initial_scale: InitialScale = SCALE_ALL
 
 
 def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
@@ -117,7 +118,9 @@ def update(
     inputs, labels, weights = batch
 
     def objective(params: Any) -> tuple[jax.Array, Any]:
-        logits, batch_stats = _apply_in_training(recipe.model, transposed(params), state.batch_stats, inputs, weights)
+        logits, batch_stats = _apply_in_training(
+            recipe.model, transposed(params), state.batch_stats, inputs, weights
+        )
         return recipe.loss.objective(logits, labels, weights), batch_stats
 
     (loss, batch_stats), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
@@ -188,9 +191,12 @@ def observe_probe(
     """Apply one run's network to a set of examples."""
     logits, outputs = apply_in_batches(recipe.model, network, inputs, layers=layers)
     flat = tuple(output.reshape(len(labels), -1) for output in outputs)
-    # Distances between texts' tokens mean nothing, so measures of inputs get none.
-    given = inputs if jnp.issubdtype(inputs.dtype, jnp.floating) else None
-    return Probe(flat[-1], labels, logits, given, layers=flat if layers else None)
+    return Probe(flat[-1], labels, logits, measurable(inputs), layers=flat if layers else None)
+
+
+def measurable(inputs: jax.Array) -> jax.Array | None:
+    """Return inputs for measures of them; None for texts, because distances between tokens mean nothing."""
+    return inputs if jnp.issubdtype(inputs.dtype, jnp.floating) else None
 
 
 def apply_in_batches(

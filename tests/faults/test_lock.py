@@ -20,7 +20,9 @@ LONG = experiment(steps=100, every=10)
 
 def held_elsewhere(workdir, **changes):
     record = {"host": "elsewhere 0-0", "pid": 1, "since": "2026-01-01", "token": "t", "heartbeat": "0"} | changes
-    (workdir / lock.LOCK).write_text(json.dumps(record))
+    file = os.open(workdir / lock.LOCK, os.O_RDWR | os.O_CREAT)
+    os.pwrite(file, json.dumps(record).ljust(lock.WIDTH).encode(), 0)  # as a holder does: never half a record
+    os.close(file)
 
 
 @pytest.fixture(autouse=True)

@@ -75,7 +75,7 @@ def for_torch(inputs):
 
 @pytest.fixture(scope="module", params=CASES)
 def case(request):
-    """Train our network for three steps of SGD with momentum, the last one short; keep what was before and after."""
+    """Train our network for three steps of SGD with momentum, the last one on a short batch."""
     model, make_torch, shape = CASES[request.param]
     sgd = OPTIMIZERS["sgd"](config.Optimizer("sgd", momentum=0.9))
     recipe = Recipe(model, LOSSES["squared_error_sum"], sgd, EXAMPLES)

@@ -1,4 +1,6 @@
-"""The reference's networks, written anew in PyTorch from their description, and a copy of our parameters into them."""
+"""The reference's networks, written anew in PyTorch from their description; they take copies of our parameters."""
+
+import itertools
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from torch.nn import functional
 class TorchMLP(nn.Module):
     def __init__(self, sizes, activation, norm):
         super().__init__()
-        self.linear = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.linear = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         kind = {"none": nn.Identity, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}[norm]
         self.norm = nn.ModuleList(kind(size) if norm != "none" else kind() for size in sizes[1:-1])
         self.activation = activation
