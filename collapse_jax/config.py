@@ -20,7 +20,7 @@ class Grid:
     Attributes:
       weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
       learning_rate: eta.
-      init_scale: alpha, multiplies every initial parameter.
+      init_scale: alpha, multiplies the initial parameters that `Model.init` names.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the axes value by value (axes of one value repeat).
     """
@@ -39,7 +39,8 @@ class Task:
     Attributes:
       dataset: "mnist" (the package holds its first 1000 training and all 10,000 test images), another image or
         text classification set of TFDS, as `prepare` left it ("fashion_mnist", "cifar10", "glue/sst2", "trec",
-        "ag_news_subset", ...), or a file of your own: arrays (.npz) or texts (.jsonl, .csv, .label; also .gz).
+        "ag_news_subset", ...), or a file of your own: arrays (.npz), texts (.jsonl, .csv, .label; also .gz),
+        or a task, "FILE.py:NAME" (docs/extending.md).
       train_size: training examples used.
       test_size: test examples on which the in-line measures are taken; 0 means all.
       order: what "first" means: "official", as the files of the data set have it, or "tfds", shuffled once
@@ -74,20 +75,37 @@ class Task:
 
 @dataclasses.dataclass
 class Model:
-    """The network.
+    """The network; a field that the named model does not have must keep its default.
 
     Attributes:
-      name: "mlp".
-      hidden: widths of the hidden layers; the last one is the number of features D.
-      activation: "relu", "smooth_leaky_relu" or "gelu".
-      last_layer_act: whether the last hidden layer has the activation too; False makes the penultimate layer
-        linear, so that the network ends with two linear layers.
+      name: "mlp", "cnn", "transformer", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", or a model of
+        your own, "FILE.py:NAME" (docs/extending.md).
+      hidden: mlp: widths of the hidden layers; the last one is the number of features D.
+      activation: mlp, cnn, and the feed-forward blocks of the transformer: "relu", "smooth_leaky_relu" or "gelu".
+      last_layer_act: mlp and cnn: whether the last hidden layer has the activation too; False makes the penultimate
+        layer linear, so that the network ends with two linear layers.
+      norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation.
+      width: cnn: channels of the first convolution (16 for grey, 32 for colour images); transformer: of tokens
+        (128); resnet: channels of the stem (64). 0 means what stands in brackets.
+      depth: transformer: encoder layers; 0 means 1.
+      heads: transformer: attention heads.
+      patch_size: transformer: side of the patches of an image.
+      init: what `grid.init_scale` multiplies: "all" parameters; the "linear" ones (mlp: weights and biases of all
+        layers; cnn: of its two dense layers; transformer: of the feed-forward blocks and the head; resnet: of the
+        head); "zero_last_layer", all of them, and the head begins at zero; or "default": "all" for mlp and a model
+        of your own that says nothing else, "linear" for the others (arXiv:2509.20829 multiplies so).
     """
 
     name: str = "mlp"
     hidden: tuple[int, ...] = (200, 200, 200)
     activation: str = "relu"
     last_layer_act: bool = True
+    norm: str = "none"
+    width: int = 0
+    depth: int = 0
+    heads: int = 4
+    patch_size: int = 4
+    init: str = "default"
 
 
 @dataclasses.dataclass

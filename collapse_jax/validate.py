@@ -103,13 +103,8 @@ def _check_training(e: config.Experiment) -> None:
     info = tasks.check_task(e.task)
     limit = f"must be in 0 ... task.train_size={e.task.train_size} (0 means the whole training set)"
     require(0 <= e.batch_size <= e.task.train_size, "batch_size", e.batch_size, limit)
-    require_one_of("model.name", e.model.name, models.MODELS)
-    takes = models.INPUTS[e.model.name]
-    message = f"takes {' or '.join(takes)} data, task.dataset={e.task.dataset!r} is {info.kind}"
-    require(info.kind in takes, "model.name", e.model.name, message)
-    require(len(e.model.hidden) > 0, "model.hidden", e.model.hidden, "needs at least one hidden layer")
-    require(min(e.model.hidden) > 0, "model.hidden", e.model.hidden, "widths must be >= 1")
-    require_one_of("model.activation", e.model.activation, models.ACTIVATIONS)
+    models.check_model(e.model, models.find_model(e.model.name), e.task.dataset, info.kind)
+    models.check_batches(e.model, e.task.train_size, e.batch_size)
     require_one_of("loss", e.loss, training.LOSSES)
     o = e.optimizer
     require_one_of("optimizer.name", o.name, training.OPTIMIZERS)

@@ -80,6 +80,7 @@ class StoredSnapshots:
         self.data = tasks.load(task)
         store.refuse_other_data(workdir, record, tasks.record(self.data), part=True)
         self.recipe = training.make_recipe(self.experiment, self.data)
+        store.refuse_other_sources(workdir, record, self.experiment)
         self.codes: dict[str, jax.Array] | None = None
         self.ood, self.ood_hash = None, ""
         if ood is not None:

@@ -21,6 +21,7 @@ from collapse_jax.store.workdir import (
     read_experiment,
     read_manifest,
     refuse_other_data,
+    refuse_other_sources,
 )
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "read_experiment",
     "read_manifest",
     "refuse_other_data",
+    "refuse_other_sources",
     "replacing",
     "thresholds_of",
     "verify_workdir",

@@ -22,6 +22,7 @@ from etils import epath
 
 from collapse_jax import config
 from collapse_jax.errors import WorkdirError
+from collapse_jax.extensions import source_hashes
 from collapse_jax.packing import Layout
 from collapse_jax.store.files import remove_left_overs, replacing, storing
 from collapse_jax.store.lock import LOCK
@@ -66,6 +67,7 @@ def manifest(experiment: config.Experiment, layout: Layout, data: dict[str, Any]
         "experiment": describe(experiment),
         "fingerprint": config.fingerprint(experiment),
         "packing": layout.record(),
+        "sources": source_hashes(experiment),
         "data": data,
         "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
         "machine": f"{platform.system()} {platform.machine()}",
@@ -133,6 +135,7 @@ def _refuse_foreign(
     differing = differing_fields(read_experiment(record), experiment)
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
+    refuse_other_sources(workdir, record, experiment)
     if data is not None:
         refuse_other_data(workdir, record, data)
     for name in ("devices", "runs_per_tile"):
@@ -141,6 +144,17 @@ def _refuse_foreign(
             raise WorkdirError(
                 f"workdir={workdir}: begun with packing.{name}={begun}, now {now}, which changes the last bits; "
                 f"continue with --config.packing.{name}={begun}"
+            )
+
+
+def refuse_other_sources(workdir: epath.Path, record: dict[str, Any], experiment: config.Experiment) -> None:
+    """Raise `WorkdirError` when the user's file of the model or the task is not the one of the beginning."""
+    begun, now = record.get("sources", {}), source_hashes(experiment)
+    for field, source in now.items():
+        if begun.get(field, source) != source:
+            raise WorkdirError(
+                f"workdir={workdir}: the file of {field} has changed since it was begun: its hash is {source}, "
+                f"not {begun[field]} as in {MANIFEST}"
             )
 
 

@@ -1,4 +1,8 @@
-"""Data sets by name. To add one, write a module with a `TaskInfo` and name it in `catalogue.TASKS`."""
+"""Data sets by name.
+
+To add one, write a file with a `TaskInfo` and name it in `catalogue.TASKS`, or, outside the package, give
+`task.dataset="FILE.py:NAME"`; docs/extending.md has an example.
+"""
 
 from collapse_jax.tasks.assemble import record
 from collapse_jax.tasks.base import Dataset, TaskInfo

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError
+from collapse_jax.extensions import is_extension, load_extension
 from collapse_jax.tasks import arrays, idx, mnist, text, text_files, tfds_source
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, TaskInfo
@@ -23,6 +24,8 @@ def find_task(task: config.Task) -> TaskInfo:
       ConfigError: there is no such set, or it is not prepared (the command that prepares it is named).
     """
     name = task.dataset
+    if is_extension(name):
+        return load_extension("task.dataset", name, TaskInfo)
     if arrays.is_archive(name):
         return arrays.describe(task)
     if text_files.is_text(name):

@@ -11,6 +11,7 @@ from collapse_jax.training.run import (
     init_run,
     make_recipe,
     measurable,
+    network_of,
     observe_probe,
     observe_run,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "init_run",
     "make_recipe",
     "measurable",
+    "network_of",
     "observe_probe",
     "observe_run",
 ]
