@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from collapse_jax.measures.class_geometry import matmul
 
+
 SQUARINGS = 20
 
 
