@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from collapse_jax.measures.class_geometry import matmul
 
-
 SQUARINGS = 20
 
 
