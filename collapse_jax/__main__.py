@@ -1,4 +1,4 @@
-"""The command line: `python -m collapse_jax train|measure|merge|plot|show|verify|bench|plan`, or `collapse-jax`.
+"""The command line: `collapse-jax train|measure|merge|plot|show|verify|bench|plan|prepare`, or as below.
 
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
     python -m collapse_jax measure --workdir=runs/quickstart --measures=nhsic,mutual_information
@@ -9,6 +9,7 @@
     python -m collapse_jax plan --config=configs/quickstart.py --target=tpu-v5e:2x2
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/parts --shard=0/4
     python -m collapse_jax merge --workdir=runs/parts
+    python -m collapse_jax prepare --dataset=fashion_mnist
 
 Exit codes: 0 done, 75 preempted and saved (the same command continues), 2 bad configuration or workdir, 3 storage
 failed (the last checkpoint is good) or, for measure, a snapshot is damaged, 1 a bug; 128 + n stopped at once by

@@ -26,7 +26,7 @@ def time_candidate(experiment: config.Experiment) -> Timing:
     layout = packing.choose_layout(experiment.packing, len(runs))
     runs = runs[: 2 * layout.devices * layout.runs_per_tile]
     layout = dataclasses.replace(layout, runs=len(runs))
-    data = tasks.TASKS[experiment.task.dataset].load(experiment.task)
+    data = tasks.load(experiment.task)
     recipe = make_recipe(experiment, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(runs))

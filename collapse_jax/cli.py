@@ -193,6 +193,21 @@ def _bench(options: Options) -> None:
     print(calibration.report(experiment, calibration.calibrate(experiment)))
 
 
+def define_prepare_flags(values: flags.FlagValues) -> None:
+    """Define the flags of `prepare`; see its module for what they mean."""
+    flags.DEFINE_string("dataset", None, "data set of TFDS, or vocabulary", flag_values=values)
+    flags.DEFINE_string("data_dir", "", "where prepared data goes; ~/tensorflow_datasets", flag_values=values)
+    flags.DEFINE_string("manual_dir", None, "folder of files at hand", flag_values=values)
+    flags.DEFINE_string("order", "official", "official or tfds", flag_values=values)
+
+
+def _prepare(options: Options) -> None:
+    from collapse_jax import prepare
+
+    assert options.given is not None
+    prepare.run(options.given)
+
+
 def _plot(options: Options) -> None:
     from collapse_jax import plots, store
 
@@ -241,6 +256,7 @@ COMMANDS: dict[str, Command] = {
     "show": Command(_show),
     "verify": Command(_verify),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),
+    "prepare": Command(_prepare, needs_workdir=False, define_flags=define_prepare_flags),
 }
 
 __all__ = ["COMMANDS", "Options", "WorkdirError", "parse"]

@@ -20,7 +20,7 @@ class Grid:
     Attributes:
       weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
       learning_rate: eta.
-      init_scale: alpha, multiplies every initial parameter.
+      init_scale: alpha, multiplies the initial parameters that `Model.init` names.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the axes value by value (axes of one value repeat).
     """
@@ -34,35 +34,78 @@ class Grid:
 
 @dataclasses.dataclass
 class Task:
-    """The data: the first `train_size` training and `test_size` test examples in the official order.
+    """The data: the first `train_size` training and `test_size` test examples in a recorded order.
 
     Attributes:
-      dataset: "mnist" (the embedded subset of 1000 training and 10,000 test images).
+      dataset: "mnist" (the package holds its first 1000 training and all 10,000 test images), another image or
+        text classification set of TFDS, as `prepare` left it ("fashion_mnist", "cifar10", "glue/sst2", "trec",
+        "ag_news_subset", ...), or a file of your own: arrays (.npz), texts (.jsonl, .csv, .label; also .gz),
+        or a task, "FILE.py:NAME" (docs/extending.md).
       train_size: training examples used.
       test_size: test examples on which the in-line measures are taken; 0 means all.
+      order: what "first" means: "official", as the files of the data set have it, or "tfds", shuffled once
+        when TFDS prepared it, which is another subset.
+      normalisation: of pixels x in 0 ... 255: "standard", (x / 255 - mean) / std per channel, with the customary
+        constants of MNIST, Fashion-MNIST and CIFAR-10 and those of the training examples used for any other
+        set; or "unit", x / 255.
+      balanced: take the first train_size / K examples of each of the K classes instead.
+      label_noise: share of the training labels that are replaced by another class, uniformly.
+      random_labels: replace every training label by a class drawn uniformly.
+      label_seed: of the two above; not the seed of the runs, which all see the same labels.
+      test_file: test examples beside a text file of your own.
+      max_tokens: a text is cut after so many WordPiece tokens, [CLS] and [SEP] included.
+      vocabulary: WordPiece vocabulary; "" means the BERT uncased one that `prepare` keeps in `data_dir`.
+      data_dir: where `prepare` puts data; "" means $TFDS_DATA_DIR or ~/tensorflow_datasets.
     """
 
     dataset: str = "mnist"
     train_size: int = 1000
     test_size: int = 0
+    order: str = "official"
+    normalisation: str = "standard"
+    balanced: bool = False
+    label_noise: float = 0.0
+    random_labels: bool = False
+    label_seed: int = 0
+    test_file: str = ""
+    max_tokens: int = 128
+    vocabulary: str = ""
+    data_dir: str = ""
 
 
 @dataclasses.dataclass
 class Model:
-    """The network.
+    """The network; a field that the named model does not have must keep its default.
 
     Attributes:
-      name: "mlp".
-      hidden: widths of the hidden layers; the last one is the number of features D.
-      activation: "relu", "smooth_leaky_relu" or "gelu".
-      last_layer_act: whether the last hidden layer has the activation too; False makes the penultimate layer
-        linear, so that the network ends with two linear layers.
+      name: "mlp", "cnn", "transformer", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", or a model of
+        your own, "FILE.py:NAME" (docs/extending.md).
+      hidden: mlp: widths of the hidden layers; the last one is the number of features D.
+      activation: mlp, cnn, and the feed-forward blocks of the transformer: "relu", "smooth_leaky_relu" or "gelu".
+      last_layer_act: mlp and cnn: whether the last hidden layer has the activation too; False makes the penultimate
+        layer linear, so that the network ends with two linear layers.
+      norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation.
+      width: cnn: channels of the first convolution (16 for grey, 32 for colour images); transformer: of tokens
+        (128); resnet: channels of the stem (64). 0 means what stands in brackets.
+      depth: transformer: encoder layers; 0 means 1.
+      heads: transformer: attention heads.
+      patch_size: transformer: side of the patches of an image.
+      init: what `grid.init_scale` multiplies: "all" parameters; the "linear" ones (mlp: weights and biases of all
+        layers; cnn: of its two dense layers; transformer: of the feed-forward blocks and the head; resnet: of the
+        head); "zero_last_layer", all of them, and the head begins at zero; or "default": "all" for mlp and a model
+        of your own that says nothing else, "linear" for the others (arXiv:2509.20829 multiplies so).
     """
 
     name: str = "mlp"
     hidden: tuple[int, ...] = (200, 200, 200)
     activation: str = "relu"
     last_layer_act: bool = True
+    norm: str = "none"
+    width: int = 0
+    depth: int = 0
+    heads: int = 4
+    patch_size: int = 4
+    init: str = "default"
 
 
 @dataclasses.dataclass
@@ -199,7 +242,16 @@ def number_of_runs(grid: Grid) -> int:
 
 
 # Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.
-FREE_FIELDS = ("name", "checkpoint_seconds", "chunk_seconds", "thresholds.", "packing.")
+# Where data lies is free: the checksums of what was loaded bind instead.
+FREE_FIELDS = (
+    "name",
+    "checkpoint_seconds",
+    "chunk_seconds",
+    "thresholds.",
+    "packing.",
+    "task.data_dir",
+    "task.vocabulary",
+)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Hyperparameters:
     Attributes:
       weight_decay: lambda.
       learning_rate: eta.
-      init_scale: alpha, multiplies every initial parameter.
+      init_scale: alpha, multiplies the initial parameters that the model's rule names.
       seed: uint32.
     """
 

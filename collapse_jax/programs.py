@@ -21,6 +21,7 @@ from collapse_jax.training import (
     has_finite_parameters,
     init_run,
     make_recipe,
+    network_of,
     observe_run,
 )
 
@@ -77,9 +78,9 @@ class Compiled:
     families: tuple[Measure, ...]
 
 
-def compile_programs(experiment: config.Experiment, layout: Layout) -> Programs:
-    """Load the data, put it on the devices once, and compile every program of the sweep ahead of time."""
-    data = tasks.TASKS[experiment.task.dataset].load(experiment.task)
+def compile_programs(experiment: config.Experiment, layout: Layout, data: Dataset | None = None) -> Programs:
+    """Put the data on the devices once, loading it if it is not given, and compile every program ahead of time."""
+    data = data or tasks.load(experiment.task)
     compiled = compile_for(experiment, layout, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))
@@ -149,7 +150,7 @@ def measure_run(
 ) -> dict[str, jax.Array]:
     """Take all in-line measures of one run in one program, so that its features are computed once."""
     layers = any("layers" in family.needs for family in families)
-    snapshot = observe_run(recipe, state.params, data, layers=layers)
+    snapshot = observe_run(recipe, network_of(state), data, layers=layers)
     values = {"diverged_at": state.diverged_at, "finite": has_finite_parameters(state)}
     for family in families:
         values |= family.function(snapshot)
@@ -160,13 +161,13 @@ def snapshot_run(recipe: Recipe, content: config.Snapshots, state: RunState, dat
     """Select what is stored of one run."""
     size = content.test_size or len(data.test_labels)
     data = dataclasses.replace(data, test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
-    snapshot: Snapshot = observe_run(recipe, state.params, data)
+    snapshot: Snapshot = observe_run(recipe, network_of(state), data)
     assert snapshot.test is not None
     parts: dict[str, Any] = {
         "train": {"features": snapshot.train.features, "logits": snapshot.train.logits},
         "test": {"features": snapshot.test.features, "logits": snapshot.test.logits},
         "head": {"kernel": snapshot.head_kernel, "bias": snapshot.head_bias},
-        "parameters": snapshot.params,
+        "parameters": network_of(state),
     }
     return {name: parts[name] for name in content.content}
 

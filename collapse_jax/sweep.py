@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import config, grid, memory, signals, store
+from collapse_jax import config, grid, memory, signals, store, tasks
 from collapse_jax.chunks import Chunks
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
@@ -52,17 +52,18 @@ def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.
     """
     experiment, workdir = validate(experiment), epath.Path(workdir)
     runs = grid.grid_runs(experiment.grid)
+    data = tasks.load(experiment.task)
     layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))
     with signals.listening() as stop, store.one_writer(workdir) as lock:
         stop.before_leaving.append(lock.release)
-        store.open_workdir(workdir, experiment, layout)
+        store.open_workdir(workdir, experiment, layout, tasks.record(data))
         say(
             f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
             f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); "
             "compiling ..."
         )
         began = time.monotonic()
-        programs = compile_programs(experiment, layout)
+        programs = compile_programs(experiment, layout, data)
         say(f"compiled in {time.monotonic() - began:.1f} s; memory per device: {programs.memory}")
         with stop.unsaved_work():
             sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock)

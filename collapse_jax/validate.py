@@ -100,18 +100,11 @@ def _check_distinct(field: str, values: tuple) -> None:
 def _check_training(e: config.Experiment) -> None:
     require(e.steps >= 1, "steps", e.steps, "must be >= 1")
     require(e.steps < 2**31, "steps", e.steps, "must be < 2**31")
-    require_one_of("task.dataset", e.task.dataset, tasks.TASKS)
-    sizes = tasks.TASKS[e.task.dataset]
-    limit = f"must be in 1 ... {sizes.train_size}, what {e.task.dataset!r} holds"
-    require(1 <= e.task.train_size <= sizes.train_size, "task.train_size", e.task.train_size, limit)
-    limit = f"must be in 0 ... {sizes.test_size} (0 means all)"
-    require(0 <= e.task.test_size <= sizes.test_size, "task.test_size", e.task.test_size, limit)
+    info = tasks.check_task(e.task)
     limit = f"must be in 0 ... task.train_size={e.task.train_size} (0 means the whole training set)"
     require(0 <= e.batch_size <= e.task.train_size, "batch_size", e.batch_size, limit)
-    require_one_of("model.name", e.model.name, models.MODELS)
-    require(len(e.model.hidden) > 0, "model.hidden", e.model.hidden, "needs at least one hidden layer")
-    require(min(e.model.hidden) > 0, "model.hidden", e.model.hidden, "widths must be >= 1")
-    require_one_of("model.activation", e.model.activation, models.ACTIVATIONS)
+    models.check_model(e.model, models.find_model(e.model.name), e.task.dataset, info.kind)
+    models.check_batches(e.model, e.task.train_size, e.batch_size)
     require_one_of("loss", e.loss, training.LOSSES)
     o = e.optimizer
     require_one_of("optimizer.name", o.name, training.OPTIMIZERS)
@@ -144,7 +137,7 @@ def _check_measuring(e: config.Experiment) -> None:
     _check_schedule("snapshots.schedule", e.snapshots.schedule, e.steps)
     for name in e.snapshots.content:
         require_one_of("snapshots.content", name, SNAPSHOT_CONTENT)
-    size, held = e.snapshots.test_size, e.task.test_size or tasks.TASKS[e.task.dataset].test_size
+    size, held = e.snapshots.test_size, e.task.test_size or tasks.find_task(e.task).test_size
     require(0 <= size <= held, "snapshots.test_size", size, f"must be in 0 ... {held} (0 means all)")
     for name, value in dataclasses.asdict(e.thresholds).items():
         require(0 < value <= 1, f"thresholds.{name}", value, "must be in (0, 1]")

@@ -28,18 +28,20 @@ from collapse_jax.config import Packing
 jax.config.update("jax_num_cpu_devices", 8)  # conftest asks for two
 experiment = tiny_experiment(grid=here.GRID, packing=Packing(8, 1))
 layout = packing.choose_layout(experiment.packing, 9)
-compiled = programs.compile_for(experiment, layout, tasks.TASKS["mnist"].load(experiment.task))
+compiled = programs.compile_for(experiment, layout, tasks.load(experiment.task))
 texts = [program.as_text() for program in (compiled.advance, compiled.measure, compiled.snapshot)]
 memory = compiled.advance.memory_analysis()
 made = programs.compile_programs(experiment, layout)
 states = made.initial()
 kernel = states.params["head"]["kernel"]
+each = [shard.data.shape[0] for shard in kernel.addressable_shards]
+on = len({shard.device for shard in kernel.addressable_shards})
 moved = made.advance(states, 0, 1)
 found = {
     "devices": len(jax.devices()),
     "padded": layout.padded,
-    "on": len({shard.device for shard in kernel.addressable_shards}),
-    "each": [shard.data.shape[0] for shard in kernel.addressable_shards],
+    "on": on,
+    "each": each,
     "collectives": sorted(set.union(*map(hlo.operations, texts)) & set(hlo.COLLECTIVES)),
     "donated": memory.alias_size_in_bytes / memory.output_size_in_bytes,
     "deleted": kernel.is_deleted(),

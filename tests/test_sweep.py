@@ -8,7 +8,7 @@ import xarray as xr
 
 import collapse_jax
 from collapse_jax import store, sweep
-from collapse_jax.config import Grid, Optimizer, Schedule, Snapshots
+from collapse_jax.config import Grid, Model, Optimizer, Schedule, Snapshots, Task
 from collapse_jax.errors import WorkdirError
 
 SNAPSHOTS = Snapshots(Schedule(rule="explicit", at=(0, 11)), ("train", "test", "head", "parameters"), 50)
@@ -103,7 +103,7 @@ def test_measures_of_the_stored_snapshot_equal_the_in_line_ones(finished):
     flat = stored.load(40)
     from collapse_jax import tasks
 
-    data = tasks.TASKS["mnist"].load(experiment.task)
+    data = tasks.load(experiment.task)
     for run, (weight_decay, seed) in enumerate([(0.1, 1), (0.1, 2), (0.01, 1), (0.01, 2)]):
         values = collapse_jax.measure_arrays(
             "collapse",
@@ -250,3 +250,32 @@ def test_damaged_and_missing_results_are_said(finished, tmp_path):
     (tmp_path / "results.nc").write_bytes((finished[1] / "results.nc").read_bytes()[:500])
     with pytest.raises(WorkdirError, match="damaged"):
         collapse_jax.open_results(tmp_path)
+
+
+def test_changed_data_is_refused_by_name(tmp_path):
+    from conftest import tiny_experiment
+
+    path, workdir = tmp_path / "mine.npz", tmp_path / "w"
+    labels, inputs = np.arange(60) % 3, np.random.default_rng(0).normal(size=(60, 5))
+
+    def save(inputs):
+        np.savez(path, train_inputs=inputs, train_labels=labels, test_inputs=inputs, test_labels=labels)
+
+    save(inputs)
+    experiment = tiny_experiment(
+        task=Task(dataset=str(path), train_size=60),
+        steps=2,
+        log=Schedule(rule="explicit"),
+        snapshots=Snapshots(Schedule(rule="explicit"), ("parameters",), 50),
+        model=Model(hidden=(4,)),
+        measures=("fit",),
+    )
+    collapse_jax.train(experiment, workdir)
+    assert store.read_manifest(workdir)["data"]["train_class_counts"] == [20, 20, 20]
+    collapse_jax.train(experiment, workdir)
+    save(inputs + 1)
+    changed = r"mine.npz' has changed since it was begun: train_inputs, test_inputs with other checksums"
+    with pytest.raises(WorkdirError, match=changed):
+        collapse_jax.train(experiment, workdir)
+    with pytest.raises(WorkdirError, match=r"mine.npz' has changed since it was begun: train_inputs with"):
+        collapse_jax.measure(workdir, "norms", test_size=20)

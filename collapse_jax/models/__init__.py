@@ -1,28 +1,68 @@
 """Models by name.
 
-A model is a linen module that maps inputs [N, ...] to (logits [N, K], layers) and calls its last layer "head".
-`layers` is the tuple of the outputs of its hidden layers [N, ...]; the last of them is the representation g(x)
-[N, D], on which the head acts. To add a model, write its module and name it in `MODELS`.
-"""
+A model is a linen module that maps inputs [N, ...] to (logits [N, K], layers) and calls its last layer "head", a
+dense layer. `layers` is the tuple of the outputs of its hidden layers [N, ...]; the last of them is the
+representation g(x) [N, D], on which the head acts.
 
-from collections.abc import Callable
+A model with running statistics keeps them in the collection "batch_stats" and is called with two more arguments,
+`train` and `weights` ([N] of 0 on the padding of a short batch, None where there is none); the engine carries the
+collection per run. A model draws no random numbers when it is applied.
+
+To add one, write a file with a `ModelInfo` and name it in `MODELS`, or, outside the package, give
+`model.name="FILE.py:NAME"`; docs/extending.md has an example.
+"""
 
 from flax import linen as nn
 
 from collapse_jax import config
-from collapse_jax.models.mlp import ACTIVATIONS, MLP
+from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.extensions import is_extension, load_extension
+from collapse_jax.models import cnn, mlp, resnet, transformer
+from collapse_jax.models.base import INITS, InitialScale, ModelInfo, initial_scale
+from collapse_jax.models.check import check_batches, check_model
+from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, torch_conv, torch_linear
+from collapse_jax.models.mlp import MLP, NORMS
+
+MODELS: dict[str, ModelInfo] = {
+    "mlp": mlp.INFO,
+    "cnn": cnn.INFO,
+    "transformer": transformer.INFO,
+    **resnet.INFOS,
+}
 
 
-def _mlp(c: config.Model, num_classes: int) -> nn.Module:
-    return MLP(c.hidden, num_classes, c.activation, c.last_layer_act)
+def find_model(name: str) -> ModelInfo:
+    """Return the model called `name`, or the one that "FILE.py:NAME" defines.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    if is_extension(name):
+        return load_extension("model.name", name, ModelInfo)
+    if name not in MODELS:
+        raise ConfigError("model.name", name, f"{unknown('model', name, MODELS)}; or FILE.py:NAME")
+    return MODELS[name]
 
 
-MODELS: dict[str, Callable[[config.Model, int], nn.Module]] = {"mlp": _mlp}
+def make_model(c: config.Model, num_classes: int, vocabulary_size: int = 0) -> nn.Module:
+    """Build the network of a validated config; `vocabulary_size` counts the tokens of texts, padding included."""
+    return find_model(c.name).make(c, num_classes, vocabulary_size)
 
 
-def make_model(c: config.Model, num_classes: int) -> nn.Module:
-    """Build the network of a validated config."""
-    return MODELS[c.name](c, num_classes)
-
-
-__all__ = ["ACTIVATIONS", "MLP", "MODELS", "make_model"]
+__all__ = [
+    "ACTIVATIONS",
+    "INITS",
+    "MLP",
+    "MODELS",
+    "NORMS",
+    "BatchNorm",
+    "InitialScale",
+    "ModelInfo",
+    "check_batches",
+    "check_model",
+    "find_model",
+    "initial_scale",
+    "make_model",
+    "torch_conv",
+    "torch_linear",
+]

@@ -1,61 +1,58 @@
 """The multilayer perceptron of the field, initialised as PyTorch initialises its linear layers."""
 
-from collections.abc import Callable
-
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
+from collapse_jax import config
+from collapse_jax.models.base import ModelInfo
+from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, layer_norm, torch_linear
 
-def smooth_leaky_relu(x: jax.Array, leak: float = 0.1) -> jax.Array:
-    """Return leak * x + (1 - leak) * (softplus(x) - log 2).
-
-    Its slope lies in (leak, 1), |s(x)| <= |x| and s' is Lipschitz: Assumption B.4 of arXiv 2509.20829, which the
-    ReLU does not meet.
-    """
-    return leak * x + (1 - leak) * (jax.nn.softplus(x) - jnp.log(2.0))
-
-
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "relu": jax.nn.relu,
-    "smooth_leaky_relu": smooth_leaky_relu,
-    "gelu": jax.nn.gelu,
-}
-
-
-def torch_linear(features: int, fan_in: int, name: str) -> nn.Dense:
-    """Return a dense layer with kernel and bias uniform in +-1/sqrt(fan_in), as `torch.nn.Linear` begins."""
-
-    def uniform(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
-        bound = fan_in**-0.5
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return nn.Dense(features, kernel_init=uniform, bias_init=uniform, name=name)
+NORMS = ("none", "layer", "batch")
 
 
 class MLP(nn.Module):
-    """Fully connected network.
+    """Fully connected network: linear, normalisation if any, activation, layer after layer.
 
     Attributes:
       hidden: widths of the hidden layers.
       num_classes: K.
       activation: name in `ACTIVATIONS`.
       last_layer_act: whether the last hidden layer has the activation too.
+      norm: "none", "layer" or "batch", of every hidden layer.
     """
 
     hidden: tuple[int, ...]
     num_classes: int
     activation: str = "relu"
     last_layer_act: bool = True
+    norm: str = "none"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    def __call__(
+        self, x: jax.Array, train: bool = False, weights: jax.Array | None = None
+    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         """Map inputs [N, ...] to logits [N, K] and the outputs of the hidden layers, each [N, D_l]."""
         x = x.reshape(x.shape[0], -1)
         layers = []
         for i, width in enumerate(self.hidden):
             x = torch_linear(width, x.shape[-1], f"hidden_{i}")(x)
+            if self.norm == "layer":
+                x = layer_norm(f"norm_{i}")(x)
+            elif self.norm == "batch":
+                x = BatchNorm(name=f"norm_{i}")(x, train, weights)
             if self.last_layer_act or i < len(self.hidden) - 1:
                 x = ACTIVATIONS[self.activation](x)
             layers.append(x)
         return torch_linear(self.num_classes, x.shape[-1], "head")(x), tuple(layers)
+
+
+def _make(c: config.Model, num_classes: int, vocabulary_size: int) -> nn.Module:
+    return MLP(c.hidden, num_classes, c.activation, c.last_layer_act, c.norm)
+
+
+INFO = ModelInfo(
+    make=_make,
+    inputs=("image", "vector"),
+    fields=("hidden", "activation", "last_layer_act", "norm"),
+    linear=r"hidden_\d+|head",
+)

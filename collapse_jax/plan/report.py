@@ -108,7 +108,7 @@ def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
         raise packing.too_large(runs, devices, needed, int(chips.chip.memory))
     tile = min(experiment.packing.runs_per_tile or fitting, per_device)
     layout = packing.Layout(runs, devices, tile, hardware=hardware)
-    data = tasks.TASKS[experiment.task.dataset].load(experiment.task)
+    data = tasks.load(experiment.task)
     compiled = programs.compile_for(experiment, layout, data)
     found = memory.of_programs(compiled, data, int(chips.chip.memory))
     step = cost.of_step(compiled.recipe, compiled, data, tile, hardware[0])

@@ -55,10 +55,10 @@ def usable_devices() -> int:
 
 
 def take_of_run(
-    request: Request, snapshots: StoredSnapshots, parts: Any, data: Any, ood: Any
+    request: Request, snapshots: StoredSnapshots, parts: Any, data: Any, ood: Any, codes: Any
 ) -> dict[str, jax.Array]:
     """Take the measure of one run from its parts."""
-    return request.take(snapshots.build(parts, data, ood, layers=request.layers and snapshots.recomputed))
+    return request.take(snapshots.build(parts, data, ood, codes, layers=request.layers and snapshots.recomputed))
 
 
 def shapes_of(request: Request, snapshots: StoredSnapshots) -> dict[str, tuple[int, ...]]:

@@ -109,6 +109,8 @@ def _request(
     for name, value in effective.items():
         if value is inspect.Parameter.empty:
             raise ConfigError("options", "", f"the measure {measure.name!r} needs a value for {name}")
+    if effective.get("codes") == "autoencoder":
+        snapshots.encode_inputs()
     record = {
         "measure": measure.name,
         "options": effective,

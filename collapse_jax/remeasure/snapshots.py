@@ -14,6 +14,7 @@ from etils import epath
 from collapse_jax import config, grid, store, tasks, training
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.measures import Probe, Snapshot
+from collapse_jax.measures.input_codes import input_codes
 from collapse_jax.programs import snapshot_run
 from collapse_jax.remeasure.outside import read_outside
 
@@ -57,6 +58,7 @@ class StoredSnapshots:
       runs: hyperparameters of every run, in the order of the run axis.
       content: what was stored; see `config.Snapshots`.
       data: the task's examples; its test set has the size of the test probe.
+      codes: codes of the inputs of each probe, after `encode_inputs`.
       ood: inputs from outside the distribution, or None.
       ood_hash: names the content of their file.
     """
@@ -75,8 +77,11 @@ class StoredSnapshots:
         self.recomputed = PARAMETERS in self.content
         task = self.experiment.task
         task = config.Task(**{**vars(task), "test_size": self._test_size(test_size)})
-        self.data = tasks.TASKS[task.dataset].load(task)
+        self.data = tasks.load(task)
+        store.refuse_other_data(workdir, record, tasks.record(self.data), part=True)
         self.recipe = training.make_recipe(self.experiment, self.data)
+        store.refuse_other_sources(workdir, record, self.experiment)
+        self.codes: dict[str, jax.Array] | None = None
         self.ood, self.ood_hash = None, ""
         if ood is not None:
             if not self.recomputed:
@@ -85,7 +90,7 @@ class StoredSnapshots:
 
     def _test_size(self, asked: int | None) -> int:
         e = self.experiment
-        held = tasks.TASKS[e.task.dataset].test_size
+        held = tasks.find_task(e.task).test_size
         stored = e.snapshots.test_size or e.task.test_size or held
         if not self.recomputed and "test" in self.content:
             allowed = f"the snapshots hold {stored} test examples; {self.to_store(PARAMETERS)}"
@@ -162,13 +167,36 @@ class StoredSnapshots:
     def _rows(self, name: str, leaf: np.ndarray) -> int | None:
         return len(self.data.test_labels) if name.startswith("test/") else None
 
-    @property
-    def shared(self) -> tuple[Any, Any]:
-        """What `build` takes that is the same for all runs and steps."""
-        return self.data, self.ood
+    def encode_inputs(self) -> None:
+        """Give every probe codes of its inputs by an autoencoder, trained once on all of them; see `input_codes`.
 
-    def build(self, parts: Any, data: tasks.Dataset, ood: Any, *, layers: bool = False) -> Snapshot:
+        Raises:
+          ConfigError: the inputs are no images.
+        """
+        inputs = {"train": self.data.train_inputs, "test": self.data.test_inputs}
+        together = np.concatenate([np.asarray(part) for part in inputs.values()])
+        try:
+            self.codes = {kind: jnp.asarray(input_codes(part, together)) for kind, part in inputs.items()}
+        except ValueError as error:
+            raise ConfigError("codes", "autoencoder", str(error)) from None
+
+    @property
+    def shared(self) -> tuple[Any, Any, Any]:
+        """What `build` takes that is the same for all runs and steps."""
+        return self.data, self.ood, self.codes
+
+    def build(
+        self, parts: Any, data: tasks.Dataset, ood: Any, codes: Any = None, *, layers: bool = False
+    ) -> Snapshot:
         """Make the snapshot of one run from its parts; pure, to be compiled."""
+        snapshot = self._build_without_codes(parts, data, ood, layers)
+        for kind, code in (codes or {}).items():
+            probe = getattr(snapshot, kind)
+            if probe is not None:
+                snapshot = dataclasses.replace(snapshot, **{kind: dataclasses.replace(probe, codes=code)})
+        return snapshot
+
+    def _build_without_codes(self, parts: Any, data: tasks.Dataset, ood: Any, layers: bool) -> Snapshot:
         if self.recomputed:
             params = parts[PARAMETERS]
             snapshot = training.observe_run(self.recipe, params, data, layers=layers)
@@ -182,7 +210,7 @@ class StoredSnapshots:
             "test": (data.test_labels, data.test_inputs),
         }
         built = {
-            kind: Probe(parts[kind]["features"], labels, parts[kind]["logits"], inputs)
+            kind: Probe(parts[kind]["features"], labels, parts[kind]["logits"], training.measurable(inputs))
             for kind, (labels, inputs) in probes.items()
             if kind in parts
         }

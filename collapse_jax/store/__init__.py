@@ -20,6 +20,8 @@ from collapse_jax.store.workdir import (
     open_workdir,
     read_experiment,
     read_manifest,
+    refuse_other_data,
+    refuse_other_sources,
 )
 
 __all__ = [
@@ -38,6 +40,8 @@ __all__ = [
     "open_workdir",
     "read_experiment",
     "read_manifest",
+    "refuse_other_data",
+    "refuse_other_sources",
     "replacing",
     "thresholds_of",
     "verify_workdir",

@@ -1,6 +1,6 @@
 """The directory of a sweep: its manifest, and whether an experiment may be trained in it.
 
-experiment.json     config, fingerprint, versions, device, packing, git commit
+experiment.json     config, fingerprint, versions, device, packing, checksums of the data, git commit
 results.nc          in-line measures of all runs
 writer.lock         which process trains here; gone when none does
 checkpoints/<step>  state of all runs and the results so far; the newest two
@@ -22,6 +22,7 @@ from etils import epath
 
 from collapse_jax import config
 from collapse_jax.errors import WorkdirError
+from collapse_jax.extensions import source_hashes
 from collapse_jax.packing import Layout
 from collapse_jax.store.files import remove_left_overs, replacing, storing
 from collapse_jax.store.lock import LOCK
@@ -30,34 +31,44 @@ MANIFEST = "experiment.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
-def open_workdir(workdir: epath.Path, experiment: config.Experiment, layout: Layout) -> None:
-    """Describe the sweep in a new workdir, or make sure that an old one belongs to this experiment and packing.
+def open_workdir(
+    workdir: epath.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None
+) -> None:
+    """Describe the sweep in a new workdir, or make sure that an old one has this experiment, packing and data.
 
     The caller holds the lock of the workdir; what killed writers left half-written is removed.
 
+    Args:
+      workdir: directory of the sweep.
+      experiment: what is trained.
+      layout: packing of its runs.
+      data: what `tasks.record` says of the loaded data; checked where the manifest has it, too.
+
     Raises:
       WorkdirError: the workdir belongs to another experiment (the differing fields are named), was begun with
-        another packing, or holds files but no manifest.
+        another packing or other data, or holds files but no manifest.
       StoreError: the manifest cannot be written.
     """
     remove_left_overs(workdir)
     if (workdir / MANIFEST).exists():
-        _refuse_foreign(workdir, experiment, layout)
+        _refuse_foreign(workdir, experiment, layout, data)
     elif any(path.name != LOCK for path in workdir.iterdir()):
         raise WorkdirError(f"workdir={workdir}: holds files but no {MANIFEST}; name an empty or new directory")
     else:
-        record = manifest(experiment, layout)
+        record = manifest(experiment, layout, data)
         with storing(workdir / MANIFEST), replacing(workdir / MANIFEST) as path:
             path.write_text(json.dumps(record | {"crc32": _checksum(record)}, indent=1) + "\n")
 
 
-def manifest(experiment: config.Experiment, layout: Layout) -> dict[str, Any]:
-    """Describe a sweep: what was asked, with which software, on which hardware."""
+def manifest(experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Describe a sweep: what was asked, with which software and data, on which hardware."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
         "experiment": describe(experiment),
         "fingerprint": config.fingerprint(experiment),
         "packing": layout.record(),
+        "sources": source_hashes(experiment),
+        "data": data,
         "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
         "machine": f"{platform.system()} {platform.machine()}",
         "git_commit": _git_commit(),
@@ -117,11 +128,16 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     return kind(**built)
 
 
-def _refuse_foreign(workdir: epath.Path, experiment: config.Experiment, layout: Layout) -> None:
+def _refuse_foreign(
+    workdir: epath.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None
+) -> None:
     record = read_manifest(workdir)
     differing = differing_fields(read_experiment(record), experiment)
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
+    refuse_other_sources(workdir, record, experiment)
+    if data is not None:
+        refuse_other_data(workdir, record, data)
     for name in ("devices", "runs_per_tile"):
         begun, now = record["packing"][name], getattr(layout, name)
         if begun != now:
@@ -129,6 +145,38 @@ def _refuse_foreign(workdir: epath.Path, experiment: config.Experiment, layout: 
                 f"workdir={workdir}: begun with packing.{name}={begun}, now {now}, which changes the last bits; "
                 f"continue with --config.packing.{name}={begun}"
             )
+
+
+def refuse_other_sources(workdir: epath.Path, record: dict[str, Any], experiment: config.Experiment) -> None:
+    """Raise `WorkdirError` when the user's file of the model or the task is not the one of the beginning."""
+    begun, now = record.get("sources", {}), source_hashes(experiment)
+    for field, source in now.items():
+        if begun.get(field, source) != source:
+            raise WorkdirError(
+                f"workdir={workdir}: the file of {field} has changed since it was begun: its hash is {source}, "
+                f"not {begun[field]} as in {MANIFEST}"
+            )
+
+
+def refuse_other_data(
+    workdir: epath.Path, record: dict[str, Any], data: dict[str, Any], *, part: bool = False
+) -> None:
+    """Raise `WorkdirError` when data has another checksum than at the beginning of the sweep, naming the arrays.
+
+    Args:
+      workdir: directory of the sweep.
+      record: its manifest; those of version 0.1 have no checksums, and nothing is checked.
+      data: `tasks.record` of the data now.
+      part: whether arrays of other shapes (another number of test examples) are passed over.
+    """
+    begun = record.get("data") or {"sha256": {}}
+    compared = [name for name in begun["sha256"] if not part or begun["shapes"][name] == data["shapes"][name]]
+    changed = [name for name in compared if begun["sha256"][name] != data["sha256"][name]]
+    if changed:
+        raise WorkdirError(
+            f"workdir={workdir}: the data of {record['experiment']['task']['dataset']!r} has changed since it was "
+            f"begun: {', '.join(changed)} with other checksums than in {MANIFEST}"
+        )
 
 
 def _own_version() -> str:

@@ -1,12 +1,16 @@
 """What a task is: arrays on the device, and how much of them there is."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import jax
+import numpy as np
 from flax import struct
 
 from collapse_jax import config
+
+KINDS = ("image", "vector", "text")
 
 
 @struct.dataclass
@@ -14,11 +18,13 @@ class Dataset:
     """Training and test examples; shared by all runs, put on the device once.
 
     Attributes:
-      train_inputs: [N, ...] float32.
+      train_inputs: [N, ...]: images [N, H, W, C] or vectors [N, D] in float32, or texts [N, T] as int32 tokens, of
+        which 0 is padding (so `inputs != 0` is the key mask).
       train_labels: [N] int32 in 0 ... num_classes - 1.
-      test_inputs: [M, ...] float32.
+      test_inputs: [M, ...] of the same kind and shape.
       test_labels: [M] int32.
       num_classes: K, static.
+      vocabulary_size: of texts, padding included: tokens lie in 0 ... vocabulary_size - 1; static. 0 for others.
     """
 
     train_inputs: jax.Array
@@ -26,18 +32,65 @@ class Dataset:
     test_inputs: jax.Array
     test_labels: jax.Array
     num_classes: int = struct.field(pytree_node=False)
+    vocabulary_size: int = struct.field(pytree_node=False, default=0)
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskInfo:
-    """A data set by name.
+    """A data set, described without reading its examples.
 
     Attributes:
       load: `load(task) -> Dataset` of numpy arrays.
       train_size: training examples that there are.
       test_size: test examples that there are.
+      num_classes: K.
+      kind: "image" (inputs [H, W, C]), "vector" ([D]) or "text" (tokens [T]): which models can take it.
     """
 
     load: Callable[[config.Task], Dataset]
     train_size: int
     test_size: int
+    num_classes: int
+    kind: str = "image"
+
+
+class Split(Protocol):
+    """Half of a data set, whose examples are read on demand."""
+
+    @property
+    def size(self) -> int:
+        """Return the number of examples."""
+
+    def labels(self, index: np.ndarray) -> np.ndarray:
+        """Return the labels [n] of the examples in `index` [n]."""
+
+    def inputs(self, index: np.ndarray) -> Any:
+        """Return their inputs: an array [n, ...], or n texts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InMemory:
+    """A split that has been read already.
+
+    Attributes:
+      all_inputs: array [N, ...] or N texts.
+      all_labels: [N] integers.
+    """
+
+    all_inputs: np.ndarray | Sequence[str]
+    all_labels: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Return the number of examples."""
+        return len(self.all_labels)
+
+    def labels(self, index: np.ndarray) -> np.ndarray:
+        """Return the labels [n] of the examples in `index` [n]."""
+        return self.all_labels[index]
+
+    def inputs(self, index: np.ndarray) -> Any:
+        """Return their inputs: an array [n, ...], or n texts."""
+        if isinstance(self.all_inputs, np.ndarray):
+            return self.all_inputs[index]
+        return [self.all_inputs[i] for i in index]

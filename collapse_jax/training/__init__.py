@@ -10,6 +10,8 @@ from collapse_jax.training.run import (
     has_finite_parameters,
     init_run,
     make_recipe,
+    measurable,
+    network_of,
     observe_probe,
     observe_run,
 )
@@ -24,6 +26,8 @@ __all__ = [
     "has_finite_parameters",
     "init_run",
     "make_recipe",
+    "measurable",
+    "network_of",
     "observe_probe",
     "observe_run",
 ]

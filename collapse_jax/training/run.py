@@ -15,6 +15,7 @@ from flax import struct
 from collapse_jax import config, models
 from collapse_jax.grid import Hyperparameters
 from collapse_jax.measures import Probe, Snapshot
+from collapse_jax.models import InitialScale
 from collapse_jax.tasks import Dataset
 from collapse_jax.training.batches import batches_per_epoch, epoch_order, take_batch
 from collapse_jax.training.losses import LOSSES, Loss
@@ -23,6 +24,8 @@ from collapse_jax.training.optimizers import OPTIMIZERS, MakeOptimizer
 INIT, BATCHES = 0, 1  # purposes of a run's keys
 EVALUATION_BATCH = 500
 HEALTHY = -1
+BATCH_STATS = "batch_stats"
+SCALE_ALL = InitialScale()
 
 
 @struct.dataclass
@@ -33,11 +36,13 @@ class RunState:
       params: parameter tree.
       opt_state: state of the optimizer.
       diverged_at: int32, the first step whose loss was not finite; -1 while healthy.
+      batch_stats: running statistics of the model's BatchNorm layers; empty for other models.
     """
 
     params: Any
     opt_state: optax.OptState
     diverged_at: jax.Array
+    batch_stats: Any = struct.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,24 +53,26 @@ class Recipe:
     loss: Loss
     make_optimizer: MakeOptimizer
     batch_size: int
+    initial_scale: InitialScale = SCALE_ALL
 
 
 def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
     """Collect what a validated experiment fixes for all runs."""
     return Recipe(
-        model=models.make_model(experiment.model, data.num_classes),
+        model=models.make_model(experiment.model, data.num_classes, data.vocabulary_size),
         loss=LOSSES[experiment.loss],
         make_optimizer=OPTIMIZERS[experiment.optimizer.name](experiment.optimizer),
         batch_size=experiment.batch_size or experiment.task.train_size,
+        initial_scale=models.initial_scale(models.find_model(experiment.model.name), experiment.model.init),
     )
 
 
 def init_run(recipe: Recipe, h: Hyperparameters, data: Dataset) -> RunState:
-    """Initialise one run: the model's own initialisation times `h.init_scale`, biases included."""
-    params = recipe.model.init(h.key(INIT), data.train_inputs[:1])["params"]
-    params = jax.tree.map(lambda leaf: leaf * h.init_scale, params)
+    """Initialise one run: the model's own initialisation, of which `recipe.initial_scale` says what is scaled."""
+    variables = recipe.model.init(h.key(INIT), data.train_inputs[:1])
+    params = recipe.initial_scale(variables["params"], h.init_scale)
     opt_state = recipe.make_optimizer(h).init(params)
-    return RunState(params, opt_state, jnp.int32(HEALTHY))
+    return RunState(params, opt_state, jnp.int32(HEALTHY), variables.get(BATCH_STATS, {}))
 
 
 def advance_run(
@@ -110,25 +117,42 @@ def update(
     """Take one optimizer step of one run, whose matrices are `transposed`."""
     inputs, labels, weights = batch
 
-    def objective(params: Any) -> jax.Array:
-        logits, _ = recipe.model.apply({"params": transposed(params)}, inputs)
-        return recipe.loss.objective(logits, labels, weights)
+    def objective(params: Any) -> tuple[jax.Array, Any]:
+        logits, batch_stats = _apply_in_training(
+            recipe.model, transposed(params), state.batch_stats, inputs, weights
+        )
+        return recipe.loss.objective(logits, labels, weights), batch_stats
 
-    loss, gradient = jax.value_and_grad(objective)(state.params)
+    (loss, batch_stats), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
     updates, opt_state = recipe.make_optimizer(h).update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     first_bad = (state.diverged_at == HEALTHY) & ~jnp.isfinite(loss)
-    return RunState(params, opt_state, jnp.where(first_bad, jnp.int32(step), state.diverged_at))
+    return RunState(params, opt_state, jnp.where(first_bad, jnp.int32(step), state.diverged_at), batch_stats)
+
+
+def _apply_in_training(
+    model: nn.Module, params: Any, batch_stats: Any, inputs: jax.Array, weights: jax.Array | None
+) -> tuple[jax.Array, Any]:
+    """Return the logits of a batch and the running statistics after it."""
+    if not batch_stats:
+        return model.apply({"params": params}, inputs)[0], batch_stats
+    variables = {"params": params, BATCH_STATS: batch_stats}
+    (logits, _), moved = model.apply(variables, inputs, train=True, weights=weights, mutable=[BATCH_STATS])
+    return logits, moved[BATCH_STATS]
 
 
 def transposed(tree: Any) -> Any:
-    """Transpose every matrix of a tree.
+    """Transpose every kernel of a tree that is a matrix.
 
     While a run is trained its kernels and their moments are held as [out, in]: on CPU the products of the backward
     pass are faster so (a whole step takes .93 to .97 of the time), and the bits are the same. The products absorb
     the transpositions inside the step.
     """
-    return jax.tree.map(lambda leaf: leaf.T if leaf.ndim == 2 else leaf, tree)
+
+    def turned(path: tuple, leaf: jax.Array) -> jax.Array:
+        return leaf.T if leaf.ndim == 2 and getattr(path[-1], "key", None) == "kernel" else leaf
+
+    return jax.tree_util.tree_map_with_path(turned, tree)
 
 
 def has_finite_parameters(state: RunState) -> jax.Array:
@@ -136,11 +160,24 @@ def has_finite_parameters(state: RunState) -> jax.Array:
     return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
 
 
-def observe_run(recipe: Recipe, params: Any, data: Dataset, *, layers: bool = False) -> Snapshot:
-    """Apply one run's network to the training and test probes; with the outputs of all hidden layers on request."""
+def network_of(state: RunState) -> Any:
+    """Return all that the outputs of a run depend on: its parameters and, as "batch_stats", running statistics."""
+    return {**state.params, BATCH_STATS: state.batch_stats} if state.batch_stats else state.params
+
+
+def observe_run(recipe: Recipe, network: Any, data: Dataset, *, layers: bool = False) -> Snapshot:
+    """Apply one run's network to the training and test probes.
+
+    Args:
+      recipe: the static part of the run.
+      network: what `network_of` returned.
+      data: whose examples are the probes.
+      layers: whether the outputs of all hidden layers are wanted.
+    """
+    params = {name: tree for name, tree in network.items() if name != BATCH_STATS}
     return Snapshot(
-        train=observe_probe(recipe, params, data.train_inputs, data.train_labels, layers=layers),
-        test=observe_probe(recipe, params, data.test_inputs, data.test_labels, layers=layers),
+        train=observe_probe(recipe, network, data.train_inputs, data.train_labels, layers=layers),
+        test=observe_probe(recipe, network, data.test_inputs, data.test_labels, layers=layers),
         head_kernel=params["head"]["kernel"],
         head_bias=params["head"]["bias"],
         params=params,
@@ -149,26 +186,33 @@ def observe_run(recipe: Recipe, params: Any, data: Dataset, *, layers: bool = Fa
 
 
 def observe_probe(
-    recipe: Recipe, params: Any, inputs: jax.Array, labels: jax.Array, *, layers: bool = False
+    recipe: Recipe, network: Any, inputs: jax.Array, labels: jax.Array, *, layers: bool = False
 ) -> Probe:
     """Apply one run's network to a set of examples."""
-    logits, outputs = apply_in_batches(recipe.model, params, inputs, layers=layers)
+    logits, outputs = apply_in_batches(recipe.model, network, inputs, layers=layers)
     flat = tuple(output.reshape(len(labels), -1) for output in outputs)
-    return Probe(flat[-1], labels, logits, inputs, layers=flat if layers else None)
+    return Probe(flat[-1], labels, logits, measurable(inputs), layers=flat if layers else None)
+
+
+def measurable(inputs: jax.Array) -> jax.Array | None:
+    """Return inputs for measures of them; None for texts, because distances between tokens mean nothing."""
+    return inputs if jnp.issubdtype(inputs.dtype, jnp.floating) else None
 
 
 def apply_in_batches(
-    model: nn.Module, params: Any, inputs: jax.Array, *, layers: bool = False
+    model: nn.Module, network: Any, inputs: jax.Array, *, layers: bool = False
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     """Apply the network to all inputs, `EVALUATION_BATCH` at a time, so that activations stay small.
 
     Returns:
       logits and the outputs of the last hidden layer, or of all with `layers`.
     """
+    params = {name: tree for name, tree in network.items() if name != BATCH_STATS}
+    variables = {"params": params, BATCH_STATS: network.get(BATCH_STATS, {})}
 
     def apply(x: jax.Array) -> Any:
         outputs: Any
-        logits, outputs = model.apply({"params": params}, x)
+        logits, outputs = model.apply(variables, x)
         return logits, outputs if layers else outputs[-1:]
 
     whole = len(inputs) // EVALUATION_BATCH * EVALUATION_BATCH

@@ -5,7 +5,7 @@ import pytest
 
 from collapse_jax import models
 from collapse_jax.config import Model
-from collapse_jax.models.mlp import smooth_leaky_relu
+from collapse_jax.models.layers import smooth_leaky_relu
 
 
 def init(config, seed=0):

@@ -18,7 +18,7 @@ def train(experiment, cuts=(), layout=None):
     """Return the trained states of all runs as host arrays, cut into calls at `cuts`."""
     runs = grid.grid_runs(experiment.grid)
     layout = packing.choose_layout(layout or experiment.packing, len(runs))
-    data = tasks.TASKS["mnist"].load(experiment.task)
+    data = tasks.load(experiment.task)
     recipe = make_recipe(experiment, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(runs))
@@ -78,7 +78,7 @@ def test_initial_scale_multiplies_every_parameter(tiny):
 def test_zero_gradient_decays_as_the_closed_form(tiny):
     """Without a gradient AdamW multiplies each parameter by 1 - eta lambda: dead units show it exactly."""
     experiment = tiny(steps=200, grid=Grid(weight_decay=(0.5,), learning_rate=(1e-2,), init_scale=(1.0,)))
-    data = tasks.TASKS["mnist"].load(experiment.task)
+    data = tasks.load(experiment.task)
     # A pixel that is constant zero in the data has no gradient into the first layer.
     inputs = jnp.asarray(data.train_inputs).at[:, 0].set(0.0)
     recipe = make_recipe(experiment, data)
@@ -119,7 +119,7 @@ def test_divergence_at_the_last_step_is_seen(tiny):
 
 def test_features_in_batches_equal_features_at_once(tiny, monkeypatch):
     experiment = tiny()
-    data = jax.tree.map(jnp.asarray, tasks.TASKS["mnist"].load(experiment.task))
+    data = jax.tree.map(jnp.asarray, tasks.load(experiment.task))
     recipe = make_recipe(experiment, data)
     h = take(grid.stack_hyperparameters(grid.grid_runs(experiment.grid)), 0)
     params = init_run(recipe, h, data).params

@@ -1,0 +1,68 @@
+"""What a model is: a linen module, which data it takes, and what its initialisation scale multiplies."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from collapse_jax import config
+
+HEAD = "head"
+KINDS = ("image", "vector", "text")
+INITS = ("default", "all", "linear", "zero_last_layer")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelInfo:
+    """A model by name.
+
+    Attributes:
+      make: `make(c, num_classes, vocabulary_size) -> module` for a validated `config.Model`; the module maps inputs
+        [N, ...] to (logits [N, K], layers) and calls its last layer "head" (see `collapse_jax.models`).
+      inputs: kinds of data that it takes, any of `KINDS`.
+      fields: fields of `config.Model` that it reads, beside `name` and `init`; every other must keep its default.
+      linear: regular expression for the names of the submodules, at any depth, that `init="linear"` scales.
+      init: the rule that `init="default"` stands for.
+    """
+
+    make: Callable[[config.Model, int, int], nn.Module]
+    inputs: tuple[str, ...]
+    fields: tuple[str, ...] = ()
+    linear: str = HEAD
+    init: str = "all"
+
+
+@dataclasses.dataclass(frozen=True)
+class InitialScale:
+    """Which initial parameters `init_scale` multiplies.
+
+    Attributes:
+      rule: "all" multiplies every parameter, biases and the gains of normalisation layers too; "linear" those of
+        the submodules in `linear` alone; "zero_last_layer" multiplies all and then sets the head to zero.
+      linear: regular expression for names of submodules, at any depth.
+    """
+
+    rule: str = "all"
+    linear: str = HEAD
+
+    def __call__(self, params: Any, scale: jax.Array) -> Any:
+        """Return the scaled parameters."""
+        if self.rule == "all":
+            return jax.tree.map(lambda leaf: leaf * scale, params)
+
+        def scaled(path: tuple, leaf: jax.Array) -> jax.Array:
+            names = [entry.key for entry in path]
+            if self.rule == "zero_last_layer":
+                return jnp.zeros_like(leaf) if names[0] == HEAD else leaf * scale
+            return leaf * scale if any(re.fullmatch(self.linear, name) for name in names[:-1]) else leaf
+
+        return jax.tree_util.tree_map_with_path(scaled, params)
+
+
+def initial_scale(info: ModelInfo, init: str) -> InitialScale:
+    """Return the rule called `init` for a model."""
+    return InitialScale(info.init if init == "default" else init, info.linear)

@@ -1,0 +1,118 @@
+"""Layers that begin and act as PyTorch's do, and the activations."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+
+def smooth_leaky_relu(x: jax.Array, leak: float = 0.1) -> jax.Array:
+    """Return leak * x + (1 - leak) * (softplus(x) - log 2).
+
+    Its slope lies in (leak, 1), |s(x)| <= |x| and s' is Lipschitz: Assumption B.4 of arXiv 2509.20829, which the
+    ReLU does not meet.
+    """
+    return leak * x + (1 - leak) * (jax.nn.softplus(x) - jnp.log(2.0))
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """Return x Phi(x) with the exact normal distribution function Phi, as `torch.nn.GELU` does."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "smooth_leaky_relu": smooth_leaky_relu,
+    "gelu": gelu,
+}
+
+
+def uniform(bound: float) -> nn.initializers.Initializer:
+    """Return an initializer uniform in +-bound."""
+
+    def initializer(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return initializer
+
+
+def torch_linear(features: int, fan_in: int, name: str) -> nn.Dense:
+    """Return a dense layer with kernel and bias uniform in +-1/sqrt(fan_in), as `torch.nn.Linear` begins."""
+    begin = uniform(fan_in**-0.5)
+    return nn.Dense(features, kernel_init=begin, bias_init=begin, name=name)
+
+
+def torch_conv(
+    features: int, channels: int, name: str, kernel: int = 3, stride: int = 1, use_bias: bool = True
+) -> nn.Conv:
+    """Return a square convolution padded by kernel // 2, which begins as `torch.nn.Conv2d`.
+
+    Kernel and bias are uniform in +-1/sqrt(fan_in) with fan_in = channels kernel^2.
+    """
+    begin = uniform((channels * kernel**2) ** -0.5)
+    return nn.Conv(
+        features,
+        (kernel, kernel),
+        strides=(stride, stride),
+        padding=kernel // 2,
+        use_bias=use_bias,
+        kernel_init=begin,
+        bias_init=begin,
+        name=name,
+    )
+
+
+def layer_norm(name: str) -> nn.LayerNorm:
+    """Return `torch.nn.LayerNorm`: (x - mean) / sqrt(var + 1e-5) gain + bias over the last axis, var with 1/n."""
+    return nn.LayerNorm(epsilon=1e-5, use_fast_variance=False, name=name)
+
+
+class BatchNorm(nn.Module):
+    """`torch.nn.BatchNorm`: (x - mean) / sqrt(var + eps) gain + bias per channel, the last axis.
+
+    In training mean and var are those of the batch (var with 1/n), and the running ones in "batch_stats" move:
+    running <- (1 - momentum) running + momentum batch, with the unbiased variance n / (n - 1) var. Otherwise mean
+    and var are the running ones.
+
+    Attributes:
+      momentum: weight of a batch in the running statistics.
+      eps: added to the variance.
+    """
+
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False, weights: jax.Array | None = None) -> jax.Array:
+        """Normalise x [N, ..., C].
+
+        Args:
+          x: activations.
+          train: whether to use the statistics of the batch, and to move the running ones.
+          weights: [N] 1 for the examples that count and 0 for padding; None: all count.
+        """
+        channels, ones = x.shape[-1], (1,) * (x.ndim - 1)
+        gain = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
+        running_var = self.variable("batch_stats", "var", jnp.ones, (channels,))
+        mean, var = running_mean.value, running_var.value
+        if train:
+            mean, var, count = _moments(x, weights)
+            if not self.is_initializing():
+                unbiased = var * (count / jnp.maximum(count - 1, 1))
+                running_mean.value += self.momentum * (mean - running_mean.value)
+                running_var.value += self.momentum * (unbiased - running_var.value)
+        factor = gain / jnp.sqrt(var + self.eps)
+        return (x - mean.reshape(*ones, -1)) * factor.reshape(*ones, -1) + bias.reshape(*ones, -1)
+
+
+def _moments(x: jax.Array, weights: jax.Array | None) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return mean [C], variance [C] with 1/n, and n, over all axes but the last."""
+    axes, ones = tuple(range(x.ndim - 1)), (1,) * (x.ndim - 1)
+    w = jnp.ones(len(x), x.dtype) if weights is None else weights
+    w = w.reshape(-1, *ones)
+    count = jnp.sum(w) * (x[0].size // x.shape[-1])
+    mean = jnp.sum(x * w, axes) / count
+    return mean, jnp.sum(jnp.square(x - mean.reshape(*ones, -1)) * w, axes) / count, count

@@ -1,0 +1,127 @@
+"""From the name of a data set to what it is, and whether the choices of a task fit it."""
+
+import difflib
+from collections.abc import Iterable
+
+from collapse_jax import config
+from collapse_jax.errors import ConfigError
+from collapse_jax.extensions import is_extension, load_extension
+from collapse_jax.tasks import arrays, idx, mnist, text, text_files, tfds_source
+from collapse_jax.tasks.assemble import assemble
+from collapse_jax.tasks.base import Dataset, TaskInfo
+
+TASKS: dict[str, TaskInfo] = {"mnist": mnist.MNIST}
+SUGGESTED = ("mnist", "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
+ORDERS = ("official", "tfds")
+NORMALISATIONS = ("standard", "unit")
+MAX_SEED = 2**32 - 1
+
+
+def find_task(task: config.Task) -> TaskInfo:
+    """Find a data set: a file, one of `TASKS`, official files in `data_dir`, or what TFDS prepared there.
+
+    Raises:
+      ConfigError: there is no such set, or it is not prepared (the command that prepares it is named).
+    """
+    name = task.dataset
+    if is_extension(name):
+        return load_extension("task.dataset", name, TaskInfo)
+    if arrays.is_archive(name):
+        return arrays.describe(task)
+    if text_files.is_text(name):
+        return text_files.describe(task)
+    if name in TASKS and (name != "mnist" or mnist.is_enough(task)):
+        return TASKS[name]
+    if task.order == "official" and idx.are_there(name, text.data_dir(task) / name):
+        return TaskInfo(_load_idx, idx.TRAIN_SIZE, idx.TEST_SIZE, idx.NUM_CLASSES)
+    if tfds_source.find(name, tfds_source.root(text.data_dir(task), task.order)):
+        return tfds_source.describe(task)
+    require_known(name)
+    if name == "mnist" and task.order == "official":
+        most = 10 * mnist.SMALLEST_CLASS if task.balanced else mnist.MNIST.train_size
+        message = f"must be in 1 ... {most}, what the package holds of 'mnist'; all 60000 images are "
+        raise ConfigError("task.train_size", task.train_size, message + tfds_source.not_prepared(task))
+    raise ConfigError("task.dataset", name, tfds_source.not_prepared(task))
+
+
+def load(task: config.Task) -> Dataset:
+    """Load the data of a task as numpy arrays.
+
+    Raises:
+      ConfigError: see `find_task`; or the choices of the task do not fit the data.
+    """
+    return find_task(task).load(task)
+
+
+def check_task(task: config.Task) -> TaskInfo:
+    """Find a data set and make sure that the choices of the task are allowed and fit it; nothing is loaded.
+
+    Raises:
+      ConfigError: naming the field, its value and what is allowed.
+    """
+    require_order(task.order)
+    _require_one_of("task.normalisation", task.normalisation, NORMALISATIONS)
+    _require(0 <= task.label_noise <= 1, "task.label_noise", task.label_noise, "must be in [0, 1]")
+    both = task.random_labels and task.label_noise > 0
+    _require(not both, "task.label_noise", task.label_noise, "must be 0 beside random_labels=True")
+    _require(0 <= task.label_seed <= MAX_SEED, "task.label_seed", task.label_seed, f"must be in 0 ... {MAX_SEED}")
+    limit = f"must be in 3 ... {text.MAX_TOKENS}"
+    _require(3 <= task.max_tokens <= text.MAX_TOKENS, "task.max_tokens", task.max_tokens, limit)
+    _require(task.train_size >= 1, "task.train_size", task.train_size, "must be >= 1")
+    alone = not task.test_file or text_files.is_text(task.dataset)
+    _require(alone, "task.test_file", task.test_file, f"only beside a text file, not {task.dataset!r}")
+    info = find_task(task)
+    limit = f"must be in 1 ... {info.train_size}, what {task.dataset!r} holds"
+    _require(task.train_size <= info.train_size, "task.train_size", task.train_size, limit)
+    limit = f"must be in 0 ... {info.test_size} (0 means all)"
+    _require(0 <= task.test_size <= info.test_size, "task.test_size", task.test_size, limit)
+    if task.balanced:
+        limit = f"a balanced set is a multiple of its {info.num_classes} classes"
+        _require(task.train_size % info.num_classes == 0, "task.train_size", task.train_size, limit)
+    return info
+
+
+def require_order(order: str) -> None:
+    """Raise `ConfigError` unless there is such an order."""
+    _require_one_of("task.order", order, ORDERS)
+
+
+def require_known(name: str) -> None:
+    """Raise `ConfigError` unless TFDS may have a set of this name, with the closest name."""
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError:
+        _require_close(name, [*SUGGESTED, *TASKS])
+        return
+    builders = set(tfds.list_builders(with_community_datasets=False))
+    builder, _, rest = name.partition("/")
+    if builder not in builders:
+        _require_close(name, [*SUGGESTED, *TASKS, *builders])
+    configs = tfds.builder_cls(builder).builder_configs
+    if configs and rest not in configs:
+        _require_close(name, [f"{builder}/{config}" for config in configs])
+
+
+def _require_close(name: str, known: Iterable[str]) -> None:
+    known = list(known)
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    files = ".npz, .jsonl, .csv or .label"
+    message = f"unknown data set; {hint}known: {', '.join(SUGGESTED)}, other TFDS names, files ending in {files}"
+    raise ConfigError("task.dataset", name, message)
+
+
+def _load_idx(task: config.Task) -> Dataset:
+    train, test = idx.read_splits(task.dataset, text.data_dir(task) / task.dataset)
+    return assemble(task, "image", train, test, idx.NUM_CLASSES)
+
+
+def _require(ok: bool, field: str, value: object, allowed: str) -> None:
+    if not ok:
+        raise ConfigError(field, value, allowed)
+
+
+def _require_one_of(field: str, value: str, known: tuple[str, ...]) -> None:
+    _require(value in known, field, value, f"must be one of {', '.join(known)}")

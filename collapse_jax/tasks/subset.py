@@ -1,0 +1,50 @@
+"""Which examples are used, and with which labels: every choice is a field of `config.Task`, so it is recorded."""
+
+import numpy as np
+
+from collapse_jax import config
+from collapse_jax.errors import ConfigError
+from collapse_jax.tasks.base import Split
+
+
+def choose(task: config.Task, train: Split, num_classes: int) -> np.ndarray:
+    """Return the places of the training examples used, ascending: the first, or the first of each class.
+
+    Raises:
+      ConfigError: `balanced`, and the classes do not divide `train_size` or one of them is too small.
+    """
+    if not task.balanced:
+        return np.arange(task.train_size)
+    labels = train.labels(np.arange(train.size))
+    quota = task.train_size // num_classes
+    counts = np.bincount(labels, minlength=num_classes)
+    smallest = int(np.argmin(counts))
+    if quota > counts[smallest]:
+        message = (
+            f"a balanced set needs {quota} examples of each class, class {smallest} has only "
+            f"{counts[smallest]}; at most {counts[smallest] * num_classes}"
+        )
+        raise ConfigError("task.train_size", task.train_size, message)
+    firsts = [np.flatnonzero(labels == c)[:quota] for c in range(num_classes)]
+    return np.sort(np.concatenate(firsts))
+
+
+def corrupt(task: config.Task, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return the training labels after label noise or randomisation.
+
+    With `label_noise` p, exactly round(p n) of the n labels, drawn without replacement, become one of the K - 1
+    other classes, each equally likely. With `random_labels` all n become independent uniform classes, right by
+    chance in 1/K of the cases (Zhang et al. 2017, arXiv:1611.03530). The test labels are never touched.
+
+    Args:
+      task: the choices; `label_seed` fixes the draw.
+      labels: [n] true classes.
+      num_classes: K.
+    """
+    draw = np.random.default_rng(task.label_seed)
+    if task.random_labels:
+        return draw.integers(num_classes, size=len(labels))
+    wrong = draw.permutation(len(labels))[: round(task.label_noise * len(labels))]
+    labels = np.array(labels)
+    labels[wrong] = (labels[wrong] + draw.integers(1, num_classes, size=len(wrong))) % num_classes
+    return labels

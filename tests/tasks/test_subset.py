@@ -1,0 +1,77 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from collapse_jax import tasks
+from collapse_jax.config import Task
+from collapse_jax.errors import ConfigError
+from collapse_jax.tasks import subset
+from collapse_jax.tasks.base import InMemory
+
+LABELS = np.array([0, 0, 0, 1, 2, 1, 2, 0, 1, 2, 2, 1])
+
+
+def test_a_balanced_subset_is_the_first_of_each_class_in_order():
+    train = InMemory(np.zeros(12), LABELS)
+    assert subset.choose(Task(train_size=6, balanced=True), train, 3).tolist() == [0, 1, 3, 4, 5, 6]
+    assert subset.choose(Task(train_size=6), train, 3).tolist() == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(ConfigError, match="class 0 has only 4; at most 12"):
+        subset.choose(Task(train_size=15, balanced=True), train, 3)
+
+
+def test_label_noise_moves_exactly_its_share_to_other_classes():
+    labels = np.arange(9000) % 3
+    noisy = subset.corrupt(Task(label_noise=0.2, label_seed=4), labels, 3)
+    moved = noisy != labels
+    assert moved.sum() == 1800
+    # Either other class is equally likely: a binomial count, 5 standard deviations wide.
+    assert abs(((noisy - labels)[moved] % 3 == 1).sum() - 900) < 5 * np.sqrt(450)
+    np.testing.assert_array_equal(noisy, subset.corrupt(Task(label_noise=0.2, label_seed=4), labels, 3))
+    assert np.any(noisy != subset.corrupt(Task(label_noise=0.2, label_seed=5), labels, 3))
+    np.testing.assert_array_equal(subset.corrupt(Task(), labels, 3), labels)
+
+
+def test_random_labels_know_nothing_of_the_true_ones():
+    labels = np.arange(9000) % 3
+    drawn = subset.corrupt(Task(random_labels=True), labels, 3)
+    table = np.histogram2d(labels, drawn, bins=3)[0]
+    assert np.all(np.abs(table - 1000) < 5 * np.sqrt(1000))
+
+
+def test_choices_reach_the_data_and_its_record():
+    plain, noisy = tasks.load(Task()), tasks.load(Task(label_noise=0.1))
+    assert (plain.train_labels != noisy.train_labels).sum() == 100
+    a, b = tasks.record(plain)["sha256"], tasks.record(noisy)["sha256"]
+    assert [name for name in a if a[name] != b[name]] == ["train_labels"]
+    balanced = tasks.load(Task(train_size=870, balanced=True))
+    assert tasks.record(balanced)["train_class_counts"] == [87] * 10
+
+
+WRONG = [
+    ({"order": "random"}, "task.order='random': must be one of official, tfds"),
+    ({"normalisation": "unit8"}, "task.normalisation='unit8': must be one of standard, unit"),
+    ({"label_noise": 1.5}, "task.label_noise=1.5: must be in [0, 1]"),
+    ({"label_noise": 0.5, "random_labels": True}, "task.label_noise=0.5: must be 0 beside random_labels=True"),
+    ({"label_seed": -1}, "task.label_seed=-1: must be in 0"),
+    ({"max_tokens": 513}, "task.max_tokens=513: must be in 3 ... 512"),
+    ({"max_tokens": 2}, "task.max_tokens=2"),
+    ({"test_file": "x.csv"}, "task.test_file='x.csv': only beside a text file"),
+    ({"train_size": 0}, "task.train_size=0: must be >= 1"),
+    ({"train_size": 105, "balanced": True}, "task.train_size=105: a balanced set is a multiple of its 10 classes"),
+    ({"train_size": 1000, "balanced": True}, "must be in 1 ... 870, what the package holds of 'mnist'"),
+    ({"train_size": 60_000}, "python -m collapse_jax prepare --dataset=mnist --data_dir=/nowhere"),
+    ({"order": "tfds"}, "prepare --dataset=mnist --order=tfds"),
+    ({"dataset": "fashion_mnist"}, "run: python -m collapse_jax prepare --dataset=fashion_mnist"),
+    ({"dataset": "fashon_mnist"}, "did you mean 'fashion_mnist'?"),
+    ({"dataset": "glue/sst"}, "did you mean 'glue/sst2'?"),
+    ({"dataset": "cifar11.txt"}, "unknown data set"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), WRONG, ids=lambda value: str(value)[:50])
+def test_wrong_choices_are_refused_in_one_line(fields, message):
+    with pytest.raises(ConfigError) as error:
+        tasks.check_task(dataclasses.replace(Task(data_dir="/nowhere"), **fields))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)

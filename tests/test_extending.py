@@ -1,0 +1,93 @@
+"""The worked example of docs/extending.md, and files of models and tasks that are wrong."""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+import collapse_jax
+from collapse_jax import cli, config, models, store
+from collapse_jax.config import Experiment, Model, Task
+from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.validate import validate
+
+ROOT = pathlib.Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "extending.md").read_text()
+FILES = dict(re.findall(r'^```python title="(\S+)"\n(.*?)^```', TEXT, re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Write the files of the document into the current directory."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILES.items():
+        pathlib.Path(name).write_text(content)
+    return tmp_path
+
+
+def test_the_example_trains_and_measures(folder, capsys):
+    assert set(FILES) == {"sparse_parity.py", "residual_mlp.py", "run.py"}
+    exec(compile(FILES["run.py"], "run.py", "exec"), {})
+    results = collapse_jax.open_results("runs/parity")
+    assert results.train_accuracy.dims == ("weight_decay", "seed", "step")
+    assert results.train_accuracy.isel(step=-1).min() > 0.9
+    assert results.nhsic_zx.sel(step=300).notnull().all()
+    assert store.read_manifest(folder / "runs" / "parity")["sources"].keys() == {"model.name", "task.dataset"}
+
+    experiment = store.read_experiment(store.read_manifest(folder / "runs" / "parity"))
+    with pathlib.Path("residual_mlp.py").open("a") as file:
+        file.write("\n# another version\n")
+    for again in (lambda: collapse_jax.train(experiment, "runs/parity"), lambda: measure_again()):
+        with pytest.raises(WorkdirError, match=r"the file of model\.name has changed"):
+            again()
+
+
+def measure_again():
+    collapse_jax.measure("runs/parity", "norms")
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+def test_the_command_of_the_document_is_understood(folder):
+    command = re.search(r"^python -m collapse_jax (train.*?)\n```", TEXT, re.MULTILINE | re.DOTALL)[1]
+    words = command.replace("\\\n", " ").replace("configs/", f"{ROOT}/configs/").split()
+    experiment = validate(cli.parse(words).experiment)
+    assert experiment.model.name == "residual_mlp.py:MODEL"
+
+
+def test_the_initial_scale_of_an_own_model_is_its_own(folder):
+    info = models.find_model("residual_mlp.py:MODEL")
+    rule = models.initial_scale(info, "linear")
+    ones = {name: {"kernel": np.ones(2)} for name in ("embed", "hidden_0", "head")}
+    scaled = {name: float(tree["kernel"][0]) for name, tree in rule(ones, 8.0).items()}
+    assert scaled == {"embed": 1, "hidden_0": 8, "head": 8}
+    assert models.initial_scale(info, "default").rule == "all"
+
+
+WRONG = [
+    ({"model": Model("residual_mlp.py:MODLE")}, "model.name", "did you mean 'MODEL'?"),
+    ({"model": Model("residual_mlp.py")}, "model.name", "FILE.py:NAME"),
+    ({"model": Model("missing.py:MODEL")}, "model.name", "no file 'missing.py'"),
+    ({"model": Model("raises.py:MODEL")}, "model.name", "raises.py, line 2: ZeroDivisionError"),
+    ({"model": Model("syntax.py:MODEL")}, "model.name", "syntax.py, line 1: SyntaxError"),
+    ({"model": Model("residual_mlp.py:MODEL", heads=2)}, "model.heads", "width, depth, activation, init"),
+    ({"model": Model("cnn"), "task": Task("sparse_parity.py:TASK")}, "model.name", "takes image data"),
+    ({"task": Task("sparse_parity.py:MODEL")}, "task.dataset", "known: TASK"),
+    ({"task": Task("sparse_parity.py:TASK", train_size=1001)}, "task.train_size", "1 ... 1000"),
+]
+
+
+@pytest.mark.parametrize(("fields", "field", "message"), WRONG, ids=lambda value: str(value)[:60])
+def test_a_wrong_file_is_one_line(folder, fields, field, message):
+    pathlib.Path("raises.py").write_text("x = 0\n1 / x\n")
+    pathlib.Path("syntax.py").write_text("def :\n")
+    with pytest.raises(ConfigError) as error:
+        validate(Experiment(**fields))
+    assert str(error.value).startswith(f"{field}=")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_only_files_are_extensions():
+    assert config.Model().name in models.MODELS
+    assert models.find_model("mlp") is models.MODELS["mlp"]

@@ -1,0 +1,103 @@
+"""BatchNorm in the engine: statistics per run, whole in checkpoints and snapshots, untouched by padding."""
+
+import itertools
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import collapse_jax
+from collapse_jax import grid, packing, store, tasks
+from collapse_jax.config import Grid, Model, Packing, Schedule, Snapshots
+from collapse_jax.training import advance_run, init_run, make_recipe
+
+BATCH_NORM = Model(hidden=(8, 6), norm="batch")
+MEASURES = ("fit", "collapse", "norms")
+
+
+def train(experiment, cuts=(), layout=None):
+    runs = grid.grid_runs(experiment.grid)
+    layout = packing.choose_layout(layout or Packing(1, 1), len(runs))
+    data = tasks.load(experiment.task)
+    recipe = make_recipe(experiment, data)
+    data = packing.place(layout, data, shared=True)
+    hparams = packing.place(layout, grid.stack_hyperparameters(runs))
+    states = packing.over_runs(layout, lambda h, d: init_run(recipe, h, d))(hparams, data)
+    advance = packing.over_runs_in_place(layout, lambda s, h, d, a, b: advance_run(recipe, s, h, d, a, b))
+    for start, stop in itertools.pairwise([0, *cuts, experiment.steps]):
+        states = advance(states, hparams, data, np.int32(start), np.int32(stop))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(runs)], states)
+
+
+@pytest.fixture(scope="module")
+def states():
+    from conftest import tiny_experiment
+
+    return train(tiny_experiment(model=BATCH_NORM))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Train with a checkpoint at every boundary."""
+    from conftest import tiny_experiment
+
+    snapshots = Snapshots(Schedule(rule="explicit", at=(20,)), ("parameters",), 50)
+    experiment = tiny_experiment(model=BATCH_NORM, measures=MEASURES, snapshots=snapshots, checkpoint_seconds=1e-9)
+    workdir = tmp_path_factory.mktemp("batch_stats") / "sweep"
+    return experiment, workdir, collapse_jax.train(experiment, workdir)
+
+
+def test_each_run_has_its_own_statistics(states):
+    means = states.batch_stats["norm_0"]["mean"]
+    assert means.shape == (4, 8)
+    assert len(np.unique(means[:, 0])) == 4
+    assert np.all(states.batch_stats["norm_1"]["var"] > 0)
+
+
+def test_where_the_loop_is_cut_changes_no_bit(tiny, states):
+    jax.tree.map(np.testing.assert_array_equal, states, train(tiny(model=BATCH_NORM), cuts=(1, 9, 33)))
+
+
+def test_vmapped_tiles_agree_to_tolerance(tiny, states):
+    tiled = train(tiny(model=BATCH_NORM), layout=Packing(2, 2))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), states.batch_stats, tiled.batch_stats)
+
+
+def test_a_run_alone_equals_the_same_run_in_the_grid(tiny, states):
+    alone = train(tiny(model=BATCH_NORM, grid=Grid(weight_decay=(0.01,), seed=(2,), init_scale=(1.0,))))
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b[3]), alone, states)
+
+
+def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path):
+    experiment, workdir, results = swept
+    copy = tmp_path / "sweep"
+    shutil.copytree(workdir, copy)
+    checkpoints = store.TreeStore(copy / "checkpoints")
+    last = checkpoints.steps()[-1]
+    expected = checkpoints.load(last)
+    assert expected["states/batch_stats/norm_0/var"].shape == (4, 8)
+    checkpoints.delete_after(last - 1)
+    checkpoints.close()
+    (copy / "results.nc").unlink()
+    xr.testing.assert_identical(collapse_jax.train(experiment, copy), results)
+    again = store.TreeStore(copy / "checkpoints").load(last)
+    for name, leaf in expected.items():
+        np.testing.assert_array_equal(again[name], leaf, err_msg=name)
+
+
+def test_features_computed_again_are_those_of_the_running_statistics(swept, tmp_path):
+    """Measures of stored parameters equal the in-line ones only if the statistics were stored with them."""
+    _, workdir, results = swept
+    copy = tmp_path / "sweep"
+    shutil.copytree(workdir, copy)
+    flat = store.TreeStore(copy / "snapshots").load(20)
+    assert flat["parameters/batch_stats/norm_1/mean"].shape == (4, 6)
+    collapse_jax.measure(copy, ("collapse", "norms"))
+    again = xr.load_dataset(copy / "measures" / "collapse.nc", engine="h5netcdf")
+    at = again.sel(step=[20, 40])
+    names = [name for name in ("nc1", "rnc1", "nc2_condition", "rnc1_test_around_train") if name in at]
+    assert names
+    for name in names:
+        np.testing.assert_allclose(at[name], results[name].sel(step=[20, 40]), rtol=1e-3, err_msg=name)
