@@ -160,8 +160,8 @@ def test_the_bound_on_memory_holds_where_the_whole_batch_would_not(full):
     """The compiler's own account of the program, tile by tile, against that of all runs at once."""
     snapshots = collapse_jax.open_snapshots(full, test_size=400)
     request = requests.make_requests(snapshots, ["noisy_channel"], [], {"samples": None}, "")[0]
-    whole = batches.compile_batch(request, snapshots, 16, 1, 1e12)
-    bound = 0.5 * whole.bytes
+    one, whole = (batches.compile_batch(request, snapshots, units, 1, 1e12) for units in (1, 16))
+    bound = (one.bytes + whole.bytes) / 2
     tiled = batches.compile_batch(request, snapshots, 16, 1, bound)
     assert whole.layout.runs == 16
     assert 1 <= tiled.layout.runs < 16
