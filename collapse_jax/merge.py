@@ -60,7 +60,7 @@ def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
         "missing_shards": " ".join(map(str, open_shards)),
     }
     store.write_dataset(joined, workdir / store.RESULTS)
-    _merge_measures(workdir, experiment.grid, list(parts), partial)
+    _merge_measures(workdir, experiment, list(parts), partial)
     return store.open_results(workdir)
 
 
@@ -134,7 +134,9 @@ def _refuse_other_splits(workdir: epath.Path, count: int) -> None:
         raise WorkdirError(f"workdir={workdir}: split into {count} shards, but {others[0]} is of another split")
 
 
-def _merge_measures(workdir: epath.Path, axes: config.Grid, shards: Sequence[Shard], partial: bool) -> None:
+def _merge_measures(
+    workdir: epath.Path, experiment: config.Experiment, shards: Sequence[Shard], partial: bool
+) -> None:
     """Join what was measured later; a measure that a shard lacks is refused unless `partial`."""
     have = {
         shard: {path.name for path in (shard.folder(workdir) / "measures").glob("*.nc")}
@@ -148,5 +150,14 @@ def _merge_measures(workdir: epath.Path, axes: config.Grid, shards: Sequence[Sha
             raise WorkdirError(f"workdir={workdir}: measures/{name} is missing in shard {', '.join(lacking)}")
         found = [shard for shard in shards if name in have[shard]]
         parts = {shard: store.open_results(shard.folder(workdir) / "measures" / name) for shard in found}
+        asked = {part.attrs.get("measured"): shard for shard, part in parts.items()}
+        if len(asked) > 1:
+            differing = ", ".join(str(shard) for shard in asked.values())
+            raise WorkdirError(f"workdir={workdir}: measures/{name} has other options in shards {differing}")
+        whole = {
+            "experiment": json.dumps(store.describe(experiment)),
+            "fingerprint": config.fingerprint(experiment),
+        }
         (workdir / "measures").mkdir(exist_ok=True)
-        store.write_dataset(join(axes, parts), workdir / "measures" / name)
+        joined = join(experiment.grid, parts).assign_attrs(whole)
+        store.write_dataset(joined, workdir / "measures" / name)

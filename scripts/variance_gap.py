@@ -26,7 +26,7 @@ parser.add_argument("--workdir", type=pathlib.Path, required=True)
 workdir = parser.parse_args().workdir
 results = store.open_results(workdir)
 experiment = json.loads(results.attrs["experiment"])
-data = tasks.TASKS[experiment["task"]["dataset"]].load(config.Task(**experiment["task"] | {"test_size": 0}))
+data = tasks.load(config.Task(**experiment["task"] | {"test_size": 0}))
 fields = experiment["model"] | {"hidden": tuple(experiment["model"]["hidden"])}
 apply = jax.jit(models.make_model(config.Model(**fields), data.num_classes).apply)
 

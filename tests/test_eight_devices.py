@@ -34,12 +34,14 @@ memory = compiled.advance.memory_analysis()
 made = programs.compile_programs(experiment, layout)
 states = made.initial()
 kernel = states.params["head"]["kernel"]
+each = [shard.data.shape[0] for shard in kernel.addressable_shards]
+on = len({shard.device for shard in kernel.addressable_shards})
 moved = made.advance(states, 0, 1)
 found = {
     "devices": len(jax.devices()),
     "padded": layout.padded,
-    "on": len({shard.device for shard in kernel.addressable_shards}),
-    "each": [shard.data.shape[0] for shard in kernel.addressable_shards],
+    "on": on,
+    "each": each,
     "collectives": sorted(set.union(*map(hlo.operations, texts)) & set(hlo.COLLECTIVES)),
     "donated": memory.alias_size_in_bytes / memory.output_size_in_bytes,
     "deleted": kernel.is_deleted(),

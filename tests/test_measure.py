@@ -14,12 +14,20 @@ from collapse_jax.analysis import tables
 from collapse_jax.config import Grid, Optimizer, Schedule, Snapshots
 from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.measures import Measure, Variable
+from collapse_jax.measures.probe_choice import choose_examples
 from collapse_jax.remeasure import engine
 from collapse_jax.remeasure.files import MeasureFile
 
 CONTENT = ("train", "test", "head", "parameters")
 AT = Schedule(rule="explicit", at=(0, 11, 20))
 LAYER_SIZE = Variable("Mean of a layer", "feature", "mean over units and examples", ("layer",))
+
+
+MOMENT = Variable("Moment", "1", "mean power of the features")
+
+
+def moment(snapshot, *, split="auto", power: int = 2):
+    return {"moment": (choose_examples(snapshot, split).features ** power).mean()}
 
 
 def layer_means(snapshot):
@@ -33,8 +41,9 @@ def vector_measure():
     """Register a measure whose value has an axis of its own."""
     measure = Measure("layer_means", layer_means, {"layer_mean": LAYER_SIZE}, needs=("train", "layers"))
     measures.MEASURES["layer_means"] = measure
+    measures.MEASURES["moment"] = Measure("moment", moment, {"moment": MOMENT}, needs=("probe",))
     yield
-    del measures.MEASURES["layer_means"]
+    del measures.MEASURES["layer_means"], measures.MEASURES["moment"]
 
 
 @pytest.fixture(scope="module")
@@ -97,19 +106,19 @@ def test_a_diverged_run_is_nan_from_its_first_bad_step_and_hurts_no_other(workdi
 
 def test_results_join_on_the_steps_and_figures_still_draw(trained, workdir, tmp_path):
     _, in_line = trained
-    joined = collapse_jax.measure(workdir, ["noisy_channel", "collapse"], test_size=30)
+    joined = collapse_jax.measure(workdir, ["moment", "collapse"], test_size=30)
     xr.testing.assert_identical(joined, collapse_jax.open_results(workdir))
     assert joined.step.values.tolist() == [0, 7, 11, 20, 40]
-    noisy = joined.noisy_zx_sigma010
-    assert noisy.dims == in_line.rnc1.dims
-    assert noisy.dtype == np.float32
-    assert noisy.sel(step=7).isnull().all()
-    assert noisy.sel(step=11, learning_rate=1e-5).notnull().all()
-    assert json.loads(noisy.attrs["measured"])["options"]["samples"] == 2000
+    new = joined.moment
+    assert new.dims == in_line.rnc1.dims
+    assert new.dtype == np.float32
+    assert new.sel(step=7).isnull().all()
+    assert new.sel(step=11, learning_rate=1e-5).notnull().all()
+    assert json.loads(new.attrs["measured"])["options"] == {"power": 2, "split": "auto"}
     # In-line values stay as they are, at other steps too.
     np.testing.assert_array_equal(joined.rnc1_test.sel(step=in_line.step), in_line.rnc1_test)
     assert joined.rnc1_test.sel(step=11).isnull().all()
-    for name in in_line.data_vars:
+    for name in in_line.data_vars.keys() - {"diverged_at"}:
         xr.testing.assert_identical(joined[name].dropna("step", how="all"), in_line[name].dropna("step", how="all"))
     thresholds = store.thresholds_of(joined)
     assert tables.runs_table(joined, thresholds) == tables.runs_table(in_line, thresholds)
@@ -143,25 +152,22 @@ def test_an_interrupted_call_continues_and_takes_no_step_twice(workdir, monkeypa
 
 
 def test_other_options_measure_anew_and_the_earlier_file_is_taken_back(workdir, monkeypatch):
-    arguments = {"steps": [0], "test_size": 40}
-    first = collapse_jax.measure(workdir, "nhsic", label="a", options={"batch_size": 20}, **arguments)
-    second = collapse_jax.measure(workdir, "nhsic", label="a", options={"batch_size": 10}, **arguments)
-    assert first.nhsic_zy_a.notnull().any()
-    assert (first.nhsic_zy_a != second.nhsic_zy_a).any()
-    assert json.loads(second.nhsic_zy_a.attrs["measured"])["options"]["batch_size"] == 10
+    arguments = {"label": "a", "steps": [0], "test_size": 40}
+    first = collapse_jax.measure(workdir, "moment", options={"power": 2}, **arguments)
+    second = collapse_jax.measure(workdir, "moment", options={"power": 3}, **arguments)
+    assert (first.moment_a != second.moment_a).sel(step=0).all()
+    assert json.loads(second.moment_a.attrs["measured"])["options"]["power"] == 3
     monkeypatch.setattr(engine, "compile_batch", None)  # nothing is measured again
-    again = collapse_jax.measure(workdir, "nhsic", label="a", options={"batch_size": "20"}, **arguments)
-    np.testing.assert_array_equal(again.nhsic_zy_a, first.nhsic_zy_a)
+    again = collapse_jax.measure(workdir, "moment", options={"power": "2"}, **arguments)
+    np.testing.assert_array_equal(again.moment_a, first.moment_a)
 
 
 def test_both_splits_get_names_of_their_own(workdir):
-    both = collapse_jax.measure(workdir, "nhsic", splits=["train", "test"], steps=[40], options={"batch_size": 25})
-    alone = collapse_jax.measure(
-        workdir, "nhsic", splits="train", steps=[40], options={"batch_size": 25}, label="alone"
-    )
+    both = collapse_jax.measure(workdir, "moment", splits=["train", "test"], steps=[40])
+    alone = collapse_jax.measure(workdir, "moment", splits="train", steps=[40], label="alone")
     good = {"learning_rate": 1e-5, "step": 40}
-    np.testing.assert_array_equal(both.nhsic_zx_train.sel(good), alone.nhsic_zx_alone.sel(good))
-    assert (both.nhsic_zx_train.sel(good) != both.nhsic_zx_test.sel(good)).all()
+    np.testing.assert_array_equal(both.moment_train.sel(good), alone.moment_alone.sel(good))
+    assert (both.moment_train.sel(good) != both.moment_test.sel(good)).all()
 
 
 def test_a_damaged_snapshot_is_skipped_named_and_the_call_incomplete(workdir, capsys):
@@ -176,10 +182,11 @@ def test_a_damaged_snapshot_is_skipped_named_and_the_call_incomplete(workdir, ca
 
 
 def damage(workdir, step):
-    """Cut every data file of a snapshot."""
-    for path in (workdir / "snapshots" / str(step) / "tree").rglob("d/*"):
-        content = path.read_bytes()
-        path.write_bytes(content[: len(content) // 2])
+    """Let no checksum of a snapshot agree."""
+    path = workdir / "snapshots" / str(step) / "meta" / "metadata"
+    sums = json.loads(path.read_text())
+    sums["crc32"] = {name: value + 1 for name, value in sums["crc32"].items()}
+    path.write_text(json.dumps(sums))
 
 
 def test_a_full_disk_loses_nothing(workdir, monkeypatch):

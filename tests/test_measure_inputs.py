@@ -158,21 +158,31 @@ def test_a_changed_file_is_measured_anew(full, tmp_path):
 
 def test_the_bound_on_memory_holds_where_the_whole_batch_would_not(full):
     """The compiler's own account of the program, tile by tile, against that of all runs at once."""
-    snapshots = collapse_jax.open_snapshots(full, test_size=1000)
+    snapshots = collapse_jax.open_snapshots(full, test_size=400)
     request = requests.make_requests(snapshots, ["noisy_channel"], [], {"samples": None}, "")[0]
-    devices = min(jax.local_device_count(), 2)
-    whole = batches.compile_batch(request, snapshots, 32, devices, 1e12)
+    whole = batches.compile_batch(request, snapshots, 16, 1, 1e12)
     bound = 0.5 * whole.bytes
-    tiled = batches.compile_batch(request, snapshots, 32, devices, bound)
-    assert whole.layout.runs == 32
-    assert 1 <= tiled.layout.runs < 32
+    tiled = batches.compile_batch(request, snapshots, 16, 1, bound)
+    assert whole.layout.runs == 16
+    assert 1 <= tiled.layout.runs < 16
     assert tiled.bytes <= bound < whole.bytes
     parts = snapshots.parts(10)
     values = tiled.take(parts)
     for name, expected in whole.take(parts).items():
         np.testing.assert_allclose(values[name], expected, rtol=1e-4, atol=1e-5, err_msg=name)
     with pytest.raises(ConfigError, match=r"memory=1000000.0: one run of noisy_channel takes .* bytes"):
-        batches.compile_batch(request, snapshots, 32, devices, 1e6)
+        batches.compile_batch(request, snapshots, 16, 1, 1e6)
+
+
+def test_devices_share_the_runs(full):
+    snapshots = collapse_jax.open_snapshots(full)
+    request = requests.make_requests(snapshots, ["norms"], [], {}, "")[0]
+    one, two = (batches.compile_batch(request, snapshots, 4, devices, 1e12) for devices in (1, 2))
+    assert (one.layout.devices, two.layout.devices) == (1, 2)
+    parts = jax.tree.map(lambda leaf: leaf[:3], snapshots.parts(10))  # an odd number is padded
+    for name, values in two.take(parts).items():
+        assert values.shape == (3,)
+        np.testing.assert_allclose(values, one.take(parts)[name], rtol=1e-6)
 
 
 WRONG = [

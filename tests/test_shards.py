@@ -185,12 +185,19 @@ def test_measures_of_shards_are_merged_too(copied):
         folder = Shard(index, COUNT).folder(copied)
         results = store.open_results(folder / "results.nc")
         measured = xr.Dataset({"twice": 2 * results.weight_norm.expand_dims(layer=2, axis=-1)})
+        measured["diverged_at"] = results.diverged_at
+        measured.attrs = {"fingerprint": results.attrs["fingerprint"], "measured": "a"}
         (folder / "measures").mkdir()
         store.write_dataset(measured, folder / "measures" / "double.nc")
     merged = merge.merge(copied)
     twice = store.open_results(copied / "measures" / "double.nc").twice
     assert twice.dims == ("weight_decay", "learning_rate", "seed", "step", "layer")
     np.testing.assert_array_equal(twice.isel(layer=1), 2 * merged.weight_norm)
+    np.testing.assert_array_equal(merged.twice, twice)
+    path = Shard(0, COUNT).folder(copied) / "measures" / "double.nc"
+    store.write_dataset(store.open_results(path).assign_attrs(measured="b"), path)
+    with pytest.raises(WorkdirError, match=r"other options in shards 0/3, 2/3"):
+        merge.merge(copied)
     (Shard(1, COUNT).folder(copied) / "measures" / "double.nc").unlink()
     with pytest.raises(WorkdirError, match=r"measures/double.nc is missing in shard 1/3"):
         merge.merge(copied)

@@ -253,26 +253,29 @@ def test_damaged_and_missing_results_are_said(finished, tmp_path):
 
 
 def test_changed_data_is_refused_by_name(tmp_path):
-    def save(shift):
-        labels = np.arange(60) % 3
-        inputs = np.random.default_rng(0).normal(size=(60, 5)) + shift
-        np.savez(
-            tmp_path / "mine.npz", train_inputs=inputs, train_labels=labels, test_inputs=inputs, test_labels=labels
-        )
-
     from conftest import tiny_experiment
 
-    save(0.0)
-    task = Task(dataset=str(tmp_path / "mine.npz"), train_size=60)
+    path, workdir = tmp_path / "mine.npz", tmp_path / "w"
+    labels, inputs = np.arange(60) % 3, np.random.default_rng(0).normal(size=(60, 5))
+
+    def save(inputs):
+        np.savez(path, train_inputs=inputs, train_labels=labels, test_inputs=inputs, test_labels=labels)
+
+    save(inputs)
     experiment = tiny_experiment(
-        task=task, steps=2, log=Schedule(rule="explicit"), model=Model(hidden=(4,)), measures=("fit",)
+        task=Task(dataset=str(path), train_size=60),
+        steps=2,
+        log=Schedule(rule="explicit"),
+        snapshots=Snapshots(Schedule(rule="explicit"), ("parameters",), 50),
+        model=Model(hidden=(4,)),
+        measures=("fit",),
     )
-    collapse_jax.train(experiment, tmp_path / "w")
-    record = store.read_manifest(tmp_path / "w")["data"]
-    assert record["train_class_counts"] == [20, 20, 20]
-    collapse_jax.train(experiment, tmp_path / "w")
-    save(1.0)
-    with pytest.raises(
-        WorkdirError, match=r"mine.npz' has changed since it was begun: train_inputs, test_inputs with"
-    ):
-        collapse_jax.train(experiment, tmp_path / "w")
+    collapse_jax.train(experiment, workdir)
+    assert store.read_manifest(workdir)["data"]["train_class_counts"] == [20, 20, 20]
+    collapse_jax.train(experiment, workdir)
+    save(inputs + 1)
+    changed = r"mine.npz' has changed since it was begun: train_inputs, test_inputs with other checksums"
+    with pytest.raises(WorkdirError, match=changed):
+        collapse_jax.train(experiment, workdir)
+    with pytest.raises(WorkdirError, match=r"mine.npz' has changed since it was begun: train_inputs with"):
+        collapse_jax.measure(workdir, "norms", test_size=20)

@@ -39,6 +39,7 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool, weights: jax.Array | None) -> jax.Array:
         """Map x [N, H, W, C] to [N, H / stride, W / stride, C_out]."""
+        plan: tuple[tuple[int, int, int], ...]
         if self.bottleneck:
             plan = ((self.width, 1, 1), (self.width, 3, self.stride), (EXPANSION * self.width, 1, 1))
         else:

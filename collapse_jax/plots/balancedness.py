@@ -166,7 +166,7 @@ def _verdict(laws: dict[int, Law], deviations: list[float]) -> str:
     found = ", ".join(f"{100 * value:.2g} %" for value in deviations)
     text = (
         f"Largest relative deviation of a run while theory is above {COMPARED:g}, left to right: {found}. "
-        "Below, the term of order η² that theory leaves out, fed by the noise of the gradient, takes over."
+        "Theory leaves out terms of order η², which take over in the end."
     )
     if not all(rule.exact for rule in laws.values()):
         text += " Other activations: descriptive."

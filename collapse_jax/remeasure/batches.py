@@ -48,8 +48,8 @@ def usable_devices() -> int:
     """Return the devices that may share the runs.
 
     On CPU one, whose operations use all cores: two host devices that factorise batches of matrices at the same time
-    wait for each other's threads for ever (jax 0.10.2 on 2 cores). The inputs' side of a measure is also shared
-    among more runs so.
+    wait for each other's threads for ever (jax 0.10.2 on 2 cores). It also shares the inputs' side of a measure
+    among more runs.
     """
     return 1 if jax.default_backend() == "cpu" else jax.local_device_count()
 

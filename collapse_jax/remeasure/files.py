@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from etils import epath
 
 from collapse_jax import config, store
@@ -15,6 +14,7 @@ from collapse_jax.remeasure.requests import Request
 from collapse_jax.remeasure.snapshots import StoredSnapshots
 from collapse_jax.store import measured
 from collapse_jax.store.files import remove_left_overs
+from collapse_jax.store.netcdf import read_dataset
 from collapse_jax.training import HEALTHY
 
 
@@ -47,7 +47,7 @@ class MeasureFile:
         self.columns = self._read() if self.path.exists() else {}
 
     def _read(self) -> dict[int, dict[str, np.ndarray]]:
-        dataset = xr.load_dataset(self.path, engine="h5netcdf")
+        dataset = read_dataset(self.path)
         if not set(self.variables) <= set(dataset.data_vars):
             return {}  # of an earlier version of the measure
         return measured.columns(dataset, dataset["diverged_at"].dims, self.variables)

@@ -37,9 +37,8 @@ def key_of(path: epath.Path) -> str | None:
     if not path.exists():
         return None
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return str(dataset.attrs["key"])
-    except Exception:  # h5py and xarray raise many kinds for a damaged file
+        return str(read_dataset(path).attrs["key"])
+    except (ValueError, KeyError):
         return "damaged"
 
 
@@ -58,7 +57,7 @@ def join(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
         try:
             measured = read_dataset(path)
             fingerprint = measured.attrs["fingerprint"]
-        except Exception:
+        except (ValueError, KeyError):
             raise WorkdirError(
                 f"workdir={workdir}: {MEASURES}/{path.name} is damaged; delete it and measure again"
             ) from None

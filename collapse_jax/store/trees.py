@@ -23,7 +23,9 @@ from collapse_jax.store.files import is_remote
 # Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 # So it does with each leaf that cannot be read, since Orbax reports the first and drops the others.
-logging.getLogger("asyncio").addFilter(lambda record: "_wrap_awaitable" not in record.getMessage())
+logging.getLogger("asyncio").addFilter(
+    lambda record: not any(name in record.getMessage() for name in ("_wrap_awaitable", "OCDBT"))
+)
 
 ORBAX_TEMPORARY = ".orbax-checkpoint-tmp"
 

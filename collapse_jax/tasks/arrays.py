@@ -7,7 +7,7 @@ Inputs may be images [N, H, W] or [N, H, W, C], vectors [N, D] (uint8 or floatin
 
 import pathlib
 import zipfile
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -45,14 +45,14 @@ def load(task: config.Task) -> Dataset:
         return assemble(task, kind, train, test, num_classes)
     chosen = subset.choose(task, train, num_classes)
     tested = slice(task.test_size or test.size)
-    return Dataset(
-        train_inputs=train.inputs(chosen).astype(np.int32),
-        train_labels=subset.corrupt(task, train.labels(chosen), num_classes).astype(np.int32),
-        test_inputs=arrays["test_inputs"][tested].astype(np.int32),
-        test_labels=arrays["test_labels"][tested].astype(np.int32),
-        num_classes=num_classes,
-        vocabulary_size=1 + int(max(arrays[f"{part}_inputs"].max() for part in ("train", "test"))),
-    )
+    tokens: dict[str, Any] = {
+        "train_inputs": train.inputs(chosen).astype(np.int32),
+        "train_labels": subset.corrupt(task, train.labels(chosen), num_classes).astype(np.int32),
+        "test_inputs": arrays["test_inputs"][tested].astype(np.int32),
+        "test_labels": arrays["test_labels"][tested].astype(np.int32),
+    }
+    largest = int(max(arrays[f"{part}_inputs"].max() for part in ("train", "test")))
+    return Dataset(**tokens, num_classes=num_classes, vocabulary_size=largest + 1)
 
 
 def _read(task: config.Task) -> dict[str, np.ndarray]:

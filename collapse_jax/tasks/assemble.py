@@ -31,14 +31,13 @@ def assemble(task: config.Task, kind: str, train: Split, test: Split, num_classe
         train_inputs, test_inputs = images.normalise(
             train.inputs(chosen), test.inputs(tested), task.normalisation, task.dataset
         )
-    return Dataset(
-        train_inputs=train_inputs,
-        train_labels=subset.corrupt(task, train.labels(chosen), num_classes).astype(np.int32),
-        test_inputs=test_inputs,
-        test_labels=test.labels(tested).astype(np.int32),
-        num_classes=num_classes,
-        vocabulary_size=vocabulary_size,
-    )
+    arrays: dict[str, Any] = {
+        "train_inputs": train_inputs,
+        "train_labels": subset.corrupt(task, train.labels(chosen), num_classes).astype(np.int32),
+        "test_inputs": test_inputs,
+        "test_labels": test.labels(tested).astype(np.int32),
+    }
+    return Dataset(**arrays, num_classes=num_classes, vocabulary_size=vocabulary_size)
 
 
 def record(data: Dataset) -> dict[str, Any]:

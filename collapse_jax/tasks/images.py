@@ -30,8 +30,8 @@ def normalise(
         return train.astype(np.float32), test.astype(np.float32)
     if normalisation == "unit":
         return _unit(train), _unit(test)
-    mean, std = CONSTANTS.get(dataset) or channel_statistics(train)
-    mean, std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+    constants = CONSTANTS.get(dataset) or channel_statistics(train)
+    mean, std = (np.asarray(values, np.float32) for values in constants)
     return (_unit(train) - mean) / std, (_unit(test) - mean) / std
 
 

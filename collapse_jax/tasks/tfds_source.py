@@ -49,8 +49,8 @@ def describe(task: config.Task) -> TaskInfo:
     source = _open(task)
     kind, _, _, splits, num_classes = source
     builder = _builder(_folder(task))
-    sizes = [builder.info.splits[split].num_examples for split in splits]
-    return TaskInfo(load, *sizes, num_classes=num_classes, kind=kind)
+    train_size, test_size = (builder.info.splits[split].num_examples for split in splits)
+    return TaskInfo(load, train_size, test_size, num_classes, kind)
 
 
 def load(task: config.Task) -> Dataset:

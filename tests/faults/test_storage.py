@@ -15,6 +15,8 @@ from collapse_jax import store
 from collapse_jax.__main__ import main
 from collapse_jax.errors import StoreError
 
+# What Orbax leaves behind when a save fails.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 WHAT = experiment()
 
 
