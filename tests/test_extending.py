@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -48,9 +49,10 @@ def measure_again():
 
 
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
-def test_the_command_of_the_document_is_understood(folder):
+def test_the_command_of_the_document_is_understood(folder, monkeypatch):
     command = re.search(r"^python -m collapse_jax (train.*?)\n```", TEXT, re.MULTILINE | re.DOTALL)[1]
     words = command.replace("\\\n", " ").replace("configs/", f"{ROOT}/configs/").split()
+    monkeypatch.setattr(sys, "argv", ["collapse_jax", *words])
     experiment = validate(cli.parse(words).experiment)
     assert experiment.model.name == "residual_mlp.py:MODEL"
 

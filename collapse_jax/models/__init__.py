@@ -20,7 +20,7 @@ from collapse_jax.extensions import is_extension, load_extension
 from collapse_jax.models import cnn, mlp, resnet, transformer
 from collapse_jax.models.base import INITS, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import check_batches, check_model
-from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, torch_conv, torch_linear
+from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
 
 MODELS: dict[str, ModelInfo] = {
@@ -56,6 +56,7 @@ __all__ = [
     "MODELS",
     "NORMS",
     "BatchNorm",
+    "Conv",
     "InitialScale",
     "ModelInfo",
     "check_batches",
@@ -63,6 +64,5 @@ __all__ = [
     "find_model",
     "initial_scale",
     "make_model",
-    "torch_conv",
     "torch_linear",
 ]

@@ -6,7 +6,7 @@ from flax import linen as nn
 from collapse_jax import config
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.images import as_images
-from collapse_jax.models.layers import ACTIVATIONS, torch_conv, torch_linear
+from collapse_jax.models.layers import ACTIVATIONS, Conv, max_pool, torch_linear
 
 WIDTH, COLOUR_WIDTH = 16, 32
 
@@ -40,9 +40,9 @@ class CNN(nn.Module):
         x = as_images(x)
         act = ACTIVATIONS[self.activation]
         width = self.width or (WIDTH if x.shape[-1] == 1 else COLOUR_WIDTH)
-        first = act(torch_conv(width, x.shape[-1], "conv_0")(x))
-        second = act(torch_conv(2 * width, width, "conv_1")(first))
-        second = nn.max_pool(second, (2, 2), strides=(2, 2))
+        first = act(Conv(width, name="conv_0")(x))
+        second = act(Conv(2 * width, name="conv_1")(first))
+        second = max_pool(second)
         flat = second.reshape(len(x), -1)
         features = torch_linear(self.features, flat.shape[-1], "hidden")(flat)
         if self.last_layer_act:

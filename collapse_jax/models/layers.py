@@ -43,24 +43,63 @@ def torch_linear(features: int, fan_in: int, name: str) -> nn.Dense:
     return nn.Dense(features, kernel_init=begin, bias_init=begin, name=name)
 
 
-def torch_conv(
-    features: int, channels: int, name: str, kernel: int = 3, stride: int = 1, use_bias: bool = True
-) -> nn.Conv:
-    """Return a square convolution padded by kernel // 2, which begins as `torch.nn.Conv2d`.
+class Conv(nn.Module):
+    """`torch.nn.Conv2d` on images [N, H, W, C], padded by size // 2; begins uniform in +-1/sqrt(size^2 C).
 
-    Kernel and bias are uniform in +-1/sqrt(fan_in) with fan_in = channels kernel^2.
+    Attributes:
+      features: channels of the output.
+      size: side of the kernel [size, size, C, features].
+      stride: of the kernel.
+      use_bias: whether there is a bias.
     """
-    begin = uniform((channels * kernel**2) ** -0.5)
-    return nn.Conv(
-        features,
-        (kernel, kernel),
-        strides=(stride, stride),
-        padding=kernel // 2,
-        use_bias=use_bias,
-        kernel_init=begin,
-        bias_init=begin,
-        name=name,
-    )
+
+    features: int
+    size: int = 3
+    stride: int = 1
+    use_bias: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map x [N, H, W, C] to [N, ceil(H / stride), ceil(W / stride), features]."""
+        begin = uniform((self.size**2 * x.shape[-1]) ** -0.5)
+        kernel = self.param("kernel", begin, (self.size, self.size, x.shape[-1], self.features))
+        y = convolve(x, kernel, self.stride)
+        if self.use_bias:
+            y = y + self.param("bias", begin, (self.features,)).reshape(1, 1, 1, -1)
+        return y
+
+
+def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """Convolve x [N, H, W, C] with a kernel [k, k, C, F] of odd side k, padded by k // 2.
+
+    On CPU as one matrix product of all windows: with XLA's own convolutions and their gradients a training step of
+    the CNN on MNIST takes 24 times as long there (jax 0.10.2).
+    """
+    size, half = kernel.shape[0], kernel.shape[0] // 2
+    if jax.default_backend() != "cpu":
+        padding = [(half, half), (half, half)]
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=numbers)
+    rows, columns = (-(-side // stride) for side in x.shape[1:3])
+    x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+    windows = [
+        x[:, i : i + stride * (rows - 1) + 1 : stride, j : j + stride * (columns - 1) + 1 : stride]
+        for i in range(size)
+        for j in range(size)
+    ]
+    return jnp.concatenate(windows, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def max_pool(x: jax.Array) -> jax.Array:
+    """Return the maximum of each 2 x 2 window of x [N, H, W, C]; what fills no window is cut off.
+
+    Of equal values the first in reading order gets the gradient, as in PyTorch.
+    """
+    x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
+    first, *others = (x[:, i::2, j::2] for i in range(2) for j in range(2))
+    for other in others:
+        first = jnp.where(first >= other, first, other)
+    return first
 
 
 def layer_norm(name: str) -> nn.LayerNorm:

@@ -9,7 +9,7 @@ from flax import linen as nn
 from collapse_jax import config
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.images import as_images
-from collapse_jax.models.layers import BatchNorm, torch_conv, torch_linear
+from collapse_jax.models.layers import BatchNorm, Conv, torch_linear
 
 WIDTH = 64
 # Depth -> (blocks per stage, whether they are bottlenecks).
@@ -45,13 +45,13 @@ class Block(nn.Module):
         else:
             plan = ((self.width, 3, self.stride), (self.width, 3, 1))
         h = x
-        for i, (channels, kernel, stride) in enumerate(plan):
-            h = torch_conv(channels, h.shape[-1], f"conv_{i}", kernel, stride, use_bias=False)(h)
+        for i, (channels, size, stride) in enumerate(plan):
+            h = Conv(channels, size, stride, use_bias=False, name=f"conv_{i}")(h)
             h = BatchNorm(name=f"norm_{i}")(h, train, weights)
             if i < len(plan) - 1:
                 h = jax.nn.relu(h)
         if self.stride != 1 or x.shape[-1] != h.shape[-1]:
-            x = torch_conv(h.shape[-1], x.shape[-1], "shortcut", 1, self.stride, use_bias=False)(x)
+            x = Conv(h.shape[-1], 1, self.stride, use_bias=False, name="shortcut")(x)
             x = BatchNorm(name="shortcut_norm")(x, train, weights)
         return jax.nn.relu(h + x)
 
@@ -79,7 +79,7 @@ class ResNet(nn.Module):
         """Map images to logits [N, K] and the outputs of stem and stages, averaged over pixels, [N, C_l] each."""
         blocks, bottleneck = DEPTHS[self.layers]
         x = as_images(x)
-        x = torch_conv(self.width, x.shape[-1], "stem", use_bias=False)(x)
+        x = Conv(self.width, use_bias=False, name="stem")(x)
         x = jax.nn.relu(BatchNorm(name="stem_norm")(x, train, weights))
         pooled = [jnp.mean(x, axis=(1, 2))]
         for stage, count in enumerate(blocks):

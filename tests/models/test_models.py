@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from collapse_jax import config, models
 from collapse_jax.errors import ConfigError
 from collapse_jax.models.images import as_images
+from collapse_jax.models.layers import convolve, max_pool
 from collapse_jax.models.transformer import Transformer
 
 COUNTS = [
@@ -123,3 +125,20 @@ def test_zero_last_layer():
     scaled = rule({"conv_0": {"kernel": jnp.ones(2)}, "head": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}}, 8.0)
     assert scaled["conv_0"]["kernel"].tolist() == [8, 8]
     assert scaled["head"]["kernel"].tolist() == scaled["head"]["bias"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("size", "stride", "side"), [(3, 1, 5), (3, 2, 5), (3, 2, 6), (1, 1, 4), (1, 2, 5)])
+def test_convolution_by_windows_equals_that_of_xla(size, stride, side, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, side, side + 1, 3)).astype(np.float32)
+    kernel = rng.normal(size=(size, size, 3, 4)).astype(np.float32)
+    by_windows = convolve(x, kernel, stride)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    np.testing.assert_allclose(by_windows, convolve(x, kernel, stride), atol=1e-5)
+
+
+def test_pooling_equals_that_of_flax_and_the_first_maximum_has_the_gradient():
+    x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    np.testing.assert_array_equal(max_pool(jnp.asarray(x)), nn.max_pool(x, (2, 2), strides=(2, 2)))
+    gradient = jax.grad(lambda x: max_pool(x).sum())(jnp.ones((1, 2, 2, 1)))
+    assert gradient.ravel().tolist() == [1, 0, 0, 0]
