@@ -41,9 +41,9 @@ def one_compilation(monkeypatch, cache={}):  # noqa: B006 - shared by all tests 
     """Let sweeps of equal experiments in this process share their programs."""
     original = collapse_jax.sweep.compile_programs
 
-    def compiled(experiment, layout):
+    def compiled(experiment, layout, *data):
         key = (config.fingerprint(experiment), layout)
-        cache[key] = cache.get(key) or original(experiment, layout)
+        cache[key] = cache.get(key) or original(experiment, layout, *data)
         return cache[key]
 
     monkeypatch.setattr(collapse_jax.sweep, "compile_programs", compiled)
