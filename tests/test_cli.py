@@ -87,7 +87,7 @@ BAD = [
     (["train", *SMOKE, "--shard=4/4"], "--shard='4/4': must be i/n with 0 <= i < n"),
     (["train", *SMOKE, "--shard=1"], "--shard='1': must be i/n"),
     (["train", *SMOKE, "--distributed"], "--distributed=True: no cluster"),
-    (["plan", *SMOKE, "--target=tpu-v5x:2x2"], "--target='tpu-v5x:2x2': unknown chip; did you mean 'tpu-v5e'?"),
+    (["plan", *SMOKE, "--target=tpu-v5x:2x2"], "--target='tpu-v5x:2x2': unknown chip; did you mean 'tpu-v5"),
     (["plan", *SMOKE, "--target=tpu-v5e:2by2"], "--target='tpu-v5e:2by2': must be"),
     (["merge"], "no shards here"),
     (["show"], "missing"),

@@ -81,7 +81,7 @@ def test_stored_parts_suffice_where_parameters_are_not_there(full, only_test):
     run = snapshots.snapshot(10)
     assert run.train is None
     assert run.test.features.shape == (50, 12)
-    assert run.test.inputs.shape == (50, 784)
+    assert run.test.inputs.shape == (50, 28, 28, 1)
     results = collapse_jax.measure(only_test, ["fit", "nhsic"], test_size=40)
     assert results.nhsic_zx.notnull().sum() == 2
     assert "train_accuracy" not in results
