@@ -69,6 +69,8 @@ def widest_gap(results: xr.Dataset, run: Mapping[str, Any], steps: Sequence[int]
     for name, value in run.items():
         matches = np.isclose(gap[name], value, rtol=1e-5, atol=0)
         gap = gap.isel({gap[name].dims[0]: matches}) if gap[name].ndim else gap
+    # Snapshot steps need not be log steps: the nearest of those tells.
+    gap = gap.dropna("step", how="all")
     values = gap.sel(step=list(steps), method="nearest").transpose("step", ...).values
     values = values.reshape(len(steps), -1)[:, 0].astype(np.float64)
     return int(steps[int(np.nanargmax(values))]) if np.isfinite(values).any() else int(steps[0])
@@ -110,8 +112,6 @@ def workdir_violins(
     import collapse_jax
     from collapse_jax.measures.margins import check_pairs
 
-    if not hasattr(collapse_jax, "open_snapshots"):
-        raise style.NotDrawableError("this version does not read snapshots")
     snapshots = collapse_jax.open_snapshots(workdir)
     stored = [int(step) for step in snapshots.steps]
     if not stored:
