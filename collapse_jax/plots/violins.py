@@ -71,6 +71,8 @@ def widest_gap(results: xr.Dataset, run: Mapping[str, Any], steps: Sequence[int]
         gap = gap.isel({gap[name].dims[0]: matches}) if gap[name].ndim else gap
     # Snapshot steps need not be log steps: the nearest of those tells.
     gap = gap.dropna("step", how="all")
+    if not gap.sizes["step"]:
+        return int(steps[0])
     values = gap.sel(step=list(steps), method="nearest").transpose("step", ...).values
     values = values.reshape(len(steps), -1)[:, 0].astype(np.float64)
     return int(steps[int(np.nanargmax(values))]) if np.isfinite(values).any() else int(steps[0])
