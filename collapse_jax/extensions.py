@@ -1,9 +1,10 @@
-"""Models and tasks that a user defines in a file of their own, `my_model.py:MODEL`."""
+"""What a user defines in a file of their own: models, tasks and measures, `my_model.py:MODEL`."""
 
 import hashlib
 import importlib.util
 import pathlib
 import traceback
+import types
 from typing import Any, TypeVar
 
 from collapse_jax import config
@@ -15,8 +16,12 @@ Kind = TypeVar("Kind")
 def source_hashes(experiment: config.Experiment) -> dict[str, str]:
     """Name the contents of the files that define the model and the task of an experiment, by field."""
     fields = {"model.name": experiment.model.name, "task.dataset": experiment.task.dataset}
-    files = {field: _file(name) for field, name in fields.items() if is_extension(name)}
-    return {field: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for field, file in files.items()}
+    return {field: source_hash(name) for field, name in fields.items() if is_extension(name)}
+
+
+def source_hash(where: str) -> str:
+    """Name the content of the file of "FILE.py:NAME", so that an earlier version of it is known as such."""
+    return hashlib.sha256(file_of(where).read_bytes()).hexdigest()[:16]
 
 
 def is_extension(name: str) -> bool:
@@ -36,38 +41,50 @@ def load_extension(field: str, where: str, kind: type[Kind]) -> Kind:
       ConfigError: there is no such file or name, the file raised, or the object is something else.
     """
     _, _, name = where.rpartition(":")
-    file = _file(where)
     if name == where:
         raise ConfigError(field, where, f"name the {kind.__name__} in it, FILE.py:NAME")
+    module = load_file(field, where, "FILE.py:NAME")
+    defined = {key: value for key, value in vars(module).items() if isinstance(value, kind)}
+    if name not in defined:
+        raise ConfigError(field, where, unknown(f"{kind.__name__} in {file_of(where)}", name, defined))
+    return defined[name]
+
+
+def load_file(field: str, where: str, form: str) -> types.ModuleType:
+    """Run the file of `where` and return it as a module; `form` says in messages how to name what is in it.
+
+    Raises:
+      ConfigError: there is no such file, or it raised.
+    """
+    file = file_of(where)
     if not file.is_file():
-        raise ConfigError(field, where, f"no file {str(file)!r}; it must be FILE.py:NAME")
+        raise ConfigError(field, where, f"no file {str(file)!r}; it must be {form}")
     spec = importlib.util.spec_from_file_location(f"extension_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise ConfigError(field, where, f"{file} is no Python file; it must be FILE.py:NAME")
+        raise ConfigError(field, where, f"{file} is no Python file; it must be {form}")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise ConfigError(field, where, _told(error, file)) from None
-    defined = {key: value for key, value in vars(module).items() if isinstance(value, kind)}
-    if name not in defined:
-        raise ConfigError(field, where, unknown(f"{kind.__name__} in {file}", name, defined))
-    return defined[name]
+        raise ConfigError(field, where, told(error, file)) from None
+    return module
 
 
 def _same(filename: str, file: pathlib.Path) -> bool:
     return pathlib.Path(filename).resolve() == file.resolve()
 
 
-def _file(where: str) -> pathlib.Path:
+def file_of(where: str) -> pathlib.Path:
+    """Return the file that "FILE.py:NAME" names."""
     return pathlib.Path(where.rpartition(":")[0] or where).expanduser()
 
 
-def _told(error: BaseException, file: pathlib.Path) -> str:
-    """Say an error of a user's file in one line, with the last line of the file that it passed."""
-    lines: list[Any] = [f.lineno for f in traceback.extract_tb(error.__traceback__) if _same(f.filename, file)]
+def told(error: BaseException, file: pathlib.Path | None) -> str:
+    """Say an error of a user's code in one line, with the last line of the user's file that it passed."""
+    passed = traceback.extract_tb(error.__traceback__) if file else ()
+    lines: list[Any] = [f.lineno for f in passed if file and _same(f.filename, file)]
     if isinstance(error, SyntaxError):
         lines = [error.lineno]
-    place = f"{file.name}, line {lines[-1]}: " if lines else ""
+    place = f"{file.name}, line {lines[-1]}: " if lines and file else ""
     message = next((line for line in str(error).splitlines() if line.strip()), "")
     return f"{place}{type(error).__name__}: {message}"[:400]

@@ -1,11 +1,8 @@
 """A user's own measure: a plain function in a file, `my_measures.py:participation_ratio`."""
 
 import functools
-import hashlib
-import importlib.util
 import inspect
 import pathlib
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.extensions import file_of, load_file, told
 from collapse_jax.measures.base import Measure, Scalars, Variable
 
 
@@ -25,24 +23,14 @@ def load_measure(where: str) -> Measure:
     Raises:
       ConfigError: there is no such file or function, or the file raised.
     """
-    path, _, name = where.rpartition(":")
-    file = pathlib.Path(path).expanduser()
-    if not file.is_file():
-        raise ConfigError("measures", where, f"no file {str(file)!r}; it must be FILE.py:FUNCTION")
-    spec = importlib.util.spec_from_file_location(f"measures_of_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise ConfigError("measures", where, f"{file} is no Python file; it must be FILE.py:FUNCTION")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ConfigError("measures", where, told(error, file)) from None
+    name = where.rpartition(":")[2]
+    module = load_file("measures", where, "FILE.py:FUNCTION")
     found = getattr(module, name, None)
     if isinstance(found, Measure):
         return found
     if not callable(found):
         defined = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        raise ConfigError("measures", where, unknown(f"function in {file}", name, defined))
+        raise ConfigError("measures", where, unknown(f"function in {file_of(where)}", name, defined))
     return from_function(found, name)
 
 
@@ -88,19 +76,3 @@ def described(measure: Measure, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
 def is_file_measure(name: str) -> bool:
     """Whether a name is "FILE.py:FUNCTION" and not that of a measure of the package."""
     return ":" in name or name.endswith(".py")
-
-
-def source_hash(where: str) -> str:
-    """Name the content of the file of a measure, so that results of an earlier version are known as such."""
-    file = pathlib.Path(where.rpartition(":")[0]).expanduser()
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-
-
-def told(error: BaseException, file: pathlib.Path | None) -> str:
-    """Say an error of a user's code in one line, with the last line of the user's file that it passed."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if file and f.filename == str(file)]
-    if isinstance(error, SyntaxError):
-        lines = [error.lineno]
-    place = f"{file.name}, line {lines[-1]}: " if lines and file else ""
-    message = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{place}{type(error).__name__}: {message}"[:400]

@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from collapse_jax import packing
+from collapse_jax import extensions, packing
 from collapse_jax.errors import ConfigError
-from collapse_jax.measures import custom
 from collapse_jax.packing import Layout
 from collapse_jax.remeasure.requests import Request
 from collapse_jax.remeasure.snapshots import StoredSnapshots
@@ -76,7 +75,7 @@ def shapes_of(request: Request, snapshots: StoredSnapshots) -> dict[str, tuple[i
             raise
         raise ConfigError("measures", request.name, f"{str(error).partition(': ')[2]}; {held}") from None
     except (ValueError, TypeError) as error:
-        raise ConfigError("measures", request.name, custom.told(error, None)) from None
+        raise ConfigError("measures", request.name, extensions.told(error, None)) from None
     if not values:
         raise ConfigError("measures", request.name, f"nothing to measure; {held}")
     return {name: value.shape for name, value in values.items()}

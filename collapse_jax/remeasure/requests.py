@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from collapse_jax import measures
+from collapse_jax import extensions, measures
 from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.measures import Measure, Scalars, Snapshot, custom
 from collapse_jax.programs import bind_measure
@@ -130,7 +130,9 @@ def _request(
 
 def _source(named: Named) -> str:
     if isinstance(named, str):
-        return f"{pathlib.Path(named).name} {custom.source_hash(named)}" if custom.is_file_measure(named) else ""
+        return (
+            f"{pathlib.Path(named).name} {extensions.source_hash(named)}" if custom.is_file_measure(named) else ""
+        )
     try:
         return hashlib.sha256(inspect.getsource(named).encode()).hexdigest()[:16]
     except (OSError, TypeError):
