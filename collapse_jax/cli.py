@@ -224,6 +224,21 @@ def _measure(options: Options) -> None:
     measure_command.run(options.workdir, options.given)
 
 
+def define_report_flags(values: flags.FlagValues) -> None:
+    """Define the flag of `report`, whose --workdir takes several directories."""
+    text = "file to write; report.html in the workdir, comparison.html in the first of several"
+    flags.DEFINE_string("out", "", text, flag_values=values)
+
+
+def _report(options: Options) -> None:
+    assert options.given is not None
+    runtime.start(devices=1)
+    from collapse_jax.reporting import report
+
+    workdirs = [item.strip() for item in options.given.workdir.split(",")]
+    print(report([workdir for workdir in workdirs if workdir], options.given.out or None))
+
+
 def _show(options: Options) -> None:
     from collapse_jax import store
     from collapse_jax.analysis import tables
@@ -253,6 +268,7 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(_plan, needs_config=True, needs_workdir=False),
     "measure": Command(_measure, define_flags=measure_command.define_flags),
     "plot": Command(_plot),
+    "report": Command(_report, define_flags=define_report_flags),
     "show": Command(_show),
     "verify": Command(_verify),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),

@@ -3,14 +3,14 @@
 import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import xarray as xr
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.errors import ConfigError, StoreError, WorkdirError
+from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
 from collapse_jax.plots.balancedness import balancedness
 from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
@@ -22,7 +22,16 @@ from collapse_jax.plots.timeline import timeline
 from collapse_jax.plots.timescales import timescales
 from collapse_jax.plots.violins import violins, workdir_violins
 
-__all__ = ["FIGURES", "WORKDIR_FIGURES", "NotDrawableError", "draw", "save", "violins", "workdir_violins"]
+__all__ = [
+    "FIGURES",
+    "WORKDIR_FIGURES",
+    "NotDrawableError",
+    "draw",
+    "figures",
+    "save",
+    "violins",
+    "workdir_violins",
+]
 
 FIGURES: Mapping[str, Callable[..., Figure]] = {
     "phases": phases,
@@ -62,6 +71,22 @@ def draw(
       The files written: `<directory>/<name>.png` and `.pdf`.
     """
     written: list[Path] = []
+    for name, figure in figures(results, thresholds, workdir):
+        if isinstance(figure, CollapseError):
+            _log.warning("figure %s skipped: %s", name, figure)
+        else:
+            written += save(figure, Path(directory) / name)
+    return written
+
+
+def figures(
+    results: xr.Dataset, thresholds: Thresholds | None = None, workdir: str | os.PathLike[str] | None = None
+) -> Iterator[tuple[str, Figure | CollapseError]]:
+    """Draws figure after figure; the arguments are those of `draw`.
+
+    Yields:
+      the name of each, and the figure or why it cannot be drawn.
+    """
     drawings: dict[str, Callable[[], Figure]] = {
         name: functools.partial(function, results, thresholds) for name, function in FIGURES.items()
     }
@@ -69,9 +94,6 @@ def draw(
         drawings |= {name: functools.partial(function, workdir) for name, function in WORKDIR_FIGURES.items()}
     for name, drawing in drawings.items():
         try:
-            figure = drawing()
+            yield name, drawing()
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
-            _log.warning("figure %s skipped: %s", name, reason)
-            continue
-        written += save(figure, Path(directory) / name)
-    return written
+            yield name, reason

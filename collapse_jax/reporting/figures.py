@@ -1,0 +1,107 @@
+"""The figures of a page: PNG in the page itself, their titles and reading notes as text beside them."""
+
+import base64
+import dataclasses
+import inspect
+import io
+from collections.abc import Sequence
+from typing import Any, cast
+
+from matplotlib.figure import Figure
+
+from collapse_jax import plots
+from collapse_jax.errors import CollapseError
+from collapse_jax.reporting.markup import Markup, details, paragraph, section, tag
+from collapse_jax.reporting.sweeps import Sweep
+
+DPI = 150  # sharp at the width of a page and on paper
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A figure as the page shows it.
+
+    Attributes:
+      title: its heading.
+      note: how to read it.
+      question: what it answers, in a sentence.
+      png: the image without title and note.
+      size: of the image, pixels.
+    """
+
+    title: str
+    note: str
+    question: str
+    png: bytes
+    size: tuple[int, int]
+
+
+def figures(sweeps: Sequence[Sweep]) -> Markup:
+    """Build the part of figures: one after the other, those of several sweeps beside each other."""
+    drawn = {sweep.name: _draw(sweep) for sweep in sweeps}
+    names = list(dict.fromkeys(name for found in drawn.values() for name in found))
+    shown, missing = [], []
+    for name in names:
+        found = {sweep.name: drawn[sweep.name][name] for sweep in sweeps if name in drawn[sweep.name]}
+        pictures = {key: value for key, value in found.items() if isinstance(value, Picture)}
+        for sweep_name, reason in found.items():
+            if isinstance(reason, str):
+                missing.append(f"{name}{f' of {sweep_name}' if len(sweeps) > 1 else ''}: {reason}")
+        if pictures:
+            shown.append(_figure(name, pictures, len(sweeps)))
+    left_out = details("Figures that could not be drawn", tag("ul", [tag("li", line) for line in missing]))
+    return section(
+        "Figures",
+        paragraph("On a narrow screen, tap a figure to enlarge it and swipe.", class_="note narrow"),
+        shown or paragraph("The results hold nothing that a figure needs."),
+        left_out if missing else None,
+    )
+
+
+def _draw(sweep: Sweep) -> dict[str, Picture | str]:
+    """Draw every figure, or say why not."""
+    found: dict[str, Picture | str] = {}
+    for name, figure in plots.figures(sweep.results, sweep.experiment.thresholds, sweep.workdir):
+        found[name] = str(figure) if isinstance(figure, CollapseError) else _picture(name, figure)
+    return found
+
+
+def _picture(name: str, figure: Figure) -> Picture:
+    title, note = figure.get_suptitle(), " ".join(figure.get_supxlabel().split())
+    # Beside the image they are text that can be read at any width, searched and copied.
+    figure.suptitle("")
+    figure.supxlabel("")
+    buffer = io.BytesIO()
+    figure.savefig(
+        buffer, format="png", dpi=DPI, metadata=cast(Any, {"Software": None}), pil_kwargs={"optimize": True}
+    )
+    width, height = (round(DPI * inches) for inches in figure.get_size_inches())
+    function = plots.FIGURES.get(name) or plots.WORKDIR_FIGURES[name]
+    question = (inspect.getdoc(function) or title).splitlines()[0]
+    return Picture(title, note, question, buffer.getvalue(), (width, height))
+
+
+def _figure(name: str, pictures: dict[str, Picture], columns: int) -> Markup:
+    first = next(iter(pictures.values()))
+    shared = len({picture.title for picture in pictures.values()}) == 1
+    boxes = []
+    for sweep_name, picture in pictures.items():
+        source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
+        of = f" ({sweep_name})" if columns > 1 else ""
+        width, height = picture.size
+        image = tag("img", src=source, alt=f"{picture.title}{of}. {picture.question}", width=width, height=height)
+        heading = tag("strong", sweep_name if shared else f"{sweep_name}: {picture.title}") if columns > 1 else None
+        boxes.append(
+            tag(
+                "figure",
+                tag("div", image, class_="picture", tabindex=0, role="region", aria_label=f"{picture.title}{of}"),
+                tag("figcaption", heading, " " if heading else None, picture.note),
+            )
+        )
+    return tag(
+        "div",
+        tag("h3", first.title if shared else name.replace("_", " ").capitalize()),
+        paragraph(first.question),
+        tag("div", boxes, class_="columns"),
+        class_="drawing",
+    )
