@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import xarray as xr
+from etils import epath
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
@@ -15,12 +16,14 @@ from collapse_jax.plots.balancedness import balancedness
 from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
 from collapse_jax.plots.information import information_plane, superfluous
-from collapse_jax.plots.phases import phases
+from collapse_jax.plots.phases import phases, programs, variances
 from collapse_jax.plots.sandwich import sandwich
 from collapse_jax.plots.style import NotDrawableError, save
 from collapse_jax.plots.timeline import timeline
 from collapse_jax.plots.timescales import timescales
 from collapse_jax.plots.violins import violins, workdir_violins
+from collapse_jax.static_axes import file_name, points_of, program_folders
+from collapse_jax.store import one_program
 
 __all__ = [
     "FIGURES",
@@ -35,6 +38,7 @@ __all__ = [
 
 FIGURES: Mapping[str, Callable[..., Figure]] = {
     "phases": phases,
+    "variances": variances,
     "timescales": timescales,
     "collapse_time": collapse_time,
     "timeline": timeline,
@@ -44,6 +48,9 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     "information_plane": information_plane,
     "sandwich": sandwich,
 }
+
+# Of static axes: they compare programs; each program then has the other figures in a folder of its own.
+PROGRAM_FIGURES: Mapping[str, Callable[..., Figure]] = {"programs": programs}
 
 # What results cannot show, because it needs the stored snapshots.
 WORKDIR_FIGURES: Mapping[str, Callable[..., Figure]] = {"violins": workdir_violins}
@@ -64,7 +71,7 @@ def draw(
     Args:
       results: of the sweep.
       thresholds: what counts as fitted, grokked and collapsed.
-      directory: where the files go.
+      directory: where the files go; those of each program of static axes into a folder of its name.
       workdir: of the sweep, for the figures that need its snapshots; None leaves them out.
 
     Returns:
@@ -85,15 +92,24 @@ def figures(
     """Draws figure after figure; the arguments are those of `draw`.
 
     Yields:
-      the name of each, and the figure or why it cannot be drawn.
+      the name of each, "<program>/<name>" for those of one program of static axes, and the figure or why it cannot
+      be drawn.
     """
+    points = points_of(results)
     drawings: dict[str, Callable[[], Figure]] = {
-        name: functools.partial(function, results, thresholds) for name, function in FIGURES.items()
+        name: functools.partial(function, results, thresholds)
+        for name, function in (PROGRAM_FIGURES if points else FIGURES).items()
     }
-    if workdir is not None:
+    if workdir is not None and not points:
         drawings |= {name: functools.partial(function, workdir) for name, function in WORKDIR_FIGURES.items()}
     for name, drawing in drawings.items():
         try:
             yield name, drawing()
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
             yield name, reason
+    folders = {file_name(program.point): folder for program, folder in program_folders(epath.Path(workdir or "."))}
+    for point in points:
+        part, program = one_program(results, point), file_name(point)
+        if len(part.data_vars) > 1:  # it has begun
+            for name, figure in figures(part, thresholds, folders.get(program) if workdir else None):
+                yield f"{program}/{name}", figure

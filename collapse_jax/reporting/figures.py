@@ -17,6 +17,9 @@ from collapse_jax.reporting.sweeps import Sweep
 DPI = 150  # sharp at the width of a page and on paper
 
 
+_FUNCTIONS = {**plots.FIGURES, **plots.PROGRAM_FIGURES, **plots.WORKDIR_FIGURES}
+
+
 @dataclasses.dataclass(frozen=True)
 class Picture:
     """A figure as the page shows it.
@@ -76,7 +79,7 @@ def _picture(name: str, figure: Figure) -> Picture:
         buffer, format="png", dpi=DPI, metadata=cast(Any, {"Software": None}), pil_kwargs={"optimize": True}
     )
     width, height = (round(DPI * inches) for inches in figure.get_size_inches())
-    function = plots.FIGURES.get(name) or plots.WORKDIR_FIGURES[name]
+    function = _FUNCTIONS[name.rpartition("/")[2]]
     question = (inspect.getdoc(function) or title).splitlines()[0]
     return Picture(title, note, question, buffer.getvalue(), (width, height))
 

@@ -3,11 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from collapse_jax import config
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import point_text, value_text
 from collapse_jax.analysis.timescales import condition
 from collapse_jax.reporting.markup import Markup, details, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
+
+# Where the config has the value of a static axis that a sweep holds fixed.
+FIELDS = {
+    "dataset": "task.dataset",
+    "train_size": "task.train_size",
+    "label_noise": "task.label_noise",
+    "model": "model.name",
+    "norm": "model.norm",
+    "optimizer": "optimizer.name",
+}
 
 
 def numbers(sweeps: Sequence[Sweep]) -> Markup:
@@ -62,8 +73,10 @@ def _coordinate(sweep: Sweep, point: Mapping[str, Any], axis: str) -> str:
     """The value of an axis that another sweep of the report varies, and this one may hold fixed."""
     if axis in point:
         return value_text(point[axis])
-    known = axis in sweep.results.coords and sweep.results[axis].ndim == 0
-    return value_text(sweep.results[axis].item()) if known else "-"
+    if axis in sweep.results.coords and sweep.results[axis].ndim == 0:
+        return value_text(sweep.results[axis].item())
+    fields = config.flatten(sweep.experiment)
+    return value_text(fields.get(FIELDS.get(axis, axis), "-"))
 
 
 def _definitions(sweeps: Sequence[Sweep]) -> Markup:

@@ -13,6 +13,8 @@ from etils import epath
 from collapse_jax import config, store
 from collapse_jax.analysis.summary import Summary, point_text, summarise
 from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.shards import FOLDER as SHARD
+from collapse_jax.static_axes import program_folders
 from collapse_jax.store.files import is_remote
 from collapse_jax.store.lock import LOCK
 
@@ -101,11 +103,16 @@ def _load(workdir: epath.Path, name: str) -> Sweep:
 
 
 def _manifests(workdir: epath.Path) -> dict[str, dict[str, Any]]:
-    """Read the workdir's own manifest, else those of its parts (shards, one program for each static value)."""
+    """Read the workdir's own manifest, else those of its programs and shards."""
     if (workdir / store.MANIFEST).exists():
         return {"": store.read_manifest(workdir)}
-    paths = [*workdir.glob(f"*/{store.MANIFEST}"), *workdir.glob(f"*/*/{store.MANIFEST}")]
-    return {os.fspath(path.parent.relative_to(workdir)): store.read_manifest(path.parent) for path in sorted(paths)}
+    folders = [folder for _, folder in program_folders(workdir)]
+    folders = folders or sorted(path for path in workdir.iterdir() if SHARD.fullmatch(path.name))
+    return {
+        f"{folder.name}/{name}".rstrip("/"): manifest
+        for folder in folders
+        for name, manifest in _manifests(folder).items()
+    }
 
 
 def sizes(workdir: epath.Path) -> dict[str, int]:
