@@ -28,6 +28,14 @@ def cautions(sweep: Sweep) -> list[str]:
     ]
 
 
+def comparison_cautions(sweeps: Sequence[Sweep]) -> list[str]:
+    """Return what keeps the numbers of several sweeps from being compared."""
+    levels = {sweep.name: str(sweep.experiment.thresholds) for sweep in sweeps}
+    if len(set(levels.values())) == 1:
+        return []
+    return ["The thresholds differ, so the time scales of these sweeps are not times of the same events."]
+
+
 def _diverged(sweep: Sweep) -> Iterator[str]:
     at = sweep.summary.diverged_at
     bad = np.flatnonzero(at >= 0).tolist()

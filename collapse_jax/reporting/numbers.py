@@ -7,7 +7,7 @@ from collapse_jax import config
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import point_text, value_text
 from collapse_jax.analysis.timescales import condition
-from collapse_jax.reporting.markup import Markup, details, paragraph, section, table, tag
+from collapse_jax.reporting.markup import Markup, details, join, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
 
 # Where the config has the value of a static axis that a sweep holds fixed.
@@ -37,12 +37,19 @@ def numbers(sweeps: Sequence[Sweep]) -> Markup:
     )
 
 
-def _settings(sweep: Sweep) -> Markup | None:
+def _settings(sweep: Sweep) -> Markup:
     header, *rows = tables.setting_rows(sweep.summary)
     names = len(header) - len(tables.setting_quantities(sweep.summary))
     if names == len(header):
         return paragraph("The results hold no accuracy and no RNC1, so there are no time scales.")
-    return table("Settings: mean and range of the seeds", header, rows, names=names, class_="numbers")
+    cells = [[*row[:names], *map(_cell, row[names:])] for row in rows]
+    return table("Settings: mean and range of the seeds", header, cells, names=names, class_="numbers")
+
+
+def _cell(text: str) -> Markup:
+    """Put the range of the seeds below their mean, so that tables stay narrow."""
+    mean, bracket, rest = text.partition(" [")
+    return join(mean, tag("span", f" [{rest}", class_="range") if bracket else None)
 
 
 def _compared(sweeps: Sequence[Sweep]) -> Markup:
@@ -50,33 +57,36 @@ def _compared(sweeps: Sequence[Sweep]) -> Markup:
     quantities = list(dict.fromkeys(q for sweep in sweeps for q in tables.setting_quantities(sweep.summary)))
     # A setting is the same in two sweeps when the axes that any of them sweeps have the same values.
     axes = list(dict.fromkeys(axis for sweep in sweeps for axis in sweep.summary.axes if axis != "seed"))
-    found: dict[tuple[str, ...], dict[str, list[int]]] = {}
+    found: dict[tuple, dict[str, list[int]]] = {}
     for sweep in sweeps:
         for point, runs in sweep.summary.settings():
             key = tuple(_coordinate(sweep, point, axis) for axis in axes)
             found.setdefault(key, {}).setdefault(sweep.name, []).extend(runs)
+    # Numbers by size, after them words.
+    settings = sorted(found, key=lambda key: [(isinstance(value, str), value) for value in key])
     rows = []
     for quantity in quantities:
-        for key, runs_of in found.items():
+        for key in settings:
             cells = [
-                tables.setting_text(sweep.summary, quantity, runs_of[sweep.name])
-                if sweep.name in runs_of and quantity in tables.setting_quantities(sweep.summary)
+                _cell(tables.setting_text(sweep.summary, quantity, found[key][sweep.name]))
+                if sweep.name in found[key] and quantity in tables.setting_quantities(sweep.summary)
                 else ""
                 for sweep in sweeps
             ]
-            rows.append([quantity, *key, *cells])
+            if any(cells):
+                rows.append([quantity, *map(value_text, key), *cells])
     header = ["quantity", *(axis.replace("_", " ") for axis in axes), *(sweep.name for sweep in sweeps)]
     return table("Settings, side by side", header, rows, names=1 + len(axes), class_="numbers")
 
 
-def _coordinate(sweep: Sweep, point: Mapping[str, Any], axis: str) -> str:
+def _coordinate(sweep: Sweep, point: Mapping[str, Any], axis: str) -> Any:
     """The value of an axis that another sweep of the report varies, and this one may hold fixed."""
     if axis in point:
-        return value_text(point[axis])
+        return point[axis]
     if axis in sweep.results.coords and sweep.results[axis].ndim == 0:
-        return value_text(sweep.results[axis].item())
+        return sweep.results[axis].item()
     fields = config.flatten(sweep.experiment)
-    return value_text(fields.get(FIELDS.get(axis, axis), "-"))
+    return fields.get(FIELDS.get(axis, axis), "-")
 
 
 def _definitions(sweeps: Sequence[Sweep]) -> Markup:
@@ -103,9 +113,9 @@ def _slopes(sweeps: Sequence[Sweep]) -> Markup | None:
     located = any(at for _, at, _ in rows)
     header = ["time scale", *(["at"] if located else []), "theory"]
     header += ["slope"] if len(sweeps) == 1 else [sweep.name for sweep in sweeps]
-    return Markup(
-        tag("h3", "Slopes against weight decay")
-        + table(
+    return join(
+        tag("h3", "Slopes against weight decay"),
+        table(
             "d log tau / d log weight decay, with 95 % bootstrap interval over seeds",
             header,
             [
@@ -114,12 +124,12 @@ def _slopes(sweeps: Sequence[Sweep]) -> Markup | None:
             ],
             names=1 + located,
             class_="numbers",
-        )
-        + paragraph(
+        ),
+        paragraph(
             "Censored runs enter through the probability of a time beyond their last step. Theory: "
             "arXiv 2509.20829, Theorem 4.3, proved for full-batch gradient descent.",
             class_="note",
-        )
+        ),
     )
 
 

@@ -3,10 +3,10 @@
 import importlib.resources
 from collections.abc import Sequence
 
-from collapse_jax.reporting.cautions import cautions
+from collapse_jax.reporting.cautions import cautions, comparison_cautions
 from collapse_jax.reporting.configuration import configuration
 from collapse_jax.reporting.figures import figures
-from collapse_jax.reporting.markup import Markup, anchor, join, paragraph, section, tag
+from collapse_jax.reporting.markup import Markup, anchor, paragraph, section, tag
 from collapse_jax.reporting.numbers import numbers, runs
 from collapse_jax.reporting.provenance import provenance, variables
 from collapse_jax.reporting.sweeps import Sweep
@@ -55,21 +55,32 @@ def _lead(sweep: Sweep, count: int) -> Markup:
 
 
 def headline(sweep: Sweep) -> str:
-    """Say in one line how large a sweep is and how far: "30 runs (6 weight_decay x 5 seed) x 100,000 steps"."""
+    """Say in one line how large a sweep is and how far: "30 runs (6 weight decays × 5 seeds) × 100,000 steps"."""
     dims = sweep.results["diverged_at"]
-    shape = " × ".join(f"{dims.sizes[d]} {d.replace('_', ' ')}" for d in map(str, dims.dims) if d != "run")
-    plural = "s" if sweep.runs > 1 else ""
-    size = f"{sweep.runs:,} run{plural}{f' ({shape})' if shape else ''} × {sweep.experiment.steps:,} steps"
+    shape = " × ".join(_counted(dims.sizes[d], str(d)) for d in dims.dims if d != "run")
+    size = f"{_counted(sweep.runs, 'run')}{f' ({shape})' if shape else ''} × {sweep.experiment.steps:,} steps"
     open_ = len(sweep.unfinished)
     diverged = int((sweep.summary.diverged_at >= 0).sum())
     state = f"{sweep.runs - open_} finished" if open_ else "finished"
     return f"{size}, {state}{f', {diverged} diverged' if diverged else ''}."
 
 
+def _counted(count: int, name: str) -> str:
+    plural = "" if count == 1 else "es" if name.endswith("s") else "s"
+    return f"{count:,} {name.replace('_', ' ')}{plural}"
+
+
 def _warnings(sweeps: Sequence[Sweep]) -> Markup:
-    blocks = []
-    for sweep in sweeps:
-        found = cautions(sweep)
-        text = tag("ul", [tag("li", line) for line in found]) if found else paragraph("None.")
-        blocks.append(tag("div", tag("h3", sweep.name) if len(sweeps) > 1 else None, text))
-    return section(PARTS[0], tag("div", join(blocks), class_="columns warnings"))
+    shared = comparison_cautions(sweeps)
+    blocks = [
+        tag("div", tag("h3", sweep.name) if len(sweeps) > 1 else None, _list(cautions(sweep))) for sweep in sweeps
+    ]
+    return section(
+        PARTS[0],
+        tag("div", _list(shared), class_="warnings") if shared else None,
+        tag("div", blocks, class_="columns warnings"),
+    )
+
+
+def _list(lines: Sequence[str]) -> Markup:
+    return tag("ul", [tag("li", line) for line in lines]) if lines else paragraph("None.")
