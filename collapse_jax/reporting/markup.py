@@ -93,9 +93,9 @@ def anchor(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
-def details(summary: str, *children: Any, open_: bool = False) -> Markup:
-    """Build a part that is folded away on a screen and open on paper."""
-    return tag("details", tag("summary", summary), *children, open=open_)
+def details(summary: str, *children: Any, open_: bool = False, long: bool = False) -> Markup:
+    """Build a part that is folded away on a screen, and open on paper unless it is long."""
+    return tag("details", tag("summary", summary), *children, open=open_, class_="long" if long else None)
 
 
 def paragraph(*children: Any, class_: str | None = None) -> Markup:

@@ -119,7 +119,7 @@ def _slopes(sweeps: Sequence[Sweep]) -> Markup | None:
             "d log tau / d log weight decay, with 95 % bootstrap interval over seeds",
             header,
             [
-                [tau, *([at] if located else []), theory, *(found.get(sweep.name, "") for sweep in sweeps)]
+                [tau, *([at] if located else []), theory, *(_cell(found.get(sweep.name, "")) for sweep in sweeps)]
                 for (tau, at, theory), found in rows.items()
             ],
             names=1 + located,

@@ -99,7 +99,7 @@ def _variables(sweep: Sweep, count: int) -> Markup:
         )
     title = "All variables" if count == 1 else f"All variables of {sweep.name}"
     header = ["variable", "name", "units", "last value, lowest to highest run", "definition", "measured"]
-    return details(f"{title} ({len(rows)})", table(title, header, rows, class_="fields"))
+    return details(f"{title} ({len(rows)})", table(title, header, rows, class_="fields"), long=True)
 
 
 def _last_range(variable: xr.DataArray) -> str:
