@@ -132,9 +132,9 @@ def _nulls(sweep: Sweep) -> Iterator[str]:
 def _provenance(sweep: Sweep) -> Iterator[str]:
     if not sweep.manifests:
         yield f"{store.MANIFEST} is missing: versions, device and data are unknown."
-    if any((manifest.get("git_commit") or "").endswith("+") for manifest in sweep.manifests.values()):
+    if any((manifest.get("git_commit") or "").endswith("+") for manifest in sweep.manifests):
         yield "Trained from a checkout with changes that its git commit does not hold."
-    if not (sweep.workdir / store.RESULTS).exists():
+    if not any((folder / store.RESULTS).exists() for folder in (sweep.workdir, *sweep.parts)):
         yield f"{store.RESULTS} is missing: only what `measure` took of the snapshots is shown."
 
 

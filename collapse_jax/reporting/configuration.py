@@ -40,7 +40,7 @@ def _repeat(sweep: Sweep, count: int) -> Markup:
         "Repeat it" if count == 1 else f"Repeat {sweep.name}",
         paragraph("Save this as ", tag("code", "repeat.py"), ":"),
         tag("pre", tag("code", config_file(sweep.experiment)), tabindex=0),
-        paragraph("and run, with the versions below (the packing is that of the sweep, since bits depend on it):"),
+        paragraph("and run, with the versions below (bits depend on them, and on the packing):"),
         tag("pre", tag("code", _command(sweep)), tabindex=0),
         open_=count == 1,
     )
@@ -72,6 +72,7 @@ def _source(value: Any, default: Any, indent: str) -> str:
 
 def _command(sweep: Sweep) -> str:
     words = ["python", "-m", "collapse_jax", "train", "--config=repeat.py", "--workdir=runs/again"]
-    packing = sweep.manifests.get("", {}).get("packing", {})
+    # Programs and shards have a packing each, which is chosen again.
+    packing = sweep.manifests[0]["packing"] if len(sweep.manifests) == 1 else {}
     words += [f"--config.packing.{k}={packing[k]}" for k in ("devices", "runs_per_tile") if k in packing]
     return shlex.join(words)

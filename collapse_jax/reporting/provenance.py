@@ -24,7 +24,7 @@ def provenance(sweeps: Sequence[Sweep]) -> Markup:
 
 def _rows(sweep: Sweep) -> Rows:
     rows = {"workdir": str(sweep.workdir), "fingerprint": str(sweep.results.attrs.get("fingerprint", ""))}
-    manifests = list(sweep.manifests.values())
+    manifests = sweep.manifests
     for title, read in _MANIFEST.items():
         found = dict.fromkeys(text for manifest in manifests for text in read(manifest))
         if any(found):

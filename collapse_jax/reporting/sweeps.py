@@ -31,7 +31,8 @@ class Sweep:
       experiment: its config.
       results: everything measured.
       summary: numbers of its tables.
-      manifests: folder -> manifest; "" for the workdir's own; the parts of a sweep in parts have one each.
+      parts: workdirs in which it was trained: itself, or those of its programs and shards.
+      manifests: theirs, as far as they are there.
     """
 
     name: str
@@ -39,7 +40,8 @@ class Sweep:
     experiment: config.Experiment
     results: xr.Dataset
     summary: Summary
-    manifests: dict[str, dict[str, Any]]
+    parts: list[epath.Path]
+    manifests: list[dict[str, Any]]
 
     @property
     def runs(self) -> int:
@@ -55,7 +57,7 @@ class Sweep:
     @property
     def is_being_written(self) -> bool:
         """Whether a process trains in the workdir, or was killed there."""
-        return (self.workdir / LOCK).exists()
+        return any((part / LOCK).exists() for part in self.parts)
 
     def name_of(self, run: int) -> str:
         """Name a run by the hyperparameters that vary."""
@@ -89,8 +91,9 @@ def _load(workdir: epath.Path, name: str) -> Sweep:
     if not workdir.is_dir():
         raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
     results = store.open_results(workdir)
-    manifests = _manifests(workdir)
-    own = manifests.get("")
+    parts = _parts(workdir)
+    manifests = [store.read_manifest(part) for part in parts if (part / store.MANIFEST).exists()]
+    own = manifests[0] if manifests and parts == [workdir] else None
     try:
         experiment = store.read_experiment(own or {"experiment": json.loads(results.attrs["experiment"])})
         results["diverged_at"]
@@ -99,20 +102,14 @@ def _load(workdir: epath.Path, name: str) -> Sweep:
     if own and results.attrs.get("fingerprint", own["fingerprint"]) != own["fingerprint"]:
         raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {store.MANIFEST}")
     summary = summarise(results, experiment.thresholds)
-    return Sweep(name or os.fspath(workdir), workdir, experiment, results, summary, manifests)
+    return Sweep(name or os.fspath(workdir), workdir, experiment, results, summary, parts, manifests)
 
 
-def _manifests(workdir: epath.Path) -> dict[str, dict[str, Any]]:
-    """Read the workdir's own manifest, else those of its programs and shards."""
-    if (workdir / store.MANIFEST).exists():
-        return {"": store.read_manifest(workdir)}
+def _parts(workdir: epath.Path) -> list[epath.Path]:
+    """Find the workdirs in which it was trained: itself, or those of its programs and shards."""
     folders = [folder for _, folder in program_folders(workdir)]
     folders = folders or sorted(path for path in workdir.iterdir() if SHARD.fullmatch(path.name))
-    return {
-        f"{folder.name}/{name}".rstrip("/"): manifest
-        for folder in folders
-        for name, manifest in _manifests(folder).items()
-    }
+    return [part for folder in folders for part in _parts(folder)] or [workdir]
 
 
 def sizes(workdir: epath.Path) -> dict[str, int]:
