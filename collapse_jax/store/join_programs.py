@@ -49,7 +49,7 @@ def one_program(results: xr.Dataset, point: Mapping[str, Any]) -> xr.Dataset:
         # Dimensions that a measure brings, such as the layers of the deepest network.
         others = {name: [d for d in v.dims if d != dim] for name, v in part.data_vars.items() if dim in v.dims}
         held = [part[name].notnull().any(dims).values for name, dims in others.items()]
-        part = part.isel({dim: np.flatnonzero(np.any(held, axis=0))}) if held else part.drop_dims(dim)
+        part = part.isel({dim: np.flatnonzero(np.any(held, axis=0))}) if held else part.drop_dims([dim])
     return part
 
 
