@@ -42,21 +42,22 @@ class Picture:
 def figures(sweeps: Sequence[Sweep]) -> Markup:
     """Build the part of figures: one after the other, those of several sweeps beside each other."""
     drawn = {sweep.name: _draw(sweep) for sweep in sweeps}
-    names = list(dict.fromkeys(name for found in drawn.values() for name in found))
-    shown, missing = [], []
-    for name in names:
-        found = {sweep.name: drawn[sweep.name][name] for sweep in sweeps if name in drawn[sweep.name]}
-        pictures = {key: value for key, value in found.items() if isinstance(value, Picture)}
-        for sweep_name, reason in found.items():
+    shown: dict[str, list[Markup]] = {}  # by program of static axes, "" for what all share
+    missing = []
+    for name in dict.fromkeys(name for found in drawn.values() for name in found):
+        found = {sweep: pictures[name] for sweep, pictures in drawn.items() if name in pictures}
+        for sweep, reason in found.items():
             if isinstance(reason, str):
-                missing.append(f"{name}{f' of {sweep_name}' if len(sweeps) > 1 else ''}: {reason}")
+                missing.append(f"{name}{f' of {sweep}' if len(sweeps) > 1 else ''}: {reason}")
+        pictures = {sweep: picture for sweep, picture in found.items() if isinstance(picture, Picture)}
         if pictures:
-            shown.append(_figure(name, pictures, len(sweeps)))
+            shown.setdefault(name.rpartition("/")[0], []).append(_figure(name, pictures, len(sweeps)))
     left_out = details("Figures that could not be drawn", tag("ul", [tag("li", line) for line in missing]))
     return section(
         "Figures",
         paragraph("On a narrow screen, tap a figure to enlarge it and swipe.", class_="note narrow"),
-        shown or paragraph("The results hold nothing that a figure needs."),
+        shown.pop("", None) or (None if shown else paragraph("The results hold nothing that a figure needs.")),
+        [details(f"Program {program}", drawings) for program, drawings in shown.items()],
         left_out if missing else None,
     )
 
@@ -75,7 +76,9 @@ def _picture(name: str, figure: Figure) -> Picture:
     figure.suptitle("")
     figure.supxlabel("")
     png, size = _png(figure)
-    function = _FUNCTIONS[name.rpartition("/")[2]]
+    program, _, plain = name.rpartition("/")
+    title = f"{title} ({program})" if program else title
+    function = _FUNCTIONS[plain]
     question = (inspect.getdoc(function) or title).splitlines()[0]
     return Picture(title, note, question, png, size)
 
@@ -108,7 +111,7 @@ def _figure(name: str, pictures: dict[str, Picture], columns: int) -> Markup:
         )
     return tag(
         "div",
-        tag("h3", first.title if shared else name.replace("_", " ").capitalize()),
+        tag("h3", first.title if shared else name.rpartition("/")[2].replace("_", " ").capitalize()),
         paragraph(first.question),
         tag("div", boxes, class_="columns"),
         class_="drawing",

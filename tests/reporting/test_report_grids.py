@@ -57,7 +57,10 @@ def test_programs_of_static_axes(tmp_path):
     assert "4 of 16 runs at step 0" in page.text
     assert any(row[:4] == ["2", "adamw", "0.1", "2"] for row in page.rows)
     assert any(row[:2] == ["tau_fit", "depth 1, optimizer sgd"] for row in page.rows)
-    assert len(page.all("img")) == 4  # `programs`, and phases of three
+    titles = [image["alt"].partition(". ")[0] for image in page.all("img")]
+    assert titles[0] == "Programs: depth, optimizer"
+    begun = ("depth=1_optimizer=adamw", "depth=1_optimizer=sgd", "depth=2_optimizer=adamw")
+    assert titles[1:] == [f"Phases of training ({name})" for name in begun]
     assert ["git commit", "0123abc"] in page.rows
     assert "size of results.nc" in page.text
 
