@@ -14,10 +14,12 @@ from collapse_jax.errors import CollapseError
 from collapse_jax.reporting.markup import Markup, details, paragraph, section, tag
 from collapse_jax.reporting.sweeps import Sweep
 
+SCREEN = 110  # pixels of a page per inch of a figure: its letters are then as large as the notes beside it
 DPI = 200  # as the files of `plot`: sharp on paper, and on a phone when enlarged
 
 
-_FUNCTIONS = {**plots.FIGURES, **plots.PROGRAM_FIGURES, **plots.WORKDIR_FIGURES}
+# What each figure answers is the first line of the function that draws it.
+_FUNCTIONS = {**plots.FIGURES, **plots.PROGRAM_FIGURES, "violins": plots.violins}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _figure(name: str, pictures: dict[str, Picture], columns: int) -> Markup:
     for sweep_name, picture in pictures.items():
         source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
         of = f" ({sweep_name})" if columns > 1 else ""
-        width, height = picture.size
+        width, height = (round(SCREEN * pixels / DPI) for pixels in picture.size)
         image = tag("img", src=source, alt=f"{picture.title}{of}. {picture.question}", width=width, height=height)
         heading = tag("strong", sweep_name if shared else f"{sweep_name}: {picture.title}") if columns > 1 else None
         boxes.append(
