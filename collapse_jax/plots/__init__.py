@@ -109,9 +109,10 @@ def figures(
             yield name, drawing()
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
             yield name, reason
-    folders = {file_name(program.point): folder for program, folder in program_folders(epath.Path(workdir or "."))}
+    begun = program_folders(epath.Path(workdir)) if workdir is not None else []
+    folders = {file_name(program.point): folder for program, folder in begun}
     for point in points:
         part, program = one_program(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
-            for name, figure in figures(part, thresholds, folders.get(program) if workdir else None):
+            for name, figure in figures(part, thresholds, folders.get(program)):
                 yield f"{program}/{name}", figure
