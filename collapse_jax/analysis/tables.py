@@ -84,7 +84,8 @@ def setting_text(summary: Summary, quantity: str, runs: list[int]) -> str:
     if quantity in summary.final:
         return _spread(summary.final[quantity][runs])
     times = summary.times[quantity]
-    return ("> " if times.censored[runs].any() else "") + _spread(times.steps[runs], geometric=True)
+    bounded = times.censored[runs] & np.isfinite(times.steps[runs])
+    return ("> " if bounded.any() else "") + _spread(times.steps[runs], geometric=True)
 
 
 def slope_text(fit: Slope) -> str:

@@ -60,7 +60,7 @@ def _unfinished(sweep: Sweep) -> Iterator[str]:
 
 def _censored(sweep: Sweep) -> Iterator[str]:
     for name, times in sweep.summary.times.items():
-        runs = np.flatnonzero(times.censored).tolist()
+        runs = np.flatnonzero(times.censored & np.isfinite(times.steps)).tolist()
         if runs:
             level = condition(name.removeprefix("tau_"), sweep.experiment.thresholds)
             yield (

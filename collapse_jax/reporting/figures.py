@@ -11,6 +11,7 @@ from PIL import Image
 
 from collapse_jax import plots
 from collapse_jax.errors import CollapseError
+from collapse_jax.progress import say
 from collapse_jax.reporting.markup import Markup, details, paragraph, section, tag
 from collapse_jax.reporting.sweeps import Sweep
 
@@ -66,6 +67,7 @@ def figures(sweeps: Sequence[Sweep]) -> Markup:
 
 def _draw(sweep: Sweep) -> dict[str, Picture | str]:
     """Draw every figure, or say why not."""
+    say(f"{sweep.name}: drawing the figures")
     found: dict[str, Picture | str] = {}
     for name, figure in plots.figures(sweep.results, sweep.experiment.thresholds, sweep.workdir):
         found[name] = str(figure) if isinstance(figure, CollapseError) else _picture(name, figure)

@@ -56,6 +56,9 @@ def test_programs_of_static_axes(tmp_path):
     assert "16 runs (2 depths × 2 optimizers × 2 weight decays × 2 seeds)" in page.text
     assert "4 of 16 runs at step 0" in page.text
     assert any(row[:4] == ["2", "adamw", "0.1", "2"] for row in page.rows)
+    assert ["2", "sgd", "0.1", "2", *"-" * 8] in page.rows  # not begun, and no lower bound
+    assert ["2", "sgd", "0.1", *"-" * 6] in page.rows
+    assert "depth 2, optimizer sgd, weight decay" not in page.text
     assert any(row[:2] == ["tau_fit", "depth 1, optimizer sgd"] for row in page.rows)
     titles = [image["alt"].partition(". ")[0] for image in page.all("img")]
     assert titles[0] == "Programs: depth, optimizer"
