@@ -1,7 +1,7 @@
 """Modular addition with an MLP: grokking of the task on which it was found, through the measures of collapse.
 
-    python -m collapse_jax train --config=configs/modular_addition.py:cpu --workdir=runs/modular_addition
-    python -m collapse_jax train --config=configs/modular_addition.py --workdir=runs/modular_addition_full
+python -m collapse_jax train --config=configs/modular_addition.py:cpu --workdir=runs/modular_addition
+python -m collapse_jax train --config=configs/modular_addition.py --workdir=runs/modular_addition_full
 """
 
 from collapse_jax.config import Experiment, Grid, Model, Snapshots, Task, Thresholds
@@ -13,7 +13,9 @@ def get_config(arg: str = "") -> Experiment:
     require_argument(arg)
     experiment = Experiment(
         name="Modular addition",
-        grid=Grid(weight_decay=(1.0, 0.3, 0.1, 0.03), learning_rate=(1e-3,), init_scale=(1.0,), seed=(0, 1, 2, 3, 4)),
+        grid=Grid(
+            weight_decay=(1.0, 0.3, 0.1, 0.03), learning_rate=(1e-3,), init_scale=(1.0,), seed=(0, 1, 2, 3, 4)
+        ),
         steps=100_000,
         batch_size=500,
         loss="cross_entropy",
