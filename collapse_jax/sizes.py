@@ -21,8 +21,8 @@ def reduced(
     steps: int,
     points: int = 30,
     snapshots: int = 10,
-    train_size: int = 0,
-    test_size: int = 0,
+    train_examples: int = 0,
+    test_examples: int = 0,
     **axes: tuple[Any, ...],
 ) -> Experiment:
     """Return an experiment of fewer steps, log steps, examples and runs; the network stays what it is.
@@ -32,20 +32,18 @@ def reduced(
       steps: optimizer updates per run.
       points: log steps, in constant ratio.
       snapshots: snapshot steps, in constant ratio.
-      train_size: training examples; 0 keeps their number.
-      test_size: test examples; 0 keeps their number.
+      train_examples: how many; 0 keeps their number.
+      test_examples: how many; 0 keeps their number.
       **axes: new values of axes of the grid.
     """
     task = experiment.task
-    task = dataclasses.replace(
-        task, train_size=train_size or task.train_size, test_size=test_size or task.test_size
-    )
+    sizes = {"train_size": train_examples or task.train_size, "test_size": test_examples or task.test_size}
     stored = dataclasses.replace(experiment.snapshots, schedule=Schedule(rule="geometric", points=snapshots))
     return dataclasses.replace(
         experiment,
         grid=Grid(**vars(experiment.grid) | axes),
         steps=steps,
-        task=task,
+        task=dataclasses.replace(task, **sizes),
         log=Schedule(rule="geometric", points=points),
         snapshots=stored,
     )
@@ -68,8 +66,8 @@ def smoke(experiment: Experiment, *, steps: int = 20, train_size: int = 60, batc
         steps=steps,
         points=3,
         snapshots=2,
-        train_size=train_size,
-        test_size=50,
+        train_examples=train_size,
+        test_examples=50,
         **_ends(experiment.grid, train_size),
     )
     model, width = small.model, SMOKE_WIDTH[small.model.name]

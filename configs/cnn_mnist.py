@@ -29,5 +29,5 @@ def get_config(arg: str = "") -> Experiment:
         thresholds=Thresholds(test_accuracy=0.9, rnc1=0.03),
     )
     if arg == "cpu":
-        return reduced(experiment, steps=1500, test_size=1000, weight_decay=(0.3, 0.1, 0.01), seed=(42,))
+        return reduced(experiment, steps=1500, test_examples=1000, weight_decay=(0.3, 0.1, 0.01), seed=(42,))
     return smoke(experiment) if arg == "smoke" else experiment

@@ -25,5 +25,5 @@ def get_config(arg: str = "") -> Experiment:
     )
     if arg == "cpu":
         axes = {"weight_decay": (0.1,), "init_scale": (1.0, 2.0, 4.0, 8.0), "seed": (42,)}
-        return reduced(experiment, steps=30_000, points=80, test_size=2000, **axes)
+        return reduced(experiment, steps=30_000, points=80, test_examples=2000, **axes)
     return smoke(experiment) if arg == "smoke" else experiment

@@ -30,6 +30,6 @@ def get_config(arg: str = "") -> Experiment:
     )
     if arg == "cpu":
         return reduced(
-            experiment, steps=30_000, points=80, test_size=2000, weight_decay=(0.3, 0.1, 0.03), seed=(42, 43)
+            experiment, steps=30_000, points=80, test_examples=2000, weight_decay=(0.3, 0.1, 0.03), seed=(42, 43)
         )
     return smoke(experiment) if arg == "smoke" else experiment

@@ -32,5 +32,5 @@ def get_config(arg: str = "") -> Experiment:
         thresholds=Thresholds(test_accuracy=0.8, rnc1=0.01),
     )
     if arg == "cpu":
-        return reduced(experiment, steps=20_000, points=80, test_size=2000, weight_decay=(0.1,), seed=(0, 1))
+        return reduced(experiment, steps=20_000, points=80, test_examples=2000, weight_decay=(0.1,), seed=(0, 1))
     return smoke(experiment) if arg == "smoke" else experiment

@@ -32,5 +32,5 @@ def get_config(arg: str = "") -> Experiment:
         thresholds=Thresholds(test_accuracy=0.8, rnc1=0.01),
     )
     if arg == "cpu":
-        return reduced(experiment, steps=30_000, points=80, test_size=2000, weight_decay=(1.0, 0.3), seed=(42,))
+        return reduced(experiment, steps=30_000, points=80, test_examples=2000, weight_decay=(1.0, 0.3), seed=(42,))
     return smoke(experiment) if arg == "smoke" else experiment

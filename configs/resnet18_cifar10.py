@@ -36,5 +36,5 @@ def get_config(arg: str = "") -> Experiment:
     )
     if arg == "cpu":
         experiment.model.width = 8
-        return reduced(experiment, steps=500, points=12, train_size=5000, test_size=1000, seed=(42,))
+        return reduced(experiment, steps=500, points=12, train_examples=5000, test_examples=1000, seed=(42,))
     return smoke(experiment) if arg == "smoke" else experiment

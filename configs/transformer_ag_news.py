@@ -32,5 +32,5 @@ def get_config(arg: str = "") -> Experiment:
     )
     if arg == "cpu":
         experiment.task.max_tokens = 48
-        return reduced(experiment, steps=1000, test_size=500, seed=(42,))
+        return reduced(experiment, steps=1000, test_examples=500, seed=(42,))
     return smoke(experiment) if arg == "smoke" else experiment

@@ -33,5 +33,5 @@ def get_config(arg: str = "") -> Experiment:
         thresholds=Thresholds(test_accuracy=0.6, rnc1=0.03),
     )
     if arg == "cpu":
-        return reduced(experiment, steps=1000, test_size=300, seed=(42,))
+        return reduced(experiment, steps=1000, test_examples=300, seed=(42,))
     return smoke(experiment) if arg == "smoke" else experiment
