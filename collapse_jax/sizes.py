@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-from collapse_jax.config import Experiment, Grid, Schedule
+from collapse_jax.config import HYPERPARAMETERS, STATIC_AXES, Experiment, Grid, Schedule
 
 SMOKE_WIDTH = {"mlp": 16, "transformer": 16, "cnn": 4, "resnet18": 4}
 
@@ -37,13 +37,13 @@ def reduced(
       **axes: new values of axes of the grid.
     """
     task = experiment.task
-    sizes = {"train_size": train_examples or task.train_size, "test_size": test_examples or task.test_size}
+    train_size, test_size = train_examples or task.train_size, test_examples or task.test_size
     stored = dataclasses.replace(experiment.snapshots, schedule=Schedule(rule="geometric", points=snapshots))
     return dataclasses.replace(
         experiment,
         grid=Grid(**vars(experiment.grid) | axes),
         steps=steps,
-        task=dataclasses.replace(task, **sizes),
+        task=dataclasses.replace(task, train_size=train_size, test_size=test_size),
         log=Schedule(rule="geometric", points=points),
         snapshots=stored,
     )
@@ -52,8 +52,7 @@ def reduced(
 def smoke(experiment: Experiment, *, steps: int = 20, train_size: int = 60, batch_size: int = 20) -> Experiment:
     """Return two runs of a tiny network for a few steps: whether a config works, in seconds.
 
-    Of the grid the two ends of one axis are kept (of an axis with a program of its own per value, if there is
-    one), or in a zipped grid the two ends of all.
+    Of the grid the two ends of one axis are kept, of a static one if there is any, and in a zipped grid of all.
 
     Args:
       experiment: what to reduce.
@@ -83,11 +82,10 @@ def smoke(experiment: Experiment, *, steps: int = 20, train_size: int = 60, batc
 
 def _ends(grid: Grid, train_size: int) -> dict[str, tuple[Any, ...]]:
     axes = {name: values for name, values in vars(grid).items() if isinstance(values, tuple)}
-    several = [name for name, values in axes.items() if len(values) > 1]
-    # Axes with a program of their own come after the others.
-    kept = several if grid.mode == "zip" else several[-1:] if several else []
+    several = [name for name in (*STATIC_AXES, *HYPERPARAMETERS) if len(axes[name]) > 1]
+    kept = several if grid.mode == "zip" else several[:1]
     ends = {name: (values[0], values[-1]) if name in kept else values[:1] for name, values in axes.items()}
-    if ends.get("train_size"):
-        sizes = sorted(ends["train_size"])
-        ends["train_size"] = tuple(math.ceil(train_size * size / sizes[-1]) for size in sizes)
+    if ends["train_size"]:
+        largest = max(ends["train_size"])
+        ends["train_size"] = tuple(math.ceil(train_size * size / largest) for size in ends["train_size"])
     return ends
