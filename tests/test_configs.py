@@ -1,10 +1,12 @@
 """Every file in configs/ loads, validates and trains in its smoke size."""
 
+import dataclasses
 import importlib.util
 import pathlib
 
 import numpy as np
 import pytest
+import shared_data
 from stand_ins import use_stand_ins, write_stand_ins
 
 import collapse_jax
@@ -49,6 +51,22 @@ def test_config_loads_and_refuses_unknown_arguments(path, stand_ins):
         assert f"--config=configs/{path.name}{':' + arg if arg else ' '}" in module.__doc__
     with pytest.raises(ValueError, match="nonsense"):
         module.get_config("nonsense")
+
+
+@shared_data.needs("text", "tokenizer", "fashion_mnist")
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("transformer_trec", {"dataset": "text/train_5500.label", "test_file": "text/TREC_10.label"}),
+        ("transformer_sst2", {"dataset": "text/sst2_train.jsonl.gz", "test_file": "text/sst2_dev.jsonl.gz"}),
+        ("fashion_mlp", {"data_dir": ""}),
+    ],
+)
+def test_configs_take_the_files_of_the_data_sets(name, files):
+    experiment = load(ROOT / "configs" / f"{name}.py").get_config("cpu")
+    changes = {field: str(shared_data.FOLDER / file) for field, file in files.items()}
+    experiment.task = dataclasses.replace(experiment.task, **changes, vocabulary=str(shared_data.VOCABULARY))
+    assert isinstance(validate(experiment), Experiment)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
