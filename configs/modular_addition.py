@@ -1,7 +1,15 @@
-"""Modular addition with an MLP: grokking of the task on which it was found, through the measures of collapse.
+"""Modular addition with an MLP: the task on which grokking was found, through the measures of collapse.
 
-python -m collapse_jax train --config=configs/modular_addition.py:cpu --workdir=runs/modular_addition
-python -m collapse_jax train --config=configs/modular_addition.py --workdir=runs/modular_addition_full
+    python -m collapse_jax train --config=configs/modular_addition.py:cpu --workdir=runs/modular_addition
+    python -m collapse_jax train --config=configs/modular_addition.py --workdir=runs/modular_addition_full
+
+From a and b, two one-hot vectors side by side, predict (a + b) mod 59: MLP 118-128-59 with ReLU, PyTorch's own
+initialisation, AdamW at 1e-3, batch 500, half of the 3481 pairs in a fixed random order (`tasks.modular`); squared
+error summed over the batch, and cross-entropy. There are more features (128) than classes (59), so that classes can
+collapse to a simplex. All of this is chosen here: the smallest network and prime tried that grok within minutes.
+
+The authors of arXiv 2509.20829 left modular addition out on purpose: its classes are ordered, and the task is closer
+to a regression. Whether RNC1 falls with the rise of the test accuracy here as well is the question of this grid.
 """
 
 from collapse_jax.config import Experiment, Grid, Model, Snapshots, Task, Thresholds
@@ -9,21 +17,23 @@ from collapse_jax.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:
-    """Return the experiment; `arg` is "", "cpu" or "smoke"."""
+    """Return the experiment; `arg` is "", "cpu" (3 weight decays, one seed, 10,000 steps) or "smoke"."""
     require_argument(arg)
     experiment = Experiment(
         name="Modular addition",
         grid=Grid(
-            weight_decay=(1.0, 0.3, 0.1, 0.03), learning_rate=(1e-3,), init_scale=(1.0,), seed=(0, 1, 2, 3, 4)
+            loss=("squared_error_sum", "cross_entropy"),
+            weight_decay=(3.0, 1.0, 0.3, 0.1, 0.03),
+            init_scale=(1.0,),
+            seed=(0, 1, 2, 3, 4),
         ),
         steps=100_000,
         batch_size=500,
-        loss="cross_entropy",
         task=Task("modular_addition", modulus=59, train_size=1740),
         model=Model(hidden=(128,)),
         snapshots=Snapshots(content=("parameters",)),
         thresholds=Thresholds(test_accuracy=0.9, rnc1=0.03),
     )
     if arg == "cpu":
-        return reduced(experiment, steps=30_000, points=80, weight_decay=(1.0, 0.3), seed=(0, 1))
+        return reduced(experiment, steps=10_000, points=80, weight_decay=(1.0, 0.3, 0.1), seed=(0,))
     return smoke(experiment) if arg == "smoke" else experiment
