@@ -6,10 +6,10 @@
 From a and b, two one-hot vectors side by side, predict (a + b) mod 59: MLP 118-128-59 with ReLU, PyTorch's own
 initialisation, AdamW at 1e-3, batch 500, half of the 3481 pairs in a fixed random order (`tasks.modular`); squared
 error summed over the batch, and cross-entropy. There are more features (128) than classes (59), so that classes can
-collapse to a simplex. All of this is chosen here: the smallest network and prime tried that grok within minutes.
+collapse to a simplex. All of this is chosen here, so that it groks within minutes on two cores.
 
-The authors of arXiv 2509.20829 left modular addition out on purpose: its classes are ordered, and the task is closer
-to a regression. Whether RNC1 falls with the rise of the test accuracy here as well is the question of this grid.
+The authors of arXiv 2509.20829 left modular addition out on purpose: its classes are ordered, and the task is
+closer to a regression. Whether RNC1 falls with the rise of the test accuracy here, too, is the question of this grid.
 """
 
 from collapse_jax.config import Experiment, Grid, Model, Snapshots, Task, Thresholds
