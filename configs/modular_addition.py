@@ -9,7 +9,7 @@ error summed over the batch, and cross-entropy. There are more features (128) th
 collapse to a simplex. All of this is chosen here, so that it groks within minutes on two cores.
 
 The authors of arXiv 2509.20829 left modular addition out on purpose: its classes are ordered, and the task is
-closer to a regression. Whether RNC1 falls with the rise of the test accuracy here, too, is the question of this grid.
+closer to a regression. Whether RNC1 falls with the rise of the test accuracy is the question of this grid.
 """
 
 from collapse_jax.config import Experiment, Grid, Model, Snapshots, Task, Thresholds
