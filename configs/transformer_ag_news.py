@@ -19,7 +19,7 @@ from collapse_jax.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:
-    """Return the experiment; `arg` is "", "cpu" (one seed, 1000 steps, cut after 48 tokens) or "smoke"."""
+    """Return the experiment; `arg` is "", "cpu" (2 scales, 1500 steps, cut after 48 tokens) or "smoke"."""
     require_argument(arg)
     experiment = Experiment(
         name="Collapse of a transformer on AG News",
@@ -32,5 +32,5 @@ def get_config(arg: str = "") -> Experiment:
     )
     if arg == "cpu":
         experiment.task.max_tokens = 48
-        return reduced(experiment, steps=1000, test_examples=500, seed=(42,))
+        return reduced(experiment, steps=1500, test_examples=500, init_scale=(1.0, 8.0), seed=(42,))
     return smoke(experiment) if arg == "smoke" else experiment

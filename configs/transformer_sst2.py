@@ -21,7 +21,7 @@ from collapse_jax.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:
-    """Return the experiment; `arg` is "", "cpu" (one seed, 1000 steps, 300 test sentences) or "smoke"."""
+    """Return the experiment; `arg` is "", "cpu" (2 scales, one seed, 1500 steps) or "smoke"."""
     require_argument(arg)
     experiment = Experiment(
         name="Collapse of a transformer on SST-2",
@@ -33,5 +33,5 @@ def get_config(arg: str = "") -> Experiment:
         thresholds=Thresholds(test_accuracy=0.6, rnc1=0.03),
     )
     if arg == "cpu":
-        return reduced(experiment, steps=1000, test_examples=300, seed=(42,))
+        return reduced(experiment, steps=1500, test_examples=300, init_scale=(1.0, 8.0), seed=(42,))
     return smoke(experiment) if arg == "smoke" else experiment
