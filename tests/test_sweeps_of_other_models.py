@@ -1,6 +1,7 @@
 """Texts and convolutions through the whole engine: run by run, in vmapped tiles, and on real data."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -26,8 +27,9 @@ def small(task, model, **changes):
         "batch_size": 10,
         "task": task,
         "model": model,
+        "measures": ("fit", "norms"),
         "log": Schedule(rule="explicit", at=(0,)),
-        "snapshots": Snapshots(Schedule(rule="explicit"), ("parameters",), test_size=30),
+        "snapshots": Snapshots(Schedule(rule="explicit"), (), test_size=30),
     }
     return Experiment(**fields | changes)
 
@@ -39,11 +41,10 @@ def models(folder):
     return {
         "text": small(texts, Model("transformer", width=8, heads=2)),
         "cnn": small(images, Model("cnn", width=4)),
-        "resnet18": small(images, Model("resnet18", width=2)),
     }
 
 
-@pytest.mark.parametrize("name", ["text", "cnn", "resnet18"])
+@pytest.mark.parametrize("name", ["text", "cnn"])
 def test_tiles_of_runs_train_as_single_runs_do(name, folder, tmp_path):
     if name == "text":
         pytest.importorskip("tokenizers", reason="the extra `data` is not installed")
@@ -53,7 +54,7 @@ def test_tiles_of_runs_train_as_single_runs_do(name, folder, tmp_path):
         for i, packing in enumerate((Packing(2, 1), Packing(1, 2)))
     )
     assert dict(single.sizes) | {"step": 2} == {"weight_decay": 1, "init_scale": 2, "seed": 2, "step": 2}
-    for variable in ("train_loss", "test_accuracy", "rnc1_train", "weight_norm"):
+    for variable in ("train_loss", "test_loss", "weight_norm"):
         assert single[variable].notnull().all()
         np.testing.assert_allclose(tiled[variable], single[variable], rtol=2e-3, atol=1e-4, err_msg=variable)
     assert np.all(single.train_loss.isel(step=-1) < single.train_loss.isel(step=0))
@@ -61,20 +62,15 @@ def test_tiles_of_runs_train_as_single_runs_do(name, folder, tmp_path):
 
 @shared_data.needs("text", "tokenizer")
 def test_real_questions(tmp_path):
-    """TREC-6 as published: 6 classes, about 9000 word pieces; measured again from the stored parameters."""
+    """TREC-6 as published: 6 classes, about 9000 word pieces."""
     pytest.importorskip("tokenizers", reason="the extra `data` is not installed")
     texts = shared_data.FOLDER / "text"
     files = {"dataset": str(texts / "train_5500.label"), "test_file": str(texts / "TREC_10.label")}
-    task = Task(**files, vocabulary=str(shared_data.VOCABULARY), train_size=60, test_size=30, max_tokens=24)
-    grid = Grid(weight_decay=(0.01,), init_scale=(1.0, 8.0), seed=(0,))
-    results = collapse_jax.train(
-        small(task, Model("transformer", width=16), grid=grid, steps=30), tmp_path / "trec"
-    )
-    assert np.all(results.train_loss.isel(step=-1) < 0.5 * results.train_loss.isel(step=0))
-    snapshots = collapse_jax.open_snapshots(tmp_path / "trec")
-    assert snapshots.data.num_classes == 6
-    assert 8000 < snapshots.data.vocabulary_size < 10_000
-    snapshots.close()
-    measured = collapse_jax.measure(tmp_path / "trec", "mutual_information")
-    assert measured.mi_zy.sel(step=30).notnull().all()
-    assert "mi_zx" not in measured  # distances between texts mean nothing
+    task = Task(**files, vocabulary=str(shared_data.VOCABULARY), train_size=60, test_size=30, max_tokens=16)
+    experiment = small(task, Model("transformer", width=8, heads=2), steps=30)
+    results = collapse_jax.train(experiment, tmp_path / "trec")
+    assert np.all(results.train_loss.isel(step=-1) < 0.9 * results.train_loss.isel(step=0))
+    record = json.loads((tmp_path / "trec" / "experiment.json").read_text())["data"]
+    assert record["num_classes"] == 6
+    assert 8000 < record["vocabulary_size"] < 10_000
+    assert record["shapes"]["train_inputs"] == [60, 16]
