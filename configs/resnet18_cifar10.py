@@ -37,4 +37,4 @@ def get_config(arg: str = "") -> Experiment:
     if arg == "cpu":
         experiment.model.width = 8
         return reduced(experiment, steps=500, points=12, train_examples=5000, test_examples=1000, seed=(42,))
-    return smoke(experiment) if arg == "smoke" else experiment
+    return smoke(experiment, steps=60) if arg == "smoke" else experiment
