@@ -141,7 +141,7 @@ def check_static_axes(experiment: config.Experiment, check: Callable[[config.Exp
             raise ConfigError(f"grid.{name}", values, "a value stands in it twice")
         if name in ("width", "depth") and min(values) < 1:
             raise ConfigError(f"grid.{name}", values, "must be >= 1")
-    if experiment.grid.depth and len(set(experiment.model.hidden)) > 1:
+    if experiment.grid.depth and not experiment.grid.width and len(set(experiment.model.hidden)) > 1:
         raise ConfigError("grid.depth", experiment.grid.depth, "needs hidden layers of one width in model.hidden")
     for program in programs_of(experiment):
         try:

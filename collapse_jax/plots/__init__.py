@@ -16,6 +16,7 @@ from collapse_jax.plots.balancedness import balancedness
 from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
 from collapse_jax.plots.information import information_plane, superfluous
+from collapse_jax.plots.layers import layers
 from collapse_jax.plots.phases import phases, programs, variances
 from collapse_jax.plots.sandwich import sandwich
 from collapse_jax.plots.style import NotDrawableError, save
@@ -38,6 +39,7 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     "superfluous": superfluous,
     "information_plane": information_plane,
     "sandwich": sandwich,
+    "layers": layers,
 }
 
 # Of static axes: they compare programs; each program then has the other figures in a folder of its own.

@@ -48,8 +48,8 @@ def one_program(results: xr.Dataset, point: Mapping[str, Any]) -> xr.Dataset:
     for dim in [dim for dim in part.dims if dim != "step" and dim not in runs]:
         # Dimensions that a measure brings, such as the layers of the deepest network.
         others = {name: [d for d in v.dims if d != dim] for name, v in part.data_vars.items() if dim in v.dims}
-        held = np.any([part[name].notnull().any(dims).values for name, dims in others.items()], axis=0)
-        part = part.isel({dim: np.flatnonzero(held)})
+        held = [part[name].notnull().any(dims).values for name, dims in others.items()]
+        part = part.isel({dim: np.flatnonzero(np.any(held, axis=0))}) if held else part.drop_dims([dim])
     return part
 
 
