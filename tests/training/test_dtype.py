@@ -93,9 +93,7 @@ def test_measures_are_taken_in_its_type(workdirs):
     assert snapshots.snapshot(STEPS).train.features.dtype == np.float64
     snapshots.close()
     later = collapse_jax.measure(workdirs / "float64", "collapse", label="again")
-    np.testing.assert_array_equal(
-        later.nc1_train_again.sel(step=STEPS).values, in_line.nc1_train.sel(step=STEPS).values
-    )
+    np.testing.assert_array_equal(later.nc1_again.sel(step=STEPS).values, in_line.nc1.sel(step=STEPS).values)
 
 
 def test_the_type_binds_a_sweep_but_for_its_default():
