@@ -1,11 +1,9 @@
-"""Texts and convolutions through the whole engine: run by run, in vmapped tiles, and on real data."""
+"""Texts and convolutions through the whole engine, run by run and in vmapped tiles."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
-import shared_data
 from stand_ins import write_stand_ins
 
 import collapse_jax
@@ -58,19 +56,3 @@ def test_tiles_of_runs_train_as_single_runs_do(name, folder, tmp_path):
         assert single[variable].notnull().all()
         np.testing.assert_allclose(tiled[variable], single[variable], rtol=2e-3, atol=1e-4, err_msg=variable)
     assert np.all(single.train_loss.isel(step=-1) < single.train_loss.isel(step=0))
-
-
-@shared_data.needs("text", "tokenizer")
-def test_real_questions(tmp_path):
-    """TREC-6 as published: 6 classes, about 9000 word pieces."""
-    pytest.importorskip("tokenizers", reason="the extra `data` is not installed")
-    texts = shared_data.FOLDER / "text"
-    files = {"dataset": str(texts / "train_5500.label"), "test_file": str(texts / "TREC_10.label")}
-    task = Task(**files, vocabulary=str(shared_data.VOCABULARY), train_size=60, test_size=30, max_tokens=16)
-    experiment = small(task, Model("transformer", width=8, heads=2), steps=30)
-    results = collapse_jax.train(experiment, tmp_path / "trec")
-    assert np.all(results.train_loss.isel(step=-1) < 0.9 * results.train_loss.isel(step=0))
-    record = json.loads((tmp_path / "trec" / "experiment.json").read_text())["data"]
-    assert record["num_classes"] == 6
-    assert 8000 < record["vocabulary_size"] < 10_000
-    assert record["shapes"]["train_inputs"] == [60, 16]
