@@ -17,19 +17,18 @@ def folder(tmp_path_factory):
     return folder
 
 
-def small(task, model, **changes):
+def small(task, model):
     """Four runs of a small model, whose initial weights are scaled, for some steps."""
-    fields = {
-        "grid": Grid(weight_decay=(0.01,), init_scale=(1.0, 4.0), seed=(0, 1)),
-        "steps": 12,
-        "batch_size": 10,
-        "task": task,
-        "model": model,
-        "measures": ("fit", "norms"),
-        "log": Schedule(rule="explicit", at=(0,)),
-        "snapshots": Snapshots(Schedule(rule="explicit"), (), test_size=30),
-    }
-    return Experiment(**fields | changes)
+    return Experiment(
+        grid=Grid(weight_decay=(0.01,), init_scale=(1.0, 4.0), seed=(0, 1)),
+        steps=12,
+        batch_size=10,
+        task=task,
+        model=model,
+        measures=("fit", "norms"),
+        log=Schedule(rule="explicit", at=(0,)),
+        snapshots=Snapshots(Schedule(rule="explicit"), (), test_size=30),
+    )
 
 
 def models(folder):
