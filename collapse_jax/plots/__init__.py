@@ -85,9 +85,10 @@ def draw(
             _log.warning("figure %s skipped: %s", name, reason)
             continue
         written += save(figure, Path(directory) / name)
-    folders = {file_name(program.point): folder for program, folder in program_folders(epath.Path(workdir or "."))}
+    begun = program_folders(epath.Path(workdir)) if workdir is not None else []
+    folders = {file_name(program.point): folder for program, folder in begun}
     for point in points:
         part, name = one_program(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
-            written += draw(part, thresholds, Path(directory) / name, folders.get(name) if workdir else None)
+            written += draw(part, thresholds, Path(directory) / name, folders.get(name))
     return written
