@@ -3,10 +3,14 @@
     python -m collapse_jax train --config=configs/modular_addition.py:cpu --workdir=runs/modular_addition
     python -m collapse_jax train --config=configs/modular_addition.py --workdir=runs/modular_addition_full
 
-From a and b, two one-hot vectors side by side, predict (a + b) mod 59: MLP 118-128-59 with ReLU, PyTorch's own
-initialisation, AdamW at 1e-3, batch 500, half of the 3481 pairs in a fixed random order (`tasks.modular`); squared
-error summed over the batch, and cross-entropy. There are more features (128) than classes (59), so that classes can
-collapse to a simplex. All of this is chosen here, so that it groks within minutes on two cores.
+From a and b, two one-hot vectors side by side, predict (a + b) mod 59: MLP with one or two hidden layers of 128,
+ReLU and PyTorch's own initialisation, AdamW at 1e-3, batch 500, half of the 3481 pairs in a fixed random order
+(`tasks.modular`); squared error summed over the batch, and cross-entropy. There are more features (128) than
+classes (59), so that classes can collapse to a simplex. All of this is chosen here, so that it groks within minutes
+on two cores.
+
+Found (one hidden layer, one seed, docs/experiments.md): with squared error it groks at 2000 to 3000 steps and RNC1
+hardly falls, from 0.34 to 0.26 ... 0.34: late generalisation without collapse.
 
 The authors of arXiv 2509.20829 left modular addition out on purpose: its classes are ordered, and the task is
 closer to a regression. Whether RNC1 falls with the rise of the test accuracy is the question of this grid.
