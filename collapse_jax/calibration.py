@@ -68,7 +68,9 @@ def picked_path(experiment: config.Experiment) -> pathlib.Path:
     """Return where the fastest packing of this network, batch and optimizer on this machine is kept."""
     fields = config.binding_fields(experiment)
     relevant = {
-        k: v for k, v in fields.items() if k.split(".")[0] in ("model", "optimizer", "batch_size", "task", "loss")
+        k: v
+        for k, v in fields.items()
+        if k.split(".")[0] in ("model", "optimizer", "batch_size", "task", "loss", "dtype")
     }
     key = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
     return runtime.cache_directory() / "packings" / f"{key}.json"

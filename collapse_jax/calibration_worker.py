@@ -20,13 +20,14 @@ SECONDS = 4.0  # of training that a candidate is timed for
 MATRIX = 1024  # order of the float32 product that defines the peak
 
 
+@runtime.in_dtype_of_experiment
 def time_candidate(experiment: config.Experiment) -> Timing:
     """Time the packing of an experiment in this process."""
     runs = grid.grid_runs(experiment.grid)
     layout = packing.choose_layout(experiment.packing, len(runs))
     runs = runs[: 2 * layout.devices * layout.runs_per_tile]
     layout = dataclasses.replace(layout, runs=len(runs))
-    data = tasks.load(experiment.task)
+    data = tasks.load(experiment.task, experiment.dtype)
     recipe = make_recipe(experiment, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(runs))

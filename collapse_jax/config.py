@@ -64,10 +64,10 @@ class Task:
     """The data: the first `train_size` training and `test_size` test examples in a recorded order.
 
     Attributes:
-      dataset: "mnist" (the package holds its first 1000 training and all 10,000 test images), another image or
-        text classification set of TFDS, as `prepare` left it ("fashion_mnist", "cifar10", "glue/sst2", "trec",
-        "ag_news_subset", ...), or a file of your own: arrays (.npz), texts (.jsonl, .csv, .label; also .gz),
-        or a task, "FILE.py:NAME" (docs/extending.md).
+      dataset: "mnist" (the package holds its first 1000 training and all 10,000 test images), "modular_addition"
+        (see `tasks.modular`), another image or text classification set of TFDS, as `prepare` left it
+        ("fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset", ...), or a file of your own: arrays
+        (.npz), texts (.jsonl, .csv, .label; also .gz), or a task, "FILE.py:NAME" (docs/extending.md).
       train_size: training examples used.
       test_size: test examples on which the in-line measures are taken; 0 means all.
       order: what "first" means: "official", as the files of the data set have it, or "tfds", shuffled once
@@ -80,6 +80,7 @@ class Task:
       random_labels: replace every training label by a class drawn uniformly.
       label_seed: of the two above; not the seed of the runs, which all see the same labels.
       test_file: test examples beside a text file of your own.
+      modulus: p of modular_addition: its inputs are the p^2 pairs, its classes the p sums.
       max_tokens: a text is cut after so many WordPiece tokens, [CLS] and [SEP] included.
       vocabulary: WordPiece vocabulary; "" means the BERT uncased one that `prepare` keeps in `data_dir`.
       data_dir: where `prepare` puts data; "" means $TFDS_DATA_DIR or ~/tensorflow_datasets.
@@ -95,6 +96,7 @@ class Task:
     random_labels: bool = False
     label_seed: int = 0
     test_file: str = ""
+    modulus: int = 97
     max_tokens: int = 128
     vocabulary: str = ""
     data_dir: str = ""
@@ -241,6 +243,9 @@ class Experiment:
       packing: layout on the hardware.
       precision: of matrix multiplications, "highest", "high" or "default" (float32 truncated to bfloat16 on TPU,
         TF32 on GPU).
+      dtype: "float32" or "float64", of inputs, parameters, the optimizer's state and the measures. Inputs and
+        initial parameters are made in float32 in either case, so that runs of both types begin equal; results
+        are stored in float32.
       thresholds: of the time scales.
     """
 
@@ -259,6 +264,7 @@ class Experiment:
     chunk_seconds: float = 3.0
     packing: Packing = field(default_factory=Packing)
     precision: str = "highest"
+    dtype: str = "float32"
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -281,6 +287,13 @@ FREE_FIELDS = (
 )
 
 
+# Fields that did not exist when the first workdirs were written: at these values they are as if they did not, so
+# that fingerprints stay what they were.
+ABSENT_VALUES: dict[str, Any] = {"dtype": "float32", "task.modulus": 97} | {
+    f"grid.{name}": () for name in STATIC_AXES
+}
+
+
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     """Map dotted field names to values: {"grid.seed": (0,), "steps": 100000, ...}."""
     flat: dict[str, Any] = {}
@@ -295,12 +308,8 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def binding_fields(config: Experiment) -> dict[str, Any]:
     """Return the fields on which the numbers of a sweep depend, as JSON would give them back."""
-    unused = {f"grid.{name}" for name in STATIC_AXES if not getattr(config.grid, name)}
-    flat = {
-        name: value
-        for name, value in flatten(config).items()
-        if not name.startswith(FREE_FIELDS) and name not in unused
-    }
+    flat = {name: value for name, value in flatten(config).items() if not name.startswith(FREE_FIELDS)}
+    flat = {name: value for name, value in flat.items() if (name, value) not in ABSENT_VALUES.items()}
     return json.loads(json.dumps(flat))
 
 

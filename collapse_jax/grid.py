@@ -54,10 +54,7 @@ def stack_hyperparameters(runs: list[dict[str, float]]) -> Hyperparameters:
     """Stack the runs of `grid_runs` into arrays [R]."""
     columns = {name: np.array([run[name] for run in runs]) for name in AXES}
     return Hyperparameters(
-        **{
-            name: jnp.asarray(column, jnp.uint32 if name == "seed" else jnp.float32)
-            for name, column in columns.items()
-        }
+        **{name: jnp.asarray(column, jnp.uint32 if name == "seed" else float) for name, column in columns.items()}
     )
 
 

@@ -71,7 +71,7 @@ def demand(experiment: config.Experiment, device: Any = None) -> packing.Demand:
 
     one = dataclasses.replace(experiment, grid=config.Grid(), packing=config.Packing(1, 1))
     layout = packing.Layout(1, 1, 1, hardware=(device,) if device is not None else ())
-    data = tasks.load(experiment.task)
+    data = tasks.load(experiment.task, experiment.dtype)
     of_one = of_programs(programs.compile_for(one, layout, data), data)
     return packing.Demand(of_one.data, of_one.states + of_one.outputs, of_one.working)
 

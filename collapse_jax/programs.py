@@ -80,7 +80,7 @@ class Compiled:
 
 def compile_programs(experiment: config.Experiment, layout: Layout, data: Dataset | None = None) -> Programs:
     """Put the data on the devices once, loading it if it is not given, and compile every program ahead of time."""
-    data = data or tasks.load(experiment.task)
+    data = data or tasks.load(experiment.task, experiment.dtype)
     compiled = compile_for(experiment, layout, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))

@@ -1,14 +1,20 @@
 """Settings that must be made before jax starts its backend. Imports jax only inside `start`."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import pathlib
 import platform
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 # jax 0.10.2 can hang on small CPU machines when a program with Cholesky factorisations alternates with training,
 # unless its concurrency-optimised scheduler is off; the speed of training is the same.
 CPU_FLAGS = {"xla_cpu_enable_concurrency_optimized_scheduler": "false"}
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def start(devices: int = 0, precision: str = "highest") -> None:
@@ -39,6 +45,29 @@ def start(devices: int = 0, precision: str = "highest") -> None:
     # Where the backend runs already (in a notebook, say), the packing adapts to the devices that are there.
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", count)
+
+
+def in_dtype_of_experiment(function: Callable[P, R]) -> Callable[P, R]:
+    """Let `function(experiment, ...)` work in the type `experiment.dtype`, whatever jax's own setting is.
+
+    Without it jax would turn float64 into float32 and say nothing. It works where jax runs already, too: a program
+    is traced for each type.
+    """
+
+    @functools.wraps(function)
+    def in_dtype(*arguments: P.args, **named: P.kwargs) -> R:
+        experiment = arguments[0] if arguments else named.get("experiment")
+        with floats(getattr(experiment, "dtype", "")):
+            return function(*arguments, **named)
+
+    return in_dtype
+
+
+def floats(dtype: str) -> contextlib.AbstractContextManager[Any]:
+    """Make `dtype`, "float32" or "float64", the type of jax's floating-point numbers inside a `with`."""
+    import jax
+
+    return jax.enable_x64(dtype == "float64")
 
 
 def cache_directory() -> pathlib.Path:

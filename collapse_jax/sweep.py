@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import calibration, config, grid, memory, signals, store, tasks
+from collapse_jax import calibration, config, grid, memory, runtime, signals, store, tasks
 from collapse_jax.chunks import Chunks
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
@@ -33,6 +33,7 @@ from collapse_jax.validate import validate
 NOTHING_DONE = -1
 
 
+@runtime.in_dtype_of_experiment
 def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
 
@@ -61,7 +62,7 @@ def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.
             train(calibration.settle_packing(program.experiment, folder), folder)
         return store.open_results(workdir)
     runs = grid.grid_runs(experiment.grid)
-    data = tasks.load(experiment.task)
+    data = tasks.load(experiment.task, experiment.dtype)
     layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))
     with signals.listening() as stop, store.one_writer(workdir) as lock:
         stop.before_leaving.append(lock.release)

@@ -14,6 +14,7 @@ MAX_SEED = 2**32 - 1
 SCHEDULE_RULES = ("reference", "geometric", "explicit")
 SNAPSHOT_CONTENT = ("train", "test", "head", "parameters")
 PRECISIONS = ("highest", "high", "default")
+DTYPES = ("float32", "float64")
 
 
 def validate(experiment: config.Experiment) -> config.Experiment:
@@ -125,6 +126,7 @@ def _check_training(e: config.Experiment) -> None:
         full = "full-batch gradient descent takes batch_size=0, the whole training set"
         require(e.batch_size in (0, e.task.train_size), "batch_size", e.batch_size, full)
     require_one_of("precision", e.precision, PRECISIONS)
+    require_one_of("dtype", e.dtype, DTYPES)
     runs = config.number_of_runs(e.grid)
     allowed = f"must be in 0 ... {runs}, the runs of the grid (0 means automatic)"
     require(0 <= e.packing.devices <= runs, "packing.devices", e.packing.devices, allowed)

@@ -13,32 +13,21 @@ size, number of steps and scale of this figure: those of its MLP are taken, and 
 alone, which is the default of its code (`--config.model.init=zero_last_layer` is the code's other rule).
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
-
-ARGUMENTS = {"": 100_000, "cpu": 1500, "smoke": 20}
+from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Thresholds
+from collapse_jax.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:
-    """Return the experiment; `arg` is "", "cpu" (3 weight decays, one seed) or "smoke" (2 runs, 20 steps)."""
-    if arg not in ARGUMENTS:
-        raise ValueError(f"argument {arg!r}: must be one of {', '.join(filter(None, ARGUMENTS))}")
+    """Return the experiment; `arg` is "", "cpu" (3 weight decays, one seed, 1500 steps) or "smoke"."""
+    require_argument(arg)
     experiment = Experiment(
         name="Collapse of a CNN on MNIST",
         grid=Grid(weight_decay=(0.3, 0.1, 0.03, 0.01, 0.003, 0.001), seed=(42, 43, 44, 45, 46)),
-        steps=ARGUMENTS[arg],
+        steps=100_000,
         model=Model("cnn"),
         snapshots=Snapshots(Schedule(rule="geometric", points=40), ("train", "test", "head")),
         thresholds=Thresholds(test_accuracy=0.9, rnc1=0.03),
     )
     if arg == "cpu":
-        experiment.grid = Grid(weight_decay=(0.3, 0.1, 0.01), seed=(42,))
-        experiment.task.test_size = 1000
-        experiment.log = Schedule(rule="geometric", points=30)
-        experiment.snapshots.schedule.points = 10
-    if arg == "smoke":
-        experiment.grid = Grid(weight_decay=(0.3, 0.03), seed=(42,))
-        experiment.task = Task(train_size=200, test_size=100)
-        experiment.batch_size = 50
-        experiment.log = Schedule(rule="geometric", points=5)
-        experiment.snapshots = Snapshots(Schedule(rule="geometric", points=2), ("train", "test", "head"), 100)
-    return experiment
+        return reduced(experiment, steps=1500, test_examples=1000, weight_decay=(0.3, 0.1, 0.01), seed=(42,))
+    return smoke(experiment) if arg == "smoke" else experiment

@@ -1,5 +1,6 @@
-"""The main experiment of arXiv 2509.20829 (its Figures 2 and 3): grokking of an MLP, for six weight decays.
+"""The main experiment of arXiv 2509.20829 (its Figures 2 to 5): grokking of an MLP, for six weight decays.
 
+    python -m collapse_jax train --config=configs/mnist_mlp.py:cpu --workdir=runs/mnist_mlp_cpu
     python -m collapse_jax train --config=configs/mnist_mlp.py --workdir=runs/mnist_mlp
     python -m collapse_jax train --config=configs/mnist_mlp.py:300k --workdir=runs/mnist_mlp_300k
 
@@ -13,25 +14,22 @@ to 1.00 and the test accuracy 0.14 to 0.18; at step 100,000 they are 1.00 and 0.
 `measure` computes features of any examples again.
 """
 
-from collapse_jax.config import Experiment, Grid, Schedule, Snapshots, Thresholds
-
-ARGUMENTS = {"": 100_000, "100k": 100_000, "300k": 300_000, "smoke": 200}
+from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
+from collapse_jax.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:
-    """Return the experiment; `arg` is "100k" (default), "300k" or "smoke" (4 runs, 200 steps)."""
-    if arg not in ARGUMENTS:
-        raise ValueError(f"argument {arg!r}: must be one of {', '.join(filter(None, ARGUMENTS))}")
+    """Return the experiment; `arg` is "100k" (default), "300k", "cpu" (6 runs, 30,000 steps) or "smoke"."""
+    require_argument(arg, ("100k", "300k", "cpu", "smoke"))
     experiment = Experiment(
         name="Grokking of an MLP on MNIST",
         grid=Grid(weight_decay=(0.3, 0.1, 0.03, 0.01, 0.003, 0.001), seed=(42, 43, 44, 45, 46)),
-        steps=ARGUMENTS[arg],
+        steps=300_000 if arg == "300k" else 100_000,
         snapshots=Snapshots(content=("parameters",)),
         thresholds=Thresholds(test_accuracy=0.8, rnc1=0.01),
     )
-    if arg == "smoke":
-        experiment.grid = Grid(weight_decay=(0.3, 0.03), seed=(42, 43))
-        experiment.task.test_size = 1000
-        experiment.log = Schedule(rule="geometric", points=20)
-        experiment.snapshots.schedule.points = 5
-    return experiment
+    if arg == "cpu":
+        return reduced(
+            experiment, steps=30_000, points=80, test_examples=2000, weight_decay=(0.3, 0.1, 0.03), seed=(42, 43)
+        )
+    return smoke(experiment) if arg == "smoke" else experiment

@@ -17,22 +17,22 @@ fit. 2 min 15 s on 2 CPU cores.
 """
 
 from collapse_jax.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.sizes import require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:
-    """Return the experiment; `arg` is "" or "smoke" (100 steps)."""
-    if arg not in ("", "smoke"):
-        raise ValueError(f"argument {arg!r}: must be smoke or nothing")
-    smoke = arg == "smoke"
-    return Experiment(
+    """Return the experiment; `arg` is "" or "smoke"."""
+    require_argument(arg, ("smoke",))
+    experiment = Experiment(
         name="Time scales of the network of the theorem",
         grid=Grid(weight_decay=(0.5, 0.2, 0.1, 0.05), learning_rate=(5e-4,), init_scale=(1.0,), seed=(0, 1, 2)),
-        steps=100 if smoke else 40_000,
+        steps=40_000,
         batch_size=0,
-        task=Task(train_size=100, test_size=500 if smoke else 2000),
+        task=Task(train_size=100, test_size=2000),
         model=Model(hidden=(128, 64, 32), activation="smooth_leaky_relu", last_layer_act=False),
         optimizer=Optimizer("gd"),
-        log=Schedule(rule="geometric", points=20 if smoke else 160),
+        log=Schedule(rule="geometric", points=160),
         snapshots=Snapshots(Schedule(rule="geometric", points=10), ("train", "test", "head"), 500),
         thresholds=Thresholds(test_accuracy=0.55, rnc1=5e-3),
     )
+    return smoke(experiment) if arg == "smoke" else experiment

@@ -1,16 +1,20 @@
 """Every file in configs/ loads, validates and trains in its smoke size."""
 
+import dataclasses
 import importlib.util
 import pathlib
 
 import numpy as np
 import pytest
+import shared_data
+from stand_ins import use_stand_ins, write_stand_ins
 
 import collapse_jax
 from collapse_jax.config import Experiment
 from collapse_jax.validate import validate
 
-CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
+ROOT = pathlib.Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 
 
 def load(path):
@@ -20,22 +24,54 @@ def load(path):
     return module
 
 
-def test_the_configs_of_the_readme_are_there():
-    assert {"quickstart", "mnist_mlp", "theory_mlp"} <= {path.stem for path in CONFIGS}
+@pytest.fixture(scope="module")
+def stand_ins(tmp_path_factory):
+    """Write the generated data sets once."""
+    folder = tmp_path_factory.mktemp("stand_ins")
+    write_stand_ins(folder)
+    return folder
+
+
+def test_every_figure_and_every_further_question_has_a_config():
+    figures = {"mnist_mlp", "fashion_mlp", "cnn_mnist", "transformer_mnist", "resnet18_cifar10"}
+    texts = {"transformer_sst2", "transformer_trec", "transformer_ag_news"}
+    beyond = {"omnigrok_mnist", "init_scale_mlp", "no_weight_decay_mlp", "normalisation_mlp", "cross_entropy_mlp"}
+    more = {"optimizer_mlp", "modular_addition", "label_noise_mlp", "theory_mlp", "balancedness_mlp", "quickstart"}
+    names = {path.stem for path in CONFIGS}
+    assert names == figures | texts | beyond | more
+    page = (ROOT / "docs" / "experiments.md").read_text()
+    assert [name for name in names if f"configs/{name}.py" not in page] == []
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_config_loads_and_refuses_unknown_arguments(path):
+def test_config_loads_and_refuses_unknown_arguments(path, stand_ins):
     module = load(path)
-    assert isinstance(validate(module.get_config()), Experiment)
-    assert f"--config=configs/{path.name}" in module.__doc__
+    for arg in ("", "cpu")[: 2 if '"cpu"' in path.read_text() else 1]:
+        assert isinstance(validate(use_stand_ins(module.get_config(arg), stand_ins)), Experiment)
+        assert f"--config=configs/{path.name}{':' + arg if arg else ' '}" in module.__doc__
     with pytest.raises(ValueError, match="nonsense"):
         module.get_config("nonsense")
 
 
+@shared_data.needs("text", "tokenizer", "fashion_mnist")
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("transformer_trec", {"dataset": "text/train_5500.label", "test_file": "text/TREC_10.label"}),
+        ("transformer_sst2", {"dataset": "text/sst2_train.jsonl.gz", "test_file": "text/sst2_dev.jsonl.gz"}),
+        ("fashion_mlp", {"data_dir": ""}),
+    ],
+)
+def test_configs_take_the_files_of_the_data_sets(name, files):
+    experiment = load(ROOT / "configs" / f"{name}.py").get_config("cpu")
+    changes = {field: str(shared_data.FOLDER / file) for field, file in files.items()}
+    experiment.task = dataclasses.replace(experiment.task, **changes, vocabulary=str(shared_data.VOCABULARY))
+    assert isinstance(validate(experiment), Experiment)
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_smoke_trains(path, tmp_path):
-    experiment = load(path).get_config("smoke")
+def test_smoke_trains(path, tmp_path, stand_ins):
+    experiment = use_stand_ins(load(path).get_config("smoke"), stand_ins)
     results = collapse_jax.train(experiment, tmp_path / "workdir")
     assert results.step.values[-1] == experiment.steps
     assert results.train_accuracy.notnull().all()

@@ -103,7 +103,7 @@ class Transformer(nn.Module):
             )
             allowed = f"gives {tokens.shape[1]} tokens; the transformer has positions for {POSITIONS - 1}"
             raise ConfigError(field, value, allowed)
-        cls = self.param("cls", nn.initializers.normal(1.0), (1, 1, self.width))
+        cls = self.param("cls", nn.initializers.normal(1.0), (1, 1, self.width), jnp.float32)
         positions = self.param("positions", nn.initializers.zeros, (1, POSITIONS, self.width))
         h = jnp.concatenate([jnp.broadcast_to(cls, (len(x), 1, self.width)), tokens], axis=1)
         h = h + positions[:, : h.shape[1]]

@@ -37,7 +37,9 @@ def of_step(recipe: Recipe, compiled: Compiled, data: Any, tile: int, device: An
     states = jax.tree.map(stacked, jax.eval_shape(jax.vmap(run.transposed), compiled.states))
     hparams = jax.tree.map(stacked, compiled.hparams)
     size = recipe.batch_size
-    inputs = jax.ShapeDtypeStruct((tile, size, *data.train_inputs.shape[1:]), jnp.float32, sharding=sharding)
+    inputs = jax.ShapeDtypeStruct(
+        (tile, size, *data.train_inputs.shape[1:]), data.train_inputs.dtype, sharding=sharding
+    )
     labels = jax.ShapeDtypeStruct((tile, size), data.train_labels.dtype, sharding=sharding)
 
     def step(state: Any, h: Any, inputs: jax.Array, labels: jax.Array) -> Any:

@@ -92,6 +92,14 @@ def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
     if on_tpu:
         # A program for absent devices can be written to the cache of compiled programs but not read from it.
         jax.config.update("jax_enable_compilation_cache", False)
+    return _plan(experiment, chips, on_tpu)
+
+
+@runtime.in_dtype_of_experiment
+def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
+    """Compile the programs of a sweep for a target, after jax has been set up, and estimate."""
+    import jax
+
     from collapse_jax import memory, packing, programs, tasks
     from collapse_jax.plan import cost
     from collapse_jax.schedule import schedule_steps
@@ -108,7 +116,7 @@ def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
         raise packing.too_large(runs, devices, needed, int(chips.chip.memory))
     tile = min(experiment.packing.runs_per_tile or fitting, per_device)
     layout = packing.Layout(runs, devices, tile, hardware=hardware)
-    data = tasks.load(experiment.task)
+    data = tasks.load(experiment.task, experiment.dtype)
     compiled = programs.compile_for(experiment, layout, data)
     found = memory.of_programs(compiled, data, int(chips.chip.memory))
     step = cost.of_step(compiled.recipe, compiled, data, tile, hardware[0])

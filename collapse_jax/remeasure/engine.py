@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import store
+from collapse_jax import runtime, store
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.progress import Progress, say
 from collapse_jax.remeasure.batches import Batch, compile_batch, shapes_of, usable_devices
@@ -113,7 +113,8 @@ def measure_files(
         return _measure_programs(workdir, measures, given | {"label": label, "memory": memory})
     snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
     try:
-        with jax.default_matmul_precision(snapshots.experiment.precision):
+        experiment = snapshots.experiment
+        with jax.default_matmul_precision(experiment.precision), runtime.floats(experiment.dtype):
             requests = make_requests(snapshots, measures, splits, options, label)
             shapes = [shapes_of(request, snapshots) for request in requests]
             chosen = _choose_steps(snapshots, steps)

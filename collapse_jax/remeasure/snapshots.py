@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from collapse_jax import config, grid, store, tasks, training
+from collapse_jax import config, grid, runtime, store, tasks, training
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.input_codes import input_codes
@@ -77,7 +77,7 @@ class StoredSnapshots:
         self.recomputed = PARAMETERS in self.content
         task = self.experiment.task
         task = config.Task(**{**vars(task), "test_size": self._test_size(test_size)})
-        self.data = tasks.load(task)
+        self.data = tasks.load(task, self.experiment.dtype)
         store.refuse_other_data(workdir, record, tasks.record(self.data), part=True)
         self.recipe = training.make_recipe(self.experiment, self.data)
         store.refuse_other_sources(workdir, record, self.experiment)
@@ -176,7 +176,8 @@ class StoredSnapshots:
         inputs = {"train": self.data.train_inputs, "test": self.data.test_inputs}
         together = np.concatenate([np.asarray(part) for part in inputs.values()])
         try:
-            self.codes = {kind: jnp.asarray(input_codes(part, together)) for kind, part in inputs.items()}
+            with runtime.floats("float32"):
+                self.codes = {kind: jnp.asarray(input_codes(part, together)) for kind, part in inputs.items()}
         except ValueError as error:
             raise ConfigError("codes", "autoencoder", str(error)) from None
 
@@ -231,8 +232,8 @@ class StoredSnapshots:
           StoreError: the step is not there or damaged.
         """
         index = self._run_index(run)
-        parts = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self.parts(step))
-        with jax.default_matmul_precision(self.experiment.precision):
+        with jax.default_matmul_precision(self.experiment.precision), runtime.floats(self.experiment.dtype):
+            parts = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self.parts(step))
             return self._build_with_layers(parts, *self.shared)
 
     @functools.cached_property

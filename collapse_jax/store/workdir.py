@@ -117,6 +117,7 @@ def read_experiment(record: dict[str, Any]) -> config.Experiment:
 def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:
     """Describe the fields in which two experiments are not the same sweep."""
     old, new = config.binding_fields(there), config.binding_fields(asked)
+    old, new = config.ABSENT_VALUES | old, config.ABSENT_VALUES | new
     return [f"{name} is {old[name]} there, {new[name]} asked" for name in new if old[name] != new[name]]
 
 

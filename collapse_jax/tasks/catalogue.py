@@ -1,17 +1,21 @@
 """From the name of a data set to what it is, and whether the choices of a task fit it."""
 
+import dataclasses
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError
 from collapse_jax.extensions import is_extension, load_extension
-from collapse_jax.tasks import arrays, idx, mnist, text, text_files, tfds_source
+from collapse_jax.tasks import arrays, idx, mnist, modular, text, text_files, tfds_source
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, TaskInfo
 
 TASKS: dict[str, TaskInfo] = {"mnist": mnist.MNIST}
-SUGGESTED = ("mnist", "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
+SUGGESTED = ("mnist", "modular_addition", "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
 ORDERS = ("official", "tfds")
 NORMALISATIONS = ("standard", "unit")
 MAX_SEED = 2**32 - 1
@@ -30,6 +34,8 @@ def find_task(task: config.Task) -> TaskInfo:
         return arrays.describe(task)
     if text_files.is_text(name):
         return text_files.describe(task)
+    if name == modular.NAME:
+        return modular.describe(task)
     if name in TASKS and (name != "mnist" or mnist.is_enough(task)):
         return TASKS[name]
     if task.order == "official" and idx.are_there(name, text.data_dir(task) / name):
@@ -44,13 +50,18 @@ def find_task(task: config.Task) -> TaskInfo:
     raise ConfigError("task.dataset", name, tfds_source.not_prepared(task))
 
 
-def load(task: config.Task) -> Dataset:
-    """Load the data of a task as numpy arrays.
+def load(task: config.Task, dtype: str = "float32") -> Dataset:
+    """Load the data of a task as numpy arrays, inputs that are no texts in `dtype`.
 
     Raises:
       ConfigError: see `find_task`; or the choices of the task do not fit the data.
     """
-    return find_task(task).load(task)
+    data = find_task(task).load(task)
+    if data.train_inputs.dtype.kind != "f":
+        return data
+    names = ("train_inputs", "test_inputs")
+    inputs: dict[str, Any] = {name: np.asarray(getattr(data, name), dtype) for name in names}
+    return dataclasses.replace(data, **inputs)
 
 
 def check_task(task: config.Task) -> TaskInfo:

@@ -70,6 +70,8 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
 def init_run(recipe: Recipe, h: Hyperparameters, data: Dataset) -> RunState:
     """Initialise one run: the model's own initialisation, of which `recipe.initial_scale` says what is scaled."""
     variables = recipe.model.init(h.key(INIT), data.train_inputs[:1])
+    # Layers draw in float32; `float` is the type of the experiment.
+    variables = jax.tree.map(lambda leaf: leaf.astype(float) if leaf.dtype == jnp.float32 else leaf, variables)
     params = recipe.initial_scale(variables["params"], h.init_scale)
     opt_state = recipe.make_optimizer(h).init(params)
     return RunState(params, opt_state, jnp.int32(HEALTHY), variables.get(BATCH_STATS, {}))
