@@ -4,9 +4,9 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import xarray as xr
+from etils import epath
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
@@ -47,7 +47,7 @@ def draw(
     thresholds: Thresholds | None = None,
     directory: str | os.PathLike[str] = ".",
     workdir: str | os.PathLike[str] | None = None,
-) -> list[Path]:
+) -> list[epath.Path]:
     """Draws every figure that the results allow, as PNG and PDF.
 
     A figure whose data are missing is skipped; one line in the log says which and why.
@@ -61,7 +61,7 @@ def draw(
     Returns:
       The files written: `<directory>/<name>.png` and `.pdf`.
     """
-    written: list[Path] = []
+    written: list[epath.Path] = []
     drawings: dict[str, Callable[[], Figure]] = {
         name: functools.partial(function, results, thresholds) for name, function in FIGURES.items()
     }
@@ -73,5 +73,5 @@ def draw(
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
             _log.warning("figure %s skipped: %s", name, reason)
             continue
-        written += save(figure, Path(directory) / name)
+        written += save(figure, epath.Path(directory) / name)
     return written

@@ -12,10 +12,15 @@ import tempfile
 from collections.abc import Iterator
 
 from etils import epath
+from fsspec.config import conf
 
-from collapse_jax.errors import StoreError
+from collapse_jax.errors import CollapseError, StoreError
 
 SUFFIX = ".tmp"
+# fsspec remembers listings of an object store, and with them the size of files that another machine has since
+# written anew. A user's own setting wins.
+for _protocol in ("gs", "s3", "abfs"):
+    conf.setdefault(_protocol, {}).setdefault("use_listings_cache", False)
 
 
 def is_remote(path: os.PathLike[str]) -> bool:
@@ -24,15 +29,34 @@ def is_remote(path: os.PathLike[str]) -> bool:
 
 
 @contextlib.contextmanager
-def storing(path: os.PathLike[str]) -> Iterator[None]:
-    """Turn what the system says about a write into a `StoreError` that names the file."""
+def storing(path: os.PathLike[str], what: str = "written") -> Iterator[None]:
+    """Turn what the system or an object store says about a file into a `StoreError` that names it."""
     try:
         yield
-    except OSError as error:
-        # HDF5 hides the reason in a text of several lines.
+    except CollapseError:
+        raise
+    except Exception as error:
+        # HDF5 hides the reason in a text of several lines, and raises a RuntimeError when it fails to close.
         found = re.search(r"errno = (\d+)", str(error))
-        reason = os.strerror(int(found[1])) if found else error.strerror or str(error)
-        raise StoreError(f"{path} cannot be written: {reason}") from error
+        if not (isinstance(error, OSError) or found or is_remote(path)):
+            raise
+        reason = os.strerror(int(found[1])) if found else getattr(error, "strerror", None) or first_line(error)
+        raise StoreError(f"{path} cannot be {what}: {reason}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the beginning of what an error says, its type where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def move(path: epath.Path, target: epath.Path) -> None:
+    """Give a file another name in the same store, replacing what is there; a killed move leaves both."""
+    target.parent.mkdir(exist_ok=True)
+    if is_remote(path):  # which has no directories, though epath's own `replace` asks for one
+        target.write_bytes(path.read_bytes())
+        path.unlink()
+    else:
+        path.replace(target)
 
 
 def remove_left_overs(directory: epath.Path) -> None:

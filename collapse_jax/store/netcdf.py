@@ -57,9 +57,13 @@ def read_dataset(path: os.PathLike[str]) -> xr.Dataset:
 
     Raises:
       ValueError: the file is damaged.
+      StoreError: an object store does not hand it out.
     """
+    source: Any = os.fspath(path)
+    if is_remote(path):
+        with storing(path, "read"):
+            source = io.BytesIO(epath.Path(path).read_bytes())
     try:
-        source = io.BytesIO(epath.Path(path).read_bytes()) if is_remote(path) else os.fspath(path)
         dataset = xr.load_dataset(source, engine="h5netcdf")
         expected = dataset.attrs.pop(CHECKSUM, None)
         ok = expected is None or expected == checksum(dataset)
