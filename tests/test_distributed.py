@@ -140,3 +140,22 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_continues_both(
     assert codes == [0, 0], outputs
     assert all("continuing at step" in output for output in outputs), outputs
     assert_merged(workdir, whole)
+
+
+@pytest.mark.timeout(600)
+def test_the_death_of_one_process_ends_the_other(tmp_path, config, whole, request):
+    """Jax notices after 100 s; the other may have finished its share by then, and waits for the end of the job."""
+    if not request.config.getoption("--faults"):
+        pytest.skip("takes minutes; in the long part: --faults=1")
+    for dies in (1, 0):
+        workdir = tmp_path / f"without_{dies}"
+        both = start_two(config, workdir, 0.3, 0.3)
+        for process in both:
+            until(process, "saved", 8)
+        both[dies].kill()
+        both[dies].communicate()
+        both[1 - dies].communicate(timeout=200)
+        assert both[1 - dies].returncode != 0
+        outputs, codes = end(start_two(config, workdir, 0, 0))
+        assert codes == [0, 0], outputs
+        assert_merged(workdir, whole)

@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import numpy as np
+import pytest
 import xarray as xr
 from conftest import tiny_experiment
 
@@ -37,7 +38,7 @@ def experiment(steps=40, every=10, **changes):
     )
 
 
-def one_compilation(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
+def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
     """Let sweeps of equal experiments in this process share their programs."""
     original = collapse_jax.sweep.compile_programs
 
@@ -47,6 +48,29 @@ def one_compilation(monkeypatch, cache={}):  # noqa: B006 - shared by all tests 
         return cache[key]
 
     monkeypatch.setattr(collapse_jax.sweep, "compile_programs", compiled)
+
+
+@pytest.fixture(autouse=True)
+def one_compilation(monkeypatch):
+    """Compile once for all tests of a module that names this fixture."""
+    share_programs(monkeypatch)
+
+
+def undisturbed_sweep(what, finished={}):  # noqa: B006 - shared by all tests of the session
+    """Make the fixture of a module that is the workdir of a sweep that nothing disturbed; not to be changed."""
+
+    @pytest.fixture(scope="module")
+    def undisturbed(tmp_path_factory):
+        key = config.fingerprint(what)
+        if key not in finished:
+            workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
+            with pytest.MonkeyPatch.context() as patch:
+                share_programs(patch)
+                collapse_jax.train(what, workdir)
+            finished[key] = workdir
+        return finished[key]
+
+    return undisturbed
 
 
 class Child:
