@@ -16,7 +16,7 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax import config, store
+from collapse_jax import config, store, sweep
 from collapse_jax.config import Packing, Schedule, Snapshots
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -40,14 +40,14 @@ def experiment(steps=40, every=10, **changes):
 
 def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
     """Let sweeps of equal experiments in this process share their programs."""
-    original = collapse_jax.sweep.compile_programs
+    original = sweep.compile_programs
 
     def compiled(experiment, layout, *data):
         key = (config.fingerprint(experiment), layout)
         cache[key] = cache.get(key) or original(experiment, layout, *data)
         return cache[key]
 
-    monkeypatch.setattr(collapse_jax.sweep, "compile_programs", compiled)
+    monkeypatch.setattr(sweep, "compile_programs", compiled)
 
 
 @pytest.fixture(autouse=True)
