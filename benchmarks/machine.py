@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -93,10 +94,13 @@ def _commit() -> str | None:
         return None
 
 
-def write(name: str, content: dict[str, Any]) -> pathlib.Path:
-    """Write `benchmarks/results/<name>.json` with the machine's description."""
+def write(benchmark: str, content: dict[str, Any], name: str = "") -> pathlib.Path:
+    """Write `benchmarks/results/<name or benchmark>.json` with the machine's description and the command."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    head = {"machine": describe(), "command": f"python -m benchmarks.{name}"}
+    path = RESULTS / f"{name or benchmark}.json"
+    head = {
+        "machine": describe(),
+        "command": shlex.join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
+    }
     path.write_text(json.dumps(head | content, indent=1) + "\n")
     return path

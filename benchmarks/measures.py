@@ -1,15 +1,20 @@
 """Measures of a whole sweep against loops over snapshots in PyTorch, numpy and trees: seconds per run-snapshot.
 
-Command: python -m benchmarks.measures
+Command: python -m benchmarks.measures [--workdir=runs/mnist_mlp] [--devices=1 --tile=15]
+
+With the workdir of a sweep that stored parameters its features are measured, at the first and the last of the steps
+below; else those of random ReLU layers, whose classes are contracted.
 """
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import collapse_jax
 from benchmarks import machine, measures_opponents
 from benchmarks.interleave import Comparison, interleave
 from collapse_jax import config, packing, runtime
@@ -24,27 +29,55 @@ DEVICES, TILE = 2, 1
 RUNS, WIDTH, BATCH, DIM, NEIGHBOURS = 30, 200, 100, 4, 5
 # How much of the within-class deviations is left: before and after the collapse.
 COLLAPSE = {"early": 1.0, "late": 0.05}
+EARLY = 0.01  # of the steps of a sweep
 
 
-class Sweep:
+class RandomSweep:
     """Features of `RUNS` random ReLU layers on MNIST, whose classes can be contracted."""
 
     def __init__(self) -> None:
         data = load(config.Task())
-        self.inputs, self.labels = np.asarray(data.test_inputs), np.asarray(data.test_labels)
+        self.inputs, self.labels = np.asarray(data.test_inputs).reshape(-1, 784), np.asarray(data.test_labels)
         self.train_labels = np.asarray(data.train_labels)
+        train_inputs = np.asarray(data.train_inputs).reshape(-1, 784)
         rng = np.random.default_rng(0)
         kernels = rng.normal(size=(RUNS, 784, WIDTH)).astype(np.float32) / 28
-        self.train = np.stack([np.maximum(np.asarray(data.train_inputs) @ kernel, 0) for kernel in kernels])
+        self.train = np.stack([np.maximum(train_inputs @ kernel, 0) for kernel in kernels])
         self.test = np.stack([np.maximum(self.inputs @ kernel, 0) for kernel in kernels])
 
-    def codes(self, left: float) -> tuple[np.ndarray, np.ndarray]:
-        """Codes [10000, 4] of the features of the first run, contracted to `left`, and of the inputs."""
+    def features(self, stage: str) -> np.ndarray:
+        """Test features [10000, D] of the first run, "early" or "late"."""
+        left = COLLAPSE[stage]
         one_hot = np.eye(10, dtype=np.float32)[self.labels]
         means = (one_hot.T @ self.test[0]) / one_hot.sum(0)[:, None]
-        features = means[self.labels] + left * (self.test[0] - means[self.labels])
-        code = jax.jit(lambda points: unit_variance(principal_components(points, DIM)))
-        return np.asarray(code(features)), np.asarray(code(self.inputs))
+        return means[self.labels] + left * (self.test[0] - means[self.labels])
+
+
+class StoredSweep:
+    """Features of all runs of a sweep that stored parameters, at its last step."""
+
+    def __init__(self, workdir: str) -> None:
+        snapshots = collapse_jax.open_snapshots(workdir)
+        last = snapshots.steps[-1]
+        steps = {"early": min(snapshots.steps, key=lambda step: abs(step - last * EARLY)), "late": last}
+        data = snapshots.data
+        self.inputs = np.asarray(data.test_inputs).reshape(len(data.test_inputs), -1)
+        self.labels, self.train_labels = np.asarray(data.test_labels), np.asarray(data.train_labels)
+        runs = [snapshots.snapshot(last, run) for run in range(len(snapshots.runs))]
+        self.train, self.test = (
+            np.stack([np.asarray(getattr(run, part).features) for run in runs]) for part in ("train", "test")
+        )
+        self._first = {stage: np.asarray(snapshots.snapshot(step).test.features) for stage, step in steps.items()}
+
+    def features(self, stage: str) -> np.ndarray:
+        """Test features [N, D] of the first run, "early" or "late"."""
+        return self._first[stage]
+
+
+def codes(sweep: Any, stage: str) -> tuple[np.ndarray, np.ndarray]:
+    """Codes [N, 4] of the features of the first run and of the inputs."""
+    code = jax.jit(lambda points: unit_variance(principal_components(points, DIM)))
+    return np.asarray(code(sweep.features(stage))), np.asarray(code(sweep.inputs))
 
 
 def ours(name: str, features: np.ndarray, labels: np.ndarray, inputs: np.ndarray | None, **options) -> Callable:
@@ -61,29 +94,29 @@ def ours(name: str, features: np.ndarray, labels: np.ndarray, inputs: np.ndarray
     return lambda: jax.block_until_ready(program(runs, *shared))
 
 
-def compare_collapse(sweep: Sweep, repeats: int) -> Comparison:
+def compare_collapse(sweep: Any, repeats: int) -> Comparison:
     batched = ours("collapse", sweep.train, sweep.train_labels, None)
     arguments = sweep.train[0], sweep.train_labels
     ways = {
-        "collapse_jax, 30 runs": lambda: discard(batched),
+        "collapse_jax, all runs": lambda: discard(batched),
         "PyTorch, DataLoader": lambda: discard(measures_opponents.collapse_loader, *arguments, BATCH),
         "numpy, whole arrays": lambda: discard(measures_opponents.collapse_numpy, *arguments),
     }
-    return interleave(ways, repeats, {"collapse_jax, 30 runs": RUNS})
+    return interleave(ways, repeats, {"collapse_jax, all runs": len(sweep.test)})
 
 
-def compare_nhsic(sweep: Sweep, repeats: int) -> Comparison:
+def compare_nhsic(sweep: Any, repeats: int) -> Comparison:
     batched = ours("nhsic", sweep.test, sweep.labels, sweep.inputs, mode="reference", batch_size=BATCH)
     arguments = sweep.test[0], sweep.inputs, sweep.labels, BATCH
     ways = {
-        "collapse_jax, 30 runs": lambda: discard(batched),
+        "collapse_jax, all runs": lambda: discard(batched),
         "PyTorch, batch by batch": lambda: discard(measures_opponents.nhsic_torch, *arguments),
     }
-    return interleave(ways, repeats, {"collapse_jax, 30 runs": RUNS})
+    return interleave(ways, repeats, {"collapse_jax, all runs": len(sweep.test)})
 
 
-def compare_neighbours(sweep: Sweep, stage: str, repeats: int) -> Comparison:
-    z, x = sweep.codes(COLLAPSE[stage])
+def compare_neighbours(sweep: Any, stage: str, repeats: int) -> Comparison:
+    z, x = codes(sweep, stage)
     layout = packing.Layout(2, min(2, jax.local_device_count()), 1)
     program = packing.over_runs(layout, lambda z, x: ksg_information(z, x, NEIGHBOURS))
     first, second = packing.place(layout, jnp.stack([z, z])), packing.place(layout, jnp.asarray(x), shared=True)
@@ -100,7 +133,7 @@ def compare_neighbours(sweep: Sweep, stage: str, repeats: int) -> Comparison:
     return interleave(ways, repeats, {"collapse_jax, 2 snapshots": 2})
 
 
-def family_costs(sweep: Sweep, repeats: int) -> Comparison:
+def family_costs(sweep: Any, repeats: int) -> Comparison:
     """Seconds per run-snapshot of every family and setting, on the test set."""
     settings = {
         "nhsic": ("nhsic", {}),
@@ -129,10 +162,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--devices", type=int, default=DEVICES)
     parser.add_argument("--tile", type=int, default=TILE)
+    parser.add_argument("--workdir", help="of a sweep that stored parameters")
     arguments = parser.parse_args()
     repeats, DEVICES, TILE = arguments.repeats, arguments.devices, arguments.tile
     runtime.start(devices=DEVICES)
-    sweep = Sweep()
+    sweep = StoredSweep(arguments.workdir) if arguments.workdir else RandomSweep()
     sections = {
         "NC measures, 1000 x 200": lambda: compare_collapse(sweep, repeats),
         "nHSIC, 10,000 x 200": lambda: compare_nhsic(sweep, repeats),
@@ -144,8 +178,13 @@ def main() -> None:
     for title, section in sections.items():
         found[title] = section()
         print(found[title].table(f"{title}; per run-snapshot"), end="\n\n", flush=True)
-    layout = {"devices": DEVICES, "runs_per_tile": TILE}
-    machine.write("measures", layout | {title: comparison.record() for title, comparison in found.items()})
+    layout = {
+        "devices": DEVICES,
+        "runs_per_tile": TILE,
+        "features": "of a sweep" if arguments.workdir else "random",
+    }
+    content = {title: comparison.record() for title, comparison in found.items()}
+    machine.write("measures", layout | content, f"measures_{DEVICES}_devices")
 
 
 if __name__ == "__main__":

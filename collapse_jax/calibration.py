@@ -16,6 +16,7 @@ from etils import epath
 
 from collapse_jax import config, runtime
 from collapse_jax.errors import StoreError
+from collapse_jax.static_axes import programs_of, static_axes
 
 WIDE_TILE = 4
 
@@ -77,8 +78,11 @@ def settle_packing(experiment: config.Experiment, workdir: epath.Path) -> config
     """Fill the automatic choices of the packing from what is known before jax starts.
 
     A sweep that was begun continues in its own packing; a new one takes the calibration of this network on this
-    machine, if there is one. What stays open (0), `packing.choose_layout` decides.
+    machine, if there is one. What stays open (0), `packing.choose_layout` decides. With static axes nothing is
+    filled in: every program has its own packing, and is settled when its turn comes.
     """
+    if static_axes(experiment.grid):
+        return experiment
     packing = experiment.packing
     known: dict[str, int] = {}
     for path in (epath.Path(picked_path(experiment)), workdir / "experiment.json"):
@@ -89,6 +93,13 @@ def settle_packing(experiment: config.Experiment, workdir: epath.Path) -> config
             continue  # not calibrated, not begun, or a damaged manifest, which is refused later
     chosen = {name: getattr(packing, name) or value for name, value in known.items()}
     return dataclasses.replace(experiment, packing=dataclasses.replace(packing, **chosen))
+
+
+def devices_of(experiment: config.Experiment, workdir: epath.Path) -> int:
+    """Return the host devices that a settled experiment needs, the most of any program; 0 is one per core."""
+    programs = programs_of(experiment)
+    settled = [settle_packing(program.experiment, program.folder(workdir)) for program in programs] or [experiment]
+    return max(each.packing.devices for each in settled)
 
 
 def _in_process(experiment: config.Experiment) -> Timing:

@@ -9,7 +9,7 @@ from absl import flags
 from etils import epath
 from ml_collections import config_flags
 
-from collapse_jax import calibration, config, runtime, shards
+from collapse_jax import calibration, config, runtime, shards, static_axes
 from collapse_jax import distributed as processes
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
 from collapse_jax.remeasure import command as measure_command
@@ -146,7 +146,7 @@ def _train(options: Options) -> None:
         _train_part(options.experiment, options.workdir, shard, options.distributed)
         return
     experiment = calibration.settle_packing(options.experiment, options.workdir)
-    runtime.start(experiment.packing.devices, experiment.precision)
+    runtime.start(calibration.devices_of(experiment, options.workdir), experiment.precision)
     from collapse_jax import sweep
 
     sweep.train(experiment, options.workdir)
@@ -182,15 +182,22 @@ def _plan(options: Options) -> None:
     assert options.experiment is not None
     from collapse_jax import plan
 
-    print(plan.plan(options.experiment, options.target))
+    for name, experiment in _each_program(options.experiment):
+        print(f"{name}{plan.plan(experiment, options.target)}")
 
 
 def _bench(options: Options) -> None:
     assert options.experiment is not None
     from collapse_jax.validate import validate
 
-    experiment = validate(options.experiment)
-    print(calibration.report(experiment, calibration.calibrate(experiment)))
+    for name, experiment in _each_program(validate(options.experiment)):
+        print(f"{name}{calibration.report(experiment, calibration.calibrate(experiment))}")
+
+
+def _each_program(experiment: config.Experiment) -> list[tuple[str, config.Experiment]]:
+    """Return a heading and the experiment of each program; no heading for a grid without static axes."""
+    programs = static_axes.programs_of(experiment)
+    return [(f"{p.name}\n", p.experiment) for p in programs] or [("", experiment)]
 
 
 def define_prepare_flags(values: flags.FlagValues) -> None:

@@ -15,7 +15,11 @@ from typing import Any
 
 @dataclasses.dataclass
 class Grid:
-    """The values of every hyperparameter; those with several values are the axes of the grid.
+    """The values of every hyperparameter, and static axes; those with several values are the axes of the grid.
+
+    Hyperparameters are traced: no value of them compiles anything anew. Each combination of values of the static
+    axes is a program of its own, and trains the whole grid of hyperparameters; a static axis without values leaves
+    the matter to the field of the experiment that it stands for.
 
     Attributes:
       weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
@@ -23,6 +27,16 @@ class Grid:
       init_scale: alpha, multiplies the initial parameters that `Model.init` names.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the axes value by value (axes of one value repeat).
+        Static axes always span all combinations.
+      dataset: static, of `task.dataset`.
+      train_size: static, of `task.train_size`.
+      label_noise: static, of `task.label_noise`.
+      model: static, of `model.name`.
+      width: static; mlp: of every hidden layer; else of `model.width`.
+      depth: static; mlp: the number of hidden layers, all of the width of the last; else of `model.depth`.
+      norm: static, of `model.norm`.
+      optimizer: static, of `optimizer.name`; gd takes the whole training set whatever `batch_size` is.
+      loss: static, of `loss`.
     """
 
     weight_decay: tuple[float, ...] = (0.01,)
@@ -30,6 +44,19 @@ class Grid:
     init_scale: tuple[float, ...] = (8.0,)
     seed: tuple[int, ...] = (0,)
     mode: str = "product"
+    dataset: tuple[str, ...] = ()
+    train_size: tuple[int, ...] = ()
+    label_noise: tuple[float, ...] = ()
+    model: tuple[str, ...] = ()
+    width: tuple[int, ...] = ()
+    depth: tuple[int, ...] = ()
+    norm: tuple[str, ...] = ()
+    optimizer: tuple[str, ...] = ()
+    loss: tuple[str, ...] = ()
+
+
+HYPERPARAMETERS = ("weight_decay", "learning_rate", "init_scale", "seed")
+STATIC_AXES = ("dataset", "train_size", "label_noise", "model", "width", "depth", "norm", "optimizer", "loss")
 
 
 @dataclasses.dataclass
@@ -236,8 +263,8 @@ class Experiment:
 
 
 def number_of_runs(grid: Grid) -> int:
-    """Return how many runs a grid spans."""
-    lengths = [len(getattr(grid, item.name)) for item in dataclasses.fields(grid) if item.name != "mode"]
+    """Return how many runs a grid of hyperparameters spans; each program of static axes has so many."""
+    lengths = [len(getattr(grid, name)) for name in HYPERPARAMETERS]
     return math.prod(lengths) if grid.mode == "product" else max(lengths)
 
 
@@ -268,7 +295,12 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def binding_fields(config: Experiment) -> dict[str, Any]:
     """Return the fields on which the numbers of a sweep depend, as JSON would give them back."""
-    flat = {name: value for name, value in flatten(config).items() if not name.startswith(FREE_FIELDS)}
+    unused = {f"grid.{name}" for name in STATIC_AXES if not getattr(config.grid, name)}
+    flat = {
+        name: value
+        for name, value in flatten(config).items()
+        if not name.startswith(FREE_FIELDS) and name not in unused
+    }
     return json.loads(json.dumps(flat))
 
 

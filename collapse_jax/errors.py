@@ -17,6 +17,7 @@ class ConfigError(CollapseError, ValueError):
 
     def __init__(self, field: str, value: Any, allowed: str):
         super().__init__(f"{field}={value!r}: {allowed}")
+        self.field, self.value, self.allowed = field, value, allowed
 
 
 class StoreError(CollapseError):

@@ -9,7 +9,7 @@ from flax import struct
 
 from collapse_jax import config
 
-AXES = ("weight_decay", "learning_rate", "init_scale", "seed")
+AXES = config.HYPERPARAMETERS
 # Every study of the field has these two, so they are dimensions of the results even with a single value.
 ALWAYS_DIMENSIONS = ("weight_decay", "seed")
 

@@ -13,6 +13,7 @@ from etils import epath
 from collapse_jax import config, store
 from collapse_jax.errors import WorkdirError
 from collapse_jax.shards import FOLDER, Shard, read_sharded, shard_experiment
+from collapse_jax.static_axes import has_programs, program_folders
 
 
 def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
@@ -31,6 +32,10 @@ def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
         or is damaged; the message names it.
     """
     workdir = epath.Path(workdir)
+    if has_programs(workdir):
+        for _, folder in program_folders(workdir):
+            merge(folder, partial=partial)
+        return store.open_results(workdir)
     experiment, count = read_sharded(workdir)
     _refuse_other_splits(workdir, count)
     total = config.number_of_runs(experiment.grid)

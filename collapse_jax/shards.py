@@ -17,6 +17,7 @@ from etils import epath
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.static_axes import open_programs, static_axes
 
 RECORD = "shards.json"
 FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
@@ -137,6 +138,11 @@ def train_shard(experiment: config.Experiment, workdir: epath.Path, shard: Shard
     from collapse_jax.validate import validate
 
     experiment = validate(experiment)
+    if static_axes(experiment.grid):
+        for program in open_programs(workdir, experiment):
+            say(f"program {program.name}")
+            train_shard(program.experiment, program.folder(workdir), shard)
+        return
     open_sharded(workdir, experiment, shard.count)
     part = shard_experiment(experiment, shard)
     if part is None:

@@ -19,13 +19,14 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import config, grid, memory, signals, store, tasks
+from collapse_jax import calibration, config, grid, memory, signals, store, tasks
 from collapse_jax.chunks import Chunks
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
 from collapse_jax.programs import Programs, compile_programs
 from collapse_jax.progress import Progress, say
 from collapse_jax.schedule import schedule_steps
+from collapse_jax.static_axes import open_programs, static_axes
 from collapse_jax.training import HEALTHY
 from collapse_jax.validate import validate
 
@@ -34,6 +35,8 @@ NOTHING_DONE = -1
 
 def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
+
+    A grid with static axes is trained program after program, each in a folder of the workdir (`static_axes`).
 
     Args:
       experiment: what to train.
@@ -51,6 +54,12 @@ def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.
         once, with KeyboardInterrupt.
     """
     experiment, workdir = validate(experiment), epath.Path(workdir)
+    if static_axes(experiment.grid):
+        for program in open_programs(workdir, experiment):
+            say(f"program {program.name}")
+            folder = program.folder(workdir)
+            train(calibration.settle_packing(program.experiment, folder), folder)
+        return store.open_results(workdir)
     runs = grid.grid_runs(experiment.grid)
     data = tasks.load(experiment.task)
     layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))

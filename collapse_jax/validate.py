@@ -8,6 +8,7 @@ from typing import Any
 
 from collapse_jax import config, grid, measures, models, tasks, training
 from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.static_axes import check_static_axes, static_axes
 
 MAX_SEED = 2**32 - 1
 SCHEDULE_RULES = ("reference", "geometric", "explicit")
@@ -19,9 +20,16 @@ def validate(experiment: config.Experiment) -> config.Experiment:
     """Return the experiment with every value in its declared type, or raise `ConfigError`."""
     experiment = _typed(experiment, "")
     _check_grid(experiment.grid)
+    if static_axes(experiment.grid):
+        check_static_axes(experiment, _check_program)
+    else:
+        _check_program(experiment)
+    return experiment
+
+
+def _check_program(experiment: config.Experiment) -> None:
     _check_training(experiment)
     _check_measuring(experiment)
-    return experiment
 
 
 def require(ok: bool, field: str, value: Any, allowed: str) -> None:

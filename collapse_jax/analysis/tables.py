@@ -8,7 +8,7 @@ import xarray as xr
 
 from collapse_jax.analysis.slopes import slopes
 from collapse_jax.analysis.timescales import PHASES, condition, timescales
-from collapse_jax.config import Thresholds
+from collapse_jax.config import STATIC_AXES, Thresholds
 from collapse_jax.grid import AXES
 
 FINAL = ("train_accuracy", "test_accuracy", "rnc1", "nc2_condition")
@@ -26,7 +26,7 @@ def runs_table(results: xr.Dataset, thresholds: Thresholds) -> str:
     """
     taus = timescales(results, thresholds)
     dims = [name for name in results.diverged_at.dims]
-    swept = [name for name in AXES if name in results.coords and (name in dims or "run" in dims)]
+    swept = [name for name in (*STATIC_AXES, *AXES) if name in results.coords and (name in dims or "run" in dims)]
     header = [
         *swept,
         *(name for name in FINAL if name in results),
@@ -37,7 +37,7 @@ def runs_table(results: xr.Dataset, thresholds: Thresholds) -> str:
     for index in np.ndindex(*results.diverged_at.shape):
         here = dict(zip(dims, index, strict=True))
         run, times = results.isel(here), taus.isel(here)
-        row = [f"{run[name].item():g}" for name in swept]
+        row = [_coordinate(run[name].item()) for name in swept]
         row += [_number(_last(run[name].values)) for name in FINAL if name in results]
         row += [_time(times, name) for name in _tau_names(taus)]
         bad = int(run.diverged_at)
@@ -69,7 +69,7 @@ def seeds_table(results: xr.Dataset, thresholds: Thresholds) -> str:
     for index in np.ndindex(*(results.sizes[name] for name in dims)):
         here = dict(zip(dims, index, strict=True))
         seeds, times = results.isel(here), taus.isel(here)
-        row = [f"{seeds[name].item():g}" for name in dims]
+        row = [_coordinate(seeds[name].item()) for name in dims]
         row += [_spread([_last(v) for v in seeds[name].transpose("seed", "step").values]) for name in final]
         for name in _tau_names(taus):
             mark = "> " if times[name.replace("tau_", "") + "_censored"].any() else ""
@@ -99,14 +99,23 @@ def _slope_lines(taus: xr.Dataset) -> list[str]:
     fits = slopes(taus)
     lines = []
     for name in fits.tau.values:
-        fit = fits.sel(tau=name)
-        if fit.slope.ndim == 0 and math.isfinite(fit.slope):
+        of_tau = fits.sel(tau=name)
+        for index in np.ndindex(*of_tau.slope.shape):
+            point = dict(zip(of_tau.slope.dims, index, strict=True))
+            fit = of_tau.isel(point)
+            if not math.isfinite(fit.slope):
+                continue
+            where = "".join(f" at {dim} {_coordinate(fit[dim].item())}" for dim in point)
             interval = f"[{fit.low.item():.2f}, {fit.high.item():.2f}]" if math.isfinite(fit.low) else "(one seed)"
             lines.append(
-                f"slope of {name} against weight decay: {fit.slope.item():.2f} {interval}, "
+                f"slope of {name} against weight decay{where}: {fit.slope.item():.2f} {interval}, "
                 f"theory {fit.theory.item():g}"
             )
     return ["", *lines] if lines else []
+
+
+def _coordinate(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _last(values: np.ndarray) -> float:

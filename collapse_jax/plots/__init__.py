@@ -15,17 +15,20 @@ from collapse_jax.plots.balancedness import balancedness
 from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
 from collapse_jax.plots.information import information_plane, superfluous
-from collapse_jax.plots.phases import phases
+from collapse_jax.plots.phases import phases, programs, variances
 from collapse_jax.plots.sandwich import sandwich
 from collapse_jax.plots.style import NotDrawableError, save
 from collapse_jax.plots.timeline import timeline
 from collapse_jax.plots.timescales import timescales
 from collapse_jax.plots.violins import violins, workdir_violins
+from collapse_jax.static_axes import file_name, points_of, program_folders
+from collapse_jax.store import one_program
 
 __all__ = ["FIGURES", "WORKDIR_FIGURES", "NotDrawableError", "draw", "save", "violins", "workdir_violins"]
 
 FIGURES: Mapping[str, Callable[..., Figure]] = {
     "phases": phases,
+    "variances": variances,
     "timescales": timescales,
     "collapse_time": collapse_time,
     "timeline": timeline,
@@ -35,6 +38,9 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     "information_plane": information_plane,
     "sandwich": sandwich,
 }
+
+# Of static axes: they compare programs; each program then has the other figures in a folder of its own.
+PROGRAM_FIGURES: Mapping[str, Callable[..., Figure]] = {"programs": programs}
 
 # What results cannot show, because it needs the stored snapshots.
 WORKDIR_FIGURES: Mapping[str, Callable[..., Figure]] = {"violins": workdir_violins}
@@ -55,17 +61,19 @@ def draw(
     Args:
       results: of the sweep.
       thresholds: what counts as fitted, grokked and collapsed.
-      directory: where the files go.
+      directory: where the files go; those of each program of static axes into a folder of its name.
       workdir: of the sweep, for the figures that need its snapshots; None leaves them out.
 
     Returns:
       The files written: `<directory>/<name>.png` and `.pdf`.
     """
-    written: list[epath.Path] = []
+    points = points_of(results)
+    figures = PROGRAM_FIGURES if points else FIGURES
     drawings: dict[str, Callable[[], Figure]] = {
-        name: functools.partial(function, results, thresholds) for name, function in FIGURES.items()
+        name: functools.partial(function, results, thresholds) for name, function in figures.items()
     }
-    if workdir is not None:
+    written: list[epath.Path] = []
+    if workdir is not None and not points:
         drawings |= {name: functools.partial(function, workdir) for name, function in WORKDIR_FIGURES.items()}
     for name, drawing in drawings.items():
         try:
@@ -74,4 +82,9 @@ def draw(
             _log.warning("figure %s skipped: %s", name, reason)
             continue
         written += save(figure, epath.Path(directory) / name)
+    folders = {file_name(program.point): folder for program, folder in program_folders(epath.Path(workdir or "."))}
+    for point in points:
+        part, name = one_program(results, point), file_name(point)
+        if len(part.data_vars) > 1:  # it has begun
+            written += draw(part, thresholds, epath.Path(directory) / name, folders.get(name) if workdir else None)
     return written

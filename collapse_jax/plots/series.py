@@ -11,8 +11,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from collapse_jax.config import STATIC_AXES
 from collapse_jax.grid import AXES
 from collapse_jax.plots import style
+from collapse_jax.static_axes import describe_point
 
 SYMBOLS = {"weight_decay": "λ", "learning_rate": "η", "init_scale": "init scale"}
 MAX_NAMED = 8
@@ -52,7 +54,7 @@ def _text(value: Any) -> str:
 def run_dimensions(results: xr.Dataset) -> list[str]:
     """The dimensions that tell runs apart: neither `step` nor axes of a variable's own, such as `layer`."""
     own = results["diverged_at"].dims if "diverged_at" in results else results.dims
-    return [str(name) for name in own if name in (*AXES, "run")]
+    return [str(name) for name in own if name in (*STATIC_AXES, *AXES, "run")]
 
 
 def split(results: xr.Dataset) -> list[Series]:
@@ -181,7 +183,15 @@ def reading_note(results: xr.Dataset, series: list[Series], log: bool = True) ->
             parts.append(
                 f"{bad} of {total} runs diverged: a cross marks their last value, the mean goes on without."
             )
-    return " ".join([*parts, progress_note(results)]).strip()
+    return " ".join([*parts, *_static_note(results), progress_note(results)]).strip()
+
+
+def _static_note(results: xr.Dataset) -> list[str]:
+    """Which program of a grid with static axes is drawn."""
+    point = {
+        name: results[name].item() for name in STATIC_AXES if name in results.coords and not results[name].dims
+    }
+    return [f"Program {describe_point(point)}."] if point else []
 
 
 def progress_note(results: xr.Dataset) -> str:

@@ -11,13 +11,14 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax import store
-from collapse_jax.errors import ConfigError, StoreError
+from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.progress import Progress, say
 from collapse_jax.remeasure.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.remeasure.command import MEMORY
 from collapse_jax.remeasure.files import MeasureFile
 from collapse_jax.remeasure.requests import Request, make_requests
 from collapse_jax.remeasure.snapshots import StoredSnapshots, open_snapshots
+from collapse_jax.static_axes import has_programs, program_folders
 
 # A killed command loses at most what it measured in so many seconds.
 SAVE_SECONDS = 5.0
@@ -107,6 +108,9 @@ def measure_files(
     if not memory > 0:
         raise ConfigError("memory", memory, "must be > 0, in bytes")
     workdir = epath.Path(workdir)
+    if has_programs(workdir):
+        given = {"splits": splits, "steps": steps, "test_size": test_size, "ood": ood, "options": options}
+        return _measure_programs(workdir, measures, given | {"label": label, "memory": memory})
     snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
     try:
         with jax.default_matmul_precision(snapshots.experiment.precision):
@@ -119,6 +123,22 @@ def measure_files(
     finally:
         snapshots.close()
     return [file.path for file in files]
+
+
+def _measure_programs(workdir: epath.Path, measures: Sequence[Any], given: dict[str, Any]) -> list[epath.Path]:
+    """Measure every program that has begun; a damaged snapshot of one keeps no other from being measured."""
+    written, damaged = [], []
+    for program, folder in program_folders(workdir):
+        say(f"program {program.name}")
+        try:
+            written += measure_files(folder, measures, **given)
+        except StoreError as error:
+            damaged.append(f"{program.name}: {error}")
+    if damaged:
+        raise StoreError("; ".join(damaged))
+    if not written:
+        raise WorkdirError(f"workdir={workdir}: none of its programs has begun")
+    return written
 
 
 def _choose_steps(snapshots: StoredSnapshots, asked: Sequence[int] | None) -> list[int]:

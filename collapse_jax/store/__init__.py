@@ -1,6 +1,7 @@
 """What is on disk: the manifest, results, snapshots and checkpoints of a sweep."""
 
 from collapse_jax.store.files import replacing
+from collapse_jax.store.join_programs import one_program
 from collapse_jax.store.lock import Lock, one_writer
 from collapse_jax.store.netcdf import write_dataset
 from collapse_jax.store.results import (
@@ -35,6 +36,7 @@ __all__ = [
     "grid_coordinates",
     "label",
     "name_axes",
+    "one_program",
     "one_writer",
     "open_results",
     "open_workdir",

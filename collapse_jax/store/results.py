@@ -1,5 +1,6 @@
 """Results as labelled arrays: an `xarray.Dataset` with the grid's axes and `step`, saved as NetCDF-4."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ from etils import epath
 from collapse_jax import config, grid
 from collapse_jax.errors import WorkdirError
 from collapse_jax.measures import Variable
-from collapse_jax.store.measured import join
+from collapse_jax.static_axes import has_programs, program_folders, read_programs, static_axes
+from collapse_jax.store.join_programs import join_programs
+from collapse_jax.store.measured import MEASURES, join
 from collapse_jax.store.netcdf import read_dataset
 
 RESULTS = "results.nc"
@@ -21,6 +24,15 @@ AXIS_NAMES = {
     "learning_rate": "learning rate η",
     "init_scale": "initialisation scale α",
     "seed": "seed",
+    "dataset": "data set",
+    "train_size": "training examples",
+    "label_noise": "share of wrong training labels",
+    "model": "model",
+    "width": "width",
+    "depth": "depth",
+    "norm": "normalisation",
+    "optimizer": "optimizer",
+    "loss": "loss",
 }
 
 
@@ -83,12 +95,14 @@ def grid_coordinates(axes: config.Grid) -> tuple[tuple[str, ...], tuple[int, ...
 def name_axes(dataset: xr.Dataset) -> None:
     """Describe the coordinates of the grid."""
     for name, long_name in AXIS_NAMES.items():
-        dataset[name].attrs["long_name"] = long_name
+        if name in dataset.coords:
+            dataset[name].attrs["long_name"] = long_name
 
 
 def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Read the results of a sweep: what was measured while it trained, and later by `measure`.
 
+    The programs of static axes are joined; what a program lacks is nan.
     A variable measured both ways is the in-line one; see `measured.join`. Steps at which a variable was not
     measured are nan (`results.nhsic_zx.dropna("step", how="all")` leaves them out).
 
@@ -108,11 +122,32 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
     path = epath.Path(workdir)
     if not path.is_dir():
         return _read(path, workdir)
+    if has_programs(path):
+        return _open_programs(path)
     in_line = _read(path / RESULTS, workdir) if (path / RESULTS).exists() else None
     results = join(in_line, path)
     if results is None:
         raise WorkdirError(f"workdir={workdir}: no results here, {RESULTS} is missing")
     return results
+
+
+def _open_programs(workdir: epath.Path) -> xr.Dataset:
+    """Read the results of all programs that have any, and join them along the static axes."""
+    experiment = read_programs(workdir)
+    parts = []
+    for program, folder in program_folders(workdir):
+        if (folder / RESULTS).exists() or (folder / MEASURES).is_dir():
+            parts.append((program.point, open_results(folder)))
+    if not parts:
+        raise WorkdirError(f"workdir={workdir}: no results here, none of its programs has begun")
+    joined = join_programs(static_axes(experiment.grid), parts)
+    name_axes(joined)
+    joined.attrs = {
+        "title": experiment.name,
+        "experiment": json.dumps(dataclasses.asdict(experiment)),
+        "fingerprint": config.fingerprint(experiment),
+    }
+    return joined
 
 
 def _read(path: epath.Path, workdir: str | os.PathLike[str]) -> xr.Dataset:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from etils import epath
 
 from collapse_jax.errors import CollapseError, WorkdirError
+from collapse_jax.static_axes import FOLDER, RECORD, has_programs, program_folders, read_programs
 from collapse_jax.store.results import RESULTS, open_results
 from collapse_jax.store.trees import TreeStore
 from collapse_jax.store.workdir import read_manifest
@@ -21,6 +22,12 @@ def verify_workdir(workdir: epath.Path) -> Iterator[tuple[str, str]]:
     """
     if not workdir.is_dir():
         raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
+    if has_programs(workdir):
+        yield _checked(RECORD, read_programs, workdir)
+        for program, folder in program_folders(workdir):
+            for name, wrong in verify_workdir(folder):
+                yield f"{FOLDER}/{program.name}/{name}", wrong
+        return
     yield _checked("experiment.json", read_manifest, workdir)
     if (workdir / RESULTS).exists():
         yield _checked(RESULTS, open_results, workdir / RESULTS)

@@ -24,6 +24,7 @@ from collapse_jax import config
 from collapse_jax.errors import WorkdirError
 from collapse_jax.extensions import source_hashes
 from collapse_jax.packing import Layout
+from collapse_jax.static_axes import FOLDER, has_programs, program_folders
 from collapse_jax.store.files import remove_left_overs, replacing, storing
 from collapse_jax.store.lock import LOCK
 
@@ -88,6 +89,9 @@ def read_manifest(workdir: epath.Path) -> dict[str, Any]:
     """
     path = workdir / MANIFEST
     if not path.exists():
+        if has_programs(workdir):
+            names = ", ".join(f"{FOLDER}/{program.name}" for program, _ in program_folders(workdir))
+            raise WorkdirError(f"workdir={workdir}: has static axes; name one of its programs: {names}")
         raise WorkdirError(f"workdir={workdir}: no sweep here, {MANIFEST} is missing")
     try:
         record = json.loads(path.read_text())
