@@ -6,6 +6,7 @@ import os
 import sys
 
 import pytest
+import xarray as xr
 from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.handlers import objects
 from gcp_storage_emulator.server import create_server
@@ -85,7 +86,7 @@ def measured_in_the_bucket_as_on_the_disk(workdir, reference):
     assert command(["merge", f"--workdir={workdir}"]) == 0
     found, expected = (collapse_jax.open_results(w).drop_attrs(deep=False) for w in (workdir, reference))
     assert "nhsic_zx" in found, list(found)
-    assert found.identical(expected)
+    xr.testing.assert_allclose(found, expected, rtol=1e-4)  # other runs are vmapped together
 
 
 def the_commands_read_and_draw(workdir):

@@ -46,7 +46,8 @@ def storing(path: os.PathLike[str], what: str = "written") -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """Return the beginning of what an error says, its type where it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+    said = (str(error).splitlines() or [""])[0][:300]
+    return said if said not in ("", "None") else type(error).__name__
 
 
 def move(path: epath.Path, target: epath.Path) -> None:
