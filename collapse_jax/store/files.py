@@ -6,7 +6,6 @@ Paths are `epath.Path`: local ones, and `gs://`, `s3://` and `az://` where the m
 import contextlib
 import os
 import pathlib
-import re
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -36,11 +35,9 @@ def storing(path: os.PathLike[str], what: str = "written") -> Iterator[None]:
     except CollapseError:
         raise
     except Exception as error:
-        # HDF5 hides the reason in a text of several lines, and raises a RuntimeError when it fails to close.
-        found = re.search(r"errno = (\d+)", str(error))
-        if not (isinstance(error, OSError) or found or is_remote(path)):
+        if not isinstance(error, OSError) and not is_remote(path):
             raise
-        reason = os.strerror(int(found[1])) if found else getattr(error, "strerror", None) or first_line(error)
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise StoreError(f"{path} cannot be {what}: {reason}") from error
 
 
