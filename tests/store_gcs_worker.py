@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shutil
 import sys
 
 import pytest
@@ -45,6 +46,7 @@ def check(reference):
     whole = collapse_jax.train(experiment, reference)
     shards_are_trained_and_merged(experiment, workdir, whole)
     measured_in_the_bucket_as_on_the_disk(workdir, reference)
+    a_copy_of_a_shard_measures_the_same_bits(folders(workdir)[0], f"{reference}_copy")
     the_commands_read_and_draw(workdir)
     what_another_machine_writes_is_seen(workdir)
     damage_is_named(workdir)
@@ -87,6 +89,18 @@ def measured_in_the_bucket_as_on_the_disk(workdir, reference):
     found, expected = (collapse_jax.open_results(w).drop_attrs(deep=False) for w in (workdir, reference))
     assert "nhsic_zx" in found, list(found)
     xr.testing.assert_allclose(found, expected, rtol=1e-4)  # other runs are vmapped together
+
+
+def a_copy_of_a_shard_measures_the_same_bits(shard, copy):
+    import fsspec
+
+    import collapse_jax
+
+    fsspec.filesystem("gcs").get(f"{shard}/", copy, recursive=True)
+    shutil.rmtree(os.path.join(copy, "measures"))
+    for steps in ([7], None):
+        collapse_jax.measure(copy, ["nhsic"], splits="test", steps=steps)
+    assert collapse_jax.open_results(copy).identical(collapse_jax.open_results(shard))
 
 
 def the_commands_read_and_draw(workdir):
