@@ -114,11 +114,11 @@ def nhsic(
         else:
             smoothers["y"] = smoother(matmul(one_hot, one_hot.T), constant)
         order = jax.random.permutation(null_key, size)
-        shuffled = smoothers["z"][order][:, order]
         result = {}
         for name in smoothers.keys() - {"z"}:
-            result[f"nhsic_z{name}"] = jnp.sum(smoothers["z"] * smoothers[name].T)
-            result[f"nhsic_z{name}_null"] = jnp.sum(shuffled * smoothers[name].T)
+            other = smoothers[name].T
+            result[f"nhsic_z{name}"] = jnp.sum(smoothers["z"] * other)
+            result[f"nhsic_z{name}_null"] = jnp.sum(smoothers["z"] * other[order][:, order])
         if "x" in smoothers:
             for kind in ("", "_null"):
                 result[f"superfluous_nhsic{kind}"] = result[f"nhsic_zx{kind}"] - result[f"nhsic_zy{kind}"]

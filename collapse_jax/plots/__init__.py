@@ -15,6 +15,7 @@ from collapse_jax.plots.balancedness import balancedness
 from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
 from collapse_jax.plots.information import information_plane, superfluous
+from collapse_jax.plots.layers import layers
 from collapse_jax.plots.phases import phases, programs, variances
 from collapse_jax.plots.sandwich import sandwich
 from collapse_jax.plots.style import NotDrawableError, save
@@ -37,6 +38,7 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     "superfluous": superfluous,
     "information_plane": information_plane,
     "sandwich": sandwich,
+    "layers": layers,
 }
 
 # Of static axes: they compare programs; each program then has the other figures in a folder of its own.
@@ -82,9 +84,10 @@ def draw(
             _log.warning("figure %s skipped: %s", name, reason)
             continue
         written += save(figure, epath.Path(directory) / name)
-    folders = {file_name(program.point): folder for program, folder in program_folders(epath.Path(workdir or "."))}
+    begun = program_folders(epath.Path(workdir)) if workdir is not None else []
+    folders = {file_name(program.point): folder for program, folder in begun}
     for point in points:
         part, name = one_program(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
-            written += draw(part, thresholds, epath.Path(directory) / name, folders.get(name) if workdir else None)
+            written += draw(part, thresholds, epath.Path(directory) / name, folders.get(name))
     return written

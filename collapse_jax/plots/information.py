@@ -1,7 +1,7 @@
 """What the representation keeps of the input beyond the label: over time, and in the information plane."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,8 @@ from collapse_jax.analysis import Thresholds
 from collapse_jax.plots import series as lines
 from collapse_jax.plots import style
 from collapse_jax.plots.series import Series
+
+T = TypeVar("T")
 
 NULL = "#8c8c8c"
 MAX_COLUMNS = 6
@@ -174,10 +176,10 @@ def point_title(group: Series) -> str:
     return f"λ = {group.name}" if len(group.point) == 1 else group.name
 
 
-def evenly(groups: list[Series], number: int) -> list[Series]:
-    """At most `number` of the series, from the first to the last."""
-    picked = np.unique(np.linspace(0, len(groups) - 1, min(number, len(groups))).round().astype(int))
-    return [groups[i] for i in picked]
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of the items, from the first to the last."""
+    picked = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
+    return [items[i] for i in picked]
 
 
 def _time_colours() -> Colormap:
