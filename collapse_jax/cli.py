@@ -163,7 +163,7 @@ def _train_part(experiment: config.Experiment, workdir: epath.Path, asked: shard
         return
     runtime.start(experiment.packing.devices, experiment.precision)
     shard = processes.start(asked)
-    with processes.leaving_at_once():
+    with processes.ending_together():
         experiment = calibration.settle_packing(experiment, shard.folder(workdir))
         shards.train_shard(experiment, workdir, shard)
         if processes.wait_for_all() and asked == shards.WHOLE:

@@ -161,6 +161,7 @@ def open_programs(workdir: epath.Path, experiment: config.Experiment) -> list[Pr
       WorkdirError: the workdir holds another sweep, or cannot be written.
     """
     from collapse_jax import store
+    from collapse_jax.store.files import remove_left_overs
 
     if (workdir / store.MANIFEST).exists():
         raise WorkdirError(f"workdir={workdir}: holds a sweep without static axes; name another directory")
@@ -168,8 +169,10 @@ def open_programs(workdir: epath.Path, experiment: config.Experiment) -> list[Pr
         differing = store.differing_fields(read_programs(workdir), experiment)
         if differing:
             raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
-    elif workdir.exists() and any(workdir.iterdir()):
-        raise WorkdirError(f"workdir={workdir}: holds files but no {RECORD}; name an empty or new directory")
+    elif workdir.exists():
+        remove_left_overs(workdir)
+        if any(workdir.iterdir()):
+            raise WorkdirError(f"workdir={workdir}: holds files but no {RECORD}; name an empty or new directory")
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         with store.replacing(workdir / RECORD) as path:

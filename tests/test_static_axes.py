@@ -176,6 +176,12 @@ def test_workdirs_of_other_kinds_are_refused(experiment, trained, tiny, tmp_path
         collapse_jax.train(experiment, tmp_path / "plain")
 
 
+def test_what_a_killed_beginning_left_is_no_obstacle(experiment, tmp_path):
+    (tmp_path / f".programs.json.x.{2**22 + 1}.tmp").write_text("half")  # no process has this number
+    assert len(static_axes.open_programs(epath.Path(tmp_path), experiment)) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["programs.json"]
+
+
 def test_a_damaged_record_is_one_line(trained, tmp_path, capsys):
     (tmp_path / static_axes.RECORD).write_text(json.dumps({"experiment": 3}))
     assert main(["show", f"--workdir={tmp_path}"]) == 2

@@ -4,7 +4,6 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import xarray as xr
 from etils import epath
@@ -65,7 +64,7 @@ def draw(
     thresholds: Thresholds | None = None,
     directory: str | os.PathLike[str] = ".",
     workdir: str | os.PathLike[str] | None = None,
-) -> list[Path]:
+) -> list[epath.Path]:
     """Draws every figure that the results allow, as PNG and PDF.
 
     A figure whose data are missing is skipped; one line in the log says which and why.
@@ -79,12 +78,12 @@ def draw(
     Returns:
       The files written: `<directory>/<name>.png` and `.pdf`.
     """
-    written: list[Path] = []
+    written: list[epath.Path] = []
     for name, figure in figures(results, thresholds, workdir):
         if isinstance(figure, CollapseError):
             _log.warning("figure %s skipped: %s", name, figure)
         else:
-            written += save(figure, Path(directory) / name)
+            written += save(figure, epath.Path(directory) / name)
     return written
 
 
