@@ -9,7 +9,7 @@ from absl import flags
 from etils import epath
 from ml_collections import config_flags
 
-from collapse_jax import calibration, config, runtime, shards, static_axes
+from collapse_jax import calibration, config, identity, runtime, shards, static_axes
 from collapse_jax import distributed as processes
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
 from collapse_jax.remeasure import command as measure_command
@@ -126,7 +126,7 @@ def _unknown_field(message: str, argv: list[str]) -> ConfigError:
     found = re.search(r"Field (\S+) not found on dataclass", message)
     if not found:
         return ConfigError("--config", _given(argv), message)
-    known = config.flatten(config.Experiment())
+    known = identity.flatten(config.Experiment())
     asked = [re.sub(r"^--?config\.", "", a.partition("=")[0]) for a in argv if re.match(r"--?config\.", a)]
     field = next((a for a in asked if a.split(".")[-1] == found[1] and a not in known), found[1])
     close = difflib.get_close_matches(field, known, n=1)

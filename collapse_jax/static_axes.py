@@ -18,7 +18,7 @@ from typing import Any
 
 from etils import epath
 
-from collapse_jax import config
+from collapse_jax import config, identity
 from collapse_jax.errors import ConfigError, WorkdirError
 
 RECORD = "programs.json"
@@ -176,7 +176,7 @@ def open_programs(workdir: epath.Path, experiment: config.Experiment) -> list[Pr
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         with store.replacing(workdir / RECORD) as path:
-            record = {"experiment": store.describe(experiment), "fingerprint": config.fingerprint(experiment)}
+            record = {"experiment": store.describe(experiment), "fingerprint": identity.fingerprint(experiment)}
             path.write_text(json.dumps(record, indent=1) + "\n")
     except OSError as error:
         raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror or error}") from None

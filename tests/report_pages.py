@@ -12,7 +12,7 @@ import xarray as xr
 from etils import epath
 from synthetic_results import make_results
 
-from collapse_jax import config, plots, store
+from collapse_jax import config, identity, plots, store
 from collapse_jax.reporting.markup import VOID
 
 LAST = 3000
@@ -27,7 +27,7 @@ def experiment_of(**changes) -> config.Experiment:
 
 
 def describe(experiment):
-    return {"experiment": json.dumps(store.describe(experiment)), "fingerprint": config.fingerprint(experiment)}
+    return {"experiment": json.dumps(store.describe(experiment)), "fingerprint": identity.fingerprint(experiment)}
 
 
 def write(workdir: Path, results: xr.Dataset | None = None, experiment=None, manifest=True) -> Path:
@@ -40,7 +40,7 @@ def write(workdir: Path, results: xr.Dataset | None = None, experiment=None, man
     if manifest:
         record = {
             "experiment": store.describe(experiment),
-            "fingerprint": config.fingerprint(experiment),
+            "fingerprint": identity.fingerprint(experiment),
             "packing": {"runs": 4, "devices": 2, "runs_per_tile": 1, "backend": "cpu", "device_kind": "cpu"},
             "data": {"sha256": {"train_inputs": "ab12"}, "shapes": {"train_inputs": [100, 784]}},
             "versions": {"jax": "0.10.2"},

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from collapse_jax import config
+from collapse_jax import config, identity
 from collapse_jax.reporting.markup import Markup, details, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
 
@@ -32,7 +32,7 @@ def configuration(sweeps: Sequence[Sweep]) -> Markup:
 
 
 def _texts(experiment: config.Experiment) -> dict[str, str]:
-    return {name: repr(value) for name, value in config.flatten(experiment).items()}
+    return {name: repr(value) for name, value in identity.flatten(experiment).items()}
 
 
 def _repeat(sweep: Sweep, count: int) -> Markup:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from collapse_jax import config
+from collapse_jax import identity
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import point_text, value_text
 from collapse_jax.analysis.timescales import condition
@@ -85,7 +85,7 @@ def _coordinate(sweep: Sweep, point: Mapping[str, Any], axis: str) -> Any:
         return point[axis]
     if axis in sweep.results.coords and sweep.results[axis].ndim == 0:
         return sweep.results[axis].item()
-    fields = config.flatten(sweep.experiment)
+    fields = identity.flatten(sweep.experiment)
     return fields.get(FIELDS.get(axis, axis), "-")
 
 

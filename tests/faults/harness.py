@@ -16,7 +16,7 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax import config, store, sweep
+from collapse_jax import identity, store, sweep
 from collapse_jax.config import Packing, Schedule, Snapshots
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests o
     original = sweep.compile_programs
 
     def compiled(experiment, layout, *data):
-        key = (config.fingerprint(experiment), layout)
+        key = (identity.fingerprint(experiment), layout)
         cache[key] = cache.get(key) or original(experiment, layout, *data)
         return cache[key]
 
@@ -61,7 +61,7 @@ def undisturbed_sweep(what, finished={}):  # noqa: B006 - shared by all tests of
 
     @pytest.fixture(scope="module")
     def undisturbed(tmp_path_factory):
-        key = config.fingerprint(what)
+        key = identity.fingerprint(what)
         if key not in finished:
             workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
             with pytest.MonkeyPatch.context() as patch:
