@@ -5,19 +5,9 @@ import math
 
 import pytest
 
-from collapse_jax.config import (
-    Experiment,
-    Grid,
-    Model,
-    Optimizer,
-    Schedule,
-    Snapshots,
-    Task,
-    Thresholds,
-    binding_fields,
-    fingerprint,
-)
+from collapse_jax.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
 from collapse_jax.errors import ConfigError
+from collapse_jax.identity import binding_fields, fingerprint
 from collapse_jax.validate import validate
 
 WRONG = [
