@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collapse_jax.measures import measure_arrays
     from collapse_jax.remeasure.engine import measure
     from collapse_jax.remeasure.snapshots import open_snapshots
+    from collapse_jax.reporting import report
     from collapse_jax.store import open_results
     from collapse_jax.sweep import train
 
@@ -21,6 +22,7 @@ _HOMES = {
     "measure_arrays": "collapse_jax.measures",
     "open_results": "collapse_jax.store",
     "open_snapshots": "collapse_jax.remeasure.snapshots",
+    "report": "collapse_jax.reporting",
     "slopes": "collapse_jax.analysis",
     "timescales": "collapse_jax.analysis",
     "train": "collapse_jax.sweep",
@@ -32,6 +34,7 @@ __all__ = [
     "measure_arrays",
     "open_results",
     "open_snapshots",
+    "report",
     "slopes",
     "timescales",
     "train",

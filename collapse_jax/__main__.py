@@ -1,9 +1,10 @@
-"""The command line: `collapse-jax train|measure|merge|plot|show|verify|bench|plan|prepare`, or as below.
+"""The command line: `collapse-jax train|measure|merge|plot|report|show|verify|bench|plan|prepare`, or as below.
 
     python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
     python -m collapse_jax measure --workdir=runs/quickstart --measures=nhsic,mutual_information
     python -m collapse_jax show --workdir=runs/quickstart
     python -m collapse_jax plot --workdir=runs/quickstart
+    python -m collapse_jax report --workdir=runs/quickstart
     python -m collapse_jax verify --workdir=runs/quickstart
     python -m collapse_jax bench --config=configs/quickstart.py
     python -m collapse_jax plan --config=configs/quickstart.py --target=tpu-v5e:2x2

@@ -14,7 +14,7 @@ import sys
 
 from etils import epath
 
-from collapse_jax import config, runtime
+from collapse_jax import config, identity, runtime
 from collapse_jax.errors import StoreError
 from collapse_jax.static_axes import programs_of, static_axes
 
@@ -66,7 +66,7 @@ def calibrate(experiment: config.Experiment) -> list[Timing]:
 
 def picked_path(experiment: config.Experiment) -> pathlib.Path:
     """Return where the fastest packing of this network, batch and optimizer on this machine is kept."""
-    fields = config.binding_fields(experiment)
+    fields = identity.binding_fields(experiment)
     relevant = {
         k: v
         for k, v in fields.items()

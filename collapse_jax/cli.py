@@ -9,7 +9,7 @@ from absl import flags
 from etils import epath
 from ml_collections import config_flags
 
-from collapse_jax import calibration, config, runtime, shards, static_axes
+from collapse_jax import calibration, config, identity, runtime, shards, static_axes
 from collapse_jax import distributed as processes
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
 from collapse_jax.remeasure import command as measure_command
@@ -126,7 +126,7 @@ def _unknown_field(message: str, argv: list[str]) -> ConfigError:
     found = re.search(r"Field (\S+) not found on dataclass", message)
     if not found:
         return ConfigError("--config", _given(argv), message)
-    known = config.flatten(config.Experiment())
+    known = identity.flatten(config.Experiment())
     asked = [re.sub(r"^--?config\.", "", a.partition("=")[0]) for a in argv if re.match(r"--?config\.", a)]
     field = next((a for a in asked if a.split(".")[-1] == found[1] and a not in known), found[1])
     close = difflib.get_close_matches(field, known, n=1)
@@ -163,7 +163,7 @@ def _train_part(experiment: config.Experiment, workdir: epath.Path, asked: shard
         return
     runtime.start(experiment.packing.devices, experiment.precision)
     shard = processes.start(asked)
-    with processes.leaving_at_once():
+    with processes.ending_together():
         experiment = calibration.settle_packing(experiment, shard.folder(workdir))
         shards.train_shard(experiment, workdir, shard)
         if processes.wait_for_all() and asked == shards.WHOLE:
@@ -231,6 +231,21 @@ def _measure(options: Options) -> None:
     measure_command.run(options.workdir, options.given)
 
 
+def define_report_flags(values: flags.FlagValues) -> None:
+    """Define the flag of `report`, whose --workdir takes several directories."""
+    text = "file to write; report.html in the workdir, comparison.html in the first of several"
+    flags.DEFINE_string("out", "", text, flag_values=values)
+
+
+def _report(options: Options) -> None:
+    assert options.given is not None
+    runtime.start(devices=1)
+    from collapse_jax.reporting import report
+
+    workdirs = [item.strip() for item in options.given.workdir.split(",")]
+    print(report([workdir for workdir in workdirs if workdir], options.given.out or None))
+
+
 def _show(options: Options) -> None:
     from collapse_jax import store
     from collapse_jax.analysis import tables
@@ -260,6 +275,7 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(_plan, needs_config=True, needs_workdir=False),
     "measure": Command(_measure, define_flags=measure_command.define_flags),
     "plot": Command(_plot),
+    "report": Command(_report, define_flags=define_report_flags),
     "show": Command(_show),
     "verify": Command(_verify),
     "bench": Command(_bench, needs_config=True, needs_workdir=False),

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import config, store
+from collapse_jax import config, identity, store
 from collapse_jax.errors import WorkdirError
 from collapse_jax.shards import FOLDER, Shard, read_sharded, shard_experiment
 from collapse_jax.static_axes import has_programs, program_folders
@@ -60,7 +60,7 @@ def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
     joined = join(experiment.grid, parts)
     joined.attrs |= {
         "experiment": json.dumps(store.describe(experiment)),
-        "fingerprint": config.fingerprint(experiment),
+        "fingerprint": identity.fingerprint(experiment),
         "packing": json.dumps([record["packing"] for record in records.values()]),
         "missing_shards": " ".join(map(str, open_shards)),
     }
@@ -161,7 +161,7 @@ def _merge_measures(
             raise WorkdirError(f"workdir={workdir}: measures/{name} has other options in shards {differing}")
         whole = {
             "experiment": json.dumps(store.describe(experiment)),
-            "fingerprint": config.fingerprint(experiment),
+            "fingerprint": identity.fingerprint(experiment),
         }
         (workdir / "measures").mkdir(exist_ok=True)
         joined = join(experiment.grid, parts).assign_attrs(whole)

@@ -112,14 +112,14 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
     step = jax.ShapeDtypeStruct((), np.int32)
     advance = lifted.lower(states, hparams, data, step, step).compile()
-    lifted_measure = packing.over_runs(_measuring(layout), functools.partial(measure_run, recipe, families))
+    lifted_measure = packing.over_runs(measuring(layout), functools.partial(measure_run, recipe, families))
     values = jax.eval_shape(lifted_measure, states, data)
     measure = lifted_measure.lower(states, data).compile()
     snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(states, data).compile()
     return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, families)
 
 
-def _measuring(layout: Layout) -> Layout:
+def measuring(layout: Layout) -> Layout:
     """Return how runs are laid out to be measured: on CPU one by one.
 
     Several host devices that factorise batches of matrices at the same time wait for each other's threads for ever

@@ -15,7 +15,7 @@ from typing import Any
 
 from etils import epath
 
-from collapse_jax import config
+from collapse_jax import config, identity
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.static_axes import open_programs, static_axes
 
@@ -92,7 +92,7 @@ def open_sharded(workdir: epath.Path, experiment: config.Experiment, count: int)
     if not (workdir / RECORD).exists():
         record = {
             "experiment": dataclasses.asdict(experiment),
-            "fingerprint": config.fingerprint(experiment),
+            "fingerprint": identity.fingerprint(experiment),
             "count": count,
         }
         try:

@@ -24,11 +24,15 @@ class Stop:
 
     Attributes:
       requested: name of the first signal; None before it came.
-      before_leaving: called before the process ends at once.
+      hurried: whether a second one came.
+      when_asked: called with that name when it comes.
+      before_leaving: called before the process ends at once, the last one first.
     """
 
     def __init__(self, *, owns_process: bool = False):
         self.requested: str | None = None
+        self.hurried = False
+        self.when_asked: list[Callable[[str], None]] = []
         self.before_leaving: list[Callable[[], None]] = []
         self._owns_process = owns_process
         self._unsaved = False
@@ -67,21 +71,30 @@ class Stop:
         name = signal.Signals(number).name
         with self._lock:
             if self.requested:
+                self.hurried = True
                 self._leave(
                     128 + number, f"{self.requested} and {name}: stopped at once; the last checkpoint is good"
                 )
-            self.requested = self.requested or name
+            self.ask(name)
+
+    def ask(self, why: str) -> None:
+        """Ask to stop as a first signal does; asking again changes nothing."""
+        with self._lock:
+            if self.requested:
+                return
+            self.requested = why
+            for action in self.when_asked:
+                with contextlib.suppress(Exception):
+                    action(why)
             if not self._unsaved and self._owns_process:
-                self._leave(Preempted.code, f"{name}: nothing was unsaved; the same command continues")
-        print(
-            f"{name}: saving at the end of this chunk; a second signal stops at once", file=sys.stderr, flush=True
-        )
+                self._leave(Preempted.code, f"{why}: nothing was unsaved; the same command continues")
+        print(f"{why}: saving at the end of this chunk; a second signal stops at once", file=sys.stderr, flush=True)
 
     def _leave(self, code: int, why: str) -> None:
         if not self._owns_process:
             raise KeyboardInterrupt(why)
         print(f"collapse-jax: {why}", file=sys.stderr, flush=True)
-        for action in self.before_leaving:
+        for action in reversed(self.before_leaving):
             with contextlib.suppress(Exception):
                 action()
         os._exit(code)

@@ -18,7 +18,7 @@ from typing import Any
 
 from etils import epath
 
-from collapse_jax import config
+from collapse_jax import config, identity
 from collapse_jax.errors import ConfigError, WorkdirError
 
 RECORD = "programs.json"
@@ -161,6 +161,7 @@ def open_programs(workdir: epath.Path, experiment: config.Experiment) -> list[Pr
       WorkdirError: the workdir holds another sweep, or cannot be written.
     """
     from collapse_jax import store
+    from collapse_jax.store.files import remove_left_overs
 
     if (workdir / store.MANIFEST).exists():
         raise WorkdirError(f"workdir={workdir}: holds a sweep without static axes; name another directory")
@@ -168,12 +169,14 @@ def open_programs(workdir: epath.Path, experiment: config.Experiment) -> list[Pr
         differing = store.differing_fields(read_programs(workdir), experiment)
         if differing:
             raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
-    elif workdir.exists() and any(workdir.iterdir()):
-        raise WorkdirError(f"workdir={workdir}: holds files but no {RECORD}; name an empty or new directory")
+    elif workdir.exists():
+        remove_left_overs(workdir)
+        if any(workdir.iterdir()):
+            raise WorkdirError(f"workdir={workdir}: holds files but no {RECORD}; name an empty or new directory")
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         with store.replacing(workdir / RECORD) as path:
-            record = {"experiment": store.describe(experiment), "fingerprint": config.fingerprint(experiment)}
+            record = {"experiment": store.describe(experiment), "fingerprint": identity.fingerprint(experiment)}
             path.write_text(json.dumps(record, indent=1) + "\n")
     except OSError as error:
         raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror or error}") from None

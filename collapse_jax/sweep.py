@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import calibration, config, grid, memory, runtime, signals, store, tasks
+from collapse_jax import calibration, config, grid, identity, memory, runtime, signals, store, tasks
 from collapse_jax.chunks import Chunks
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
@@ -279,7 +279,7 @@ class Sweep:
         dataset.attrs = {
             "title": self.experiment.name,
             "experiment": json.dumps(dataclasses.asdict(self.experiment)),
-            "fingerprint": config.fingerprint(self.experiment),
+            "fingerprint": identity.fingerprint(self.experiment),
             "packing": json.dumps(self.layout.record()),
         }
         store.write_dataset(dataset, self.workdir / store.RESULTS)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collapse_jax import cli, config, store
+from collapse_jax import cli, config, identity, store
 from collapse_jax.__main__ import main
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.validate import validate
@@ -116,7 +116,7 @@ def test_commands_that_read_refuse_what_is_no_workdir(command, kind, tmp_path, c
     assert last.startswith("collapse-jax: workdir=")
 
 
-EXPERIMENT = config.flatten(config.Experiment())
+EXPERIMENT = identity.flatten(config.Experiment())
 VALUES = st.one_of(
     st.text(max_size=12),
     st.integers().map(str),

@@ -61,7 +61,7 @@ def test_help_names_the_commands():
 
 
 BAD = [
-    ([], "train|measure|merge|plot|show|verify|bench|plan|prepare"),
+    ([], "train|measure|merge|plot|report|show|verify|bench|plan|prepare"),
     (["trian"], "did you mean 'train'?"),
     (["train"], "--config"),
     (["train", "--config=configs/nope.py"], "no such file"),

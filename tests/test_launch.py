@@ -195,3 +195,57 @@ def test_the_skypilot_task():
     assert all(isinstance(value, str) for value in task["envs"].values())
     for part in ("setup", "run"):
         assert subprocess.run(["bash", "-n"], input=task[part], text=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def sky_reads(tmp_path_factory):
+    """Ask SkyPilot 0.14 (the tests passed with 0.14.1), in this or in its own virtual environment."""
+    if not shutil.which("sky"):
+        pytest.skip("SkyPilot is not installed (pip install skypilot; also in a virtual environment of its own)")
+    python = pathlib.Path(shutil.which("sky")).read_text().splitlines()[0].removeprefix("#!")
+    environment = {"HOME": str(tmp_path_factory.mktemp("home")), "SKYPILOT_DISABLE_USAGE_COLLECTION": "1"}
+
+    def read(task, *lines):
+        done = subprocess.run(
+            [python, pathlib.Path(__file__).with_name("skypilot_worker.py")],
+            input=json.dumps([task, lines]),
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return read
+
+
+def test_skypilot_takes_the_task_and_the_documented_command(sky_reads):
+    task = (LAUNCH / "skypilot.yaml").read_text()
+    header = "".join(line.removeprefix("#").rstrip("\\\n") for line in task.splitlines(keepends=True)[2:4])
+    documented = (LAUNCH.parent / "docs" / "launch.md").read_text().splitlines()
+    lines = [header, *(line for line in documented if line.startswith("sky "))]
+    assert len(lines) == 2
+    found = sky_reads(task, *(shlex.split(line)[1:] for line in lines))
+    assert found == {
+        "use_spot": True,
+        "accelerators": {"tpu-v5litepod-4": 1},
+        "job_recovery": {"max_restarts_on_errors": 3, "recover_on_exit_codes": [75], "strategy": None},
+        "cloud": "GCP",
+    }
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "named"),
+    [
+        ("use_spot:", "use_spott:", "use_spott"),
+        ("runtime_version:", "runtime:", "runtime"),
+        ("[75]", "[saved]", "saved"),
+        ('OVERRIDES: ""', "OVERRIDES: 3", "3"),
+        ("setup: |", "set_up: |", "set_up"),
+    ],
+)
+def test_skypilot_refuses(sky_reads, right, wrong, named):
+    task = (LAUNCH / "skypilot.yaml").read_text()
+    assert right in task
+    assert named in sky_reads(task.replace(right, wrong))["refused"]

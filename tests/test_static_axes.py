@@ -9,7 +9,7 @@ import xarray as xr
 from etils import epath
 
 import collapse_jax
-from collapse_jax import config, merge, plots, shards, static_axes, store, sweep
+from collapse_jax import config, identity, merge, plots, shards, static_axes, store, sweep
 from collapse_jax.__main__ import main
 from collapse_jax.analysis import tables
 from collapse_jax.config import Grid, Model, Schedule, Snapshots, Thresholds
@@ -64,7 +64,7 @@ def test_every_combination_is_a_program_and_the_last_axis_is_the_fastest(experim
 )
 def test_an_axis_sets_its_field(axis, value, field, becomes):
     (program,) = static_axes.programs_of(config.Experiment(grid=Grid(**{axis: (value,)})))
-    assert config.flatten(program.experiment)[field] == becomes
+    assert identity.flatten(program.experiment)[field] == becomes
 
 
 def test_width_and_depth_are_those_of_the_model_of_the_program():
@@ -79,9 +79,11 @@ def test_width_and_depth_are_those_of_the_model_of_the_program():
 
 
 def test_axes_without_values_leave_the_fingerprint_as_it_was():
-    bound = config.binding_fields(config.Experiment())
+    bound = identity.binding_fields(config.Experiment())
     assert not {f"grid.{name}" for name in config.STATIC_AXES} & bound.keys()
-    assert config.fingerprint(config.Experiment(grid=Grid(depth=(3,)))) != config.fingerprint(config.Experiment())
+    assert identity.fingerprint(config.Experiment(grid=Grid(depth=(3,)))) != identity.fingerprint(
+        config.Experiment()
+    )
 
 
 def test_results_have_the_static_axes_in_front(trained):
@@ -174,6 +176,12 @@ def test_workdirs_of_other_kinds_are_refused(experiment, trained, tiny, tmp_path
     collapse_jax.train(tiny(steps=20), tmp_path / "plain")
     with pytest.raises(WorkdirError, match="without static axes"):
         collapse_jax.train(experiment, tmp_path / "plain")
+
+
+def test_what_a_killed_beginning_left_is_no_obstacle(experiment, tmp_path):
+    (tmp_path / f".programs.json.x.{2**22 + 1}.tmp").write_text("half")  # no process has this number
+    assert len(static_axes.open_programs(epath.Path(tmp_path), experiment)) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["programs.json"]
 
 
 def test_a_damaged_record_is_one_line(trained, tmp_path, capsys):

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from collapse_jax.analysis.slopes import slopes
-from collapse_jax.analysis.timescales import PHASES, condition, timescales
-from collapse_jax.config import STATIC_AXES, Thresholds
-from collapse_jax.grid import AXES
+from collapse_jax.analysis.summary import Slope, Summary, Times, point_text, summarise, value_text
+from collapse_jax.analysis.timescales import PHASES, condition
+from collapse_jax.config import Thresholds
 
-FINAL = ("train_accuracy", "test_accuracy", "rnc1", "nc2_condition")
+NOTHING = "-"
 
 
 def runs_table(results: xr.Dataset, thresholds: Thresholds) -> str:
@@ -24,30 +23,14 @@ def runs_table(results: xr.Dataset, thresholds: Thresholds) -> str:
     Returns:
       Lines of text; "> 1000" marks a run that had not crossed by step 1000.
     """
-    taus = timescales(results, thresholds)
-    dims = [name for name in results.diverged_at.dims]
-    swept = [name for name in (*STATIC_AXES, *AXES) if name in results.coords and (name in dims or "run" in dims)]
-    header = [
-        *swept,
-        *(name for name in FINAL if name in results),
-        *(t for t in _tau_names(taus)),
-        "diverged",
-    ]
-    rows = [header]
-    for index in np.ndindex(*results.diverged_at.shape):
-        here = dict(zip(dims, index, strict=True))
-        run, times = results.isel(here), taus.isel(here)
-        row = [_coordinate(run[name].item()) for name in swept]
-        row += [_number(_last(run[name].values)) for name in FINAL if name in results]
-        row += [_time(times, name) for name in _tau_names(taus)]
-        bad = int(run.diverged_at)
-        rows.append([*row, f"at {bad}" if bad >= 0 else "-"])
+    summary = summarise(results, thresholds)
     lines = [
-        *_align(rows),
+        *_align(run_rows(summary)),
         "",
         *(f"tau_{phase}: steps until {condition(phase, thresholds)}" for phase in PHASES),
     ]
-    return "\n".join([*lines, *_slope_lines(taus)])
+    fits = [_slope_line(fit) for fit in summary.slopes]
+    return "\n".join([*lines, *(["", *fits] if fits else [])])
 
 
 def seeds_table(results: xr.Dataset, thresholds: Thresholds) -> str:
@@ -57,82 +40,84 @@ def seeds_table(results: xr.Dataset, thresholds: Thresholds) -> str:
     enters in place of the crossing).
 
     Args:
-      results: of a sweep with a dimension `seed`, else the table is empty.
+      results: of a sweep in which a setting has several seeds, else the table is empty.
       thresholds: of the time scales.
     """
-    if "seed" not in results.diverged_at.dims or results.sizes["seed"] < 2:
+    summary = summarise(results, thresholds)
+    if all(len(runs) == 1 for _, runs in summary.settings()):
         return ""
-    taus = timescales(results, thresholds)
-    dims = [name for name in results.diverged_at.dims if name != "seed"]
-    final = [name for name in FINAL[1:] if name in results]
-    rows = [[*(str(name).replace("_", " ") for name in dims), *final, *_tau_names(taus)]]
-    for index in np.ndindex(*(results.sizes[name] for name in dims)):
-        here = dict(zip(dims, index, strict=True))
-        seeds, times = results.isel(here), taus.isel(here)
-        row = [_coordinate(seeds[name].item()) for name in dims]
-        row += [_spread([_last(v) for v in seeds[name].transpose("seed", "step").values]) for name in final]
-        for name in _tau_names(taus):
-            mark = "> " if times[name.replace("tau_", "") + "_censored"].any() else ""
-            row.append(mark + _spread(times[name].values, geometric=True))
-        rows.append(row)
-    rows.insert(1, ["---"] * len(rows[0]))
-    return "\n".join(["", *("| " + " | ".join(row) + " |" for row in rows)])
+    header, *rows = setting_rows(summary)
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(["", *("| " + " | ".join(row) + " |" for row in lines)])
+
+
+def run_rows(summary: Summary) -> list[list[str]]:
+    """Return the table of runs, its header first; the first columns are the hyperparameters."""
+    rows = [[*summary.axes, *summary.final, *summary.times, "diverged"]]
+    for run, point in enumerate(summary.points):
+        row = [value_text(value) for value in point.values()]
+        row += [_number(values[run]) for values in summary.final.values()]
+        row += [_time(times, run) for times in summary.times.values()]
+        bad = int(summary.diverged_at[run])
+        rows.append([*row, f"at {bad}" if bad >= 0 else NOTHING])
+    return rows
+
+
+def setting_rows(summary: Summary) -> list[list[str]]:
+    """Return the table of settings, its header first; the first columns are the hyperparameters but the seed."""
+    axes = [name for name in summary.axes if name != "seed"]
+    quantities = setting_quantities(summary)
+    rows = [[*(name.replace("_", " ") for name in axes), *quantities]]
+    for point, runs in summary.settings():
+        cells = [setting_text(summary, name, runs) for name in quantities]
+        rows.append([*(value_text(value) for value in point.values()), *cells])
+    return rows
+
+
+def setting_quantities(summary: Summary) -> list[str]:
+    """Name what the table of settings shows: all but the training accuracy, which all settings reach."""
+    return [name for name in summary.final if name != "train_accuracy"] + list(summary.times)
+
+
+def setting_text(summary: Summary, quantity: str, runs: list[int]) -> str:
+    """Show a last value or time scale of the runs of one setting: mean and range."""
+    if quantity in summary.final:
+        return _spread(summary.final[quantity][runs])
+    times = summary.times[quantity]
+    bounded = times.censored[runs] & np.isfinite(times.steps[runs])
+    return ("> " if bounded.any() else "") + _spread(times.steps[runs], geometric=True)
+
+
+def slope_text(fit: Slope) -> str:
+    """Show a slope and its interval."""
+    interval = f"[{fit.low:.2f}, {fit.high:.2f}]" if math.isfinite(fit.low) else "(one seed)"
+    return f"{fit.slope:.2f} {interval}"
+
+
+def _slope_line(fit: Slope) -> str:
+    at = f" at {point_text(fit.point)}" if fit.point else ""
+    return f"slope of {fit.tau} against weight decay{at}: {slope_text(fit)}, theory {fit.theory:g}"
 
 
 def _spread(found: Sequence[float] | np.ndarray, geometric: bool = False) -> str:
     values = np.asarray(found, float)
     values = values[np.isfinite(values)]
     if not len(values):
-        return "-"
+        return NOTHING
     mean = np.exp(np.log(values).mean()) if geometric and values.min() > 0 else values.mean()
     form = (lambda v: f"{v:,.0f}") if geometric else _number
+    if len(found) == 1:
+        return form(mean)
     return f"{form(mean)} [{form(values.min())}, {form(values.max())}]"
 
 
-def _tau_names(taus: xr.Dataset) -> list[str]:
-    return [f"tau_{phase}" for phase in PHASES if f"tau_{phase}" in taus]
-
-
-def _slope_lines(taus: xr.Dataset) -> list[str]:
-    if not _tau_names(taus):
-        return []
-    fits = slopes(taus)
-    lines = []
-    for name in fits.tau.values:
-        of_tau = fits.sel(tau=name)
-        for index in np.ndindex(*of_tau.slope.shape):
-            point = dict(zip(of_tau.slope.dims, index, strict=True))
-            fit = of_tau.isel(point)
-            if not math.isfinite(fit.slope):
-                continue
-            where = "".join(f" at {dim} {_coordinate(fit[dim].item())}" for dim in point)
-            interval = f"[{fit.low.item():.2f}, {fit.high.item():.2f}]" if math.isfinite(fit.low) else "(one seed)"
-            lines.append(
-                f"slope of {name} against weight decay{where}: {fit.slope.item():.2f} {interval}, "
-                f"theory {fit.theory.item():g}"
-            )
-    return ["", *lines] if lines else []
-
-
-def _coordinate(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
-
-
-def _last(values: np.ndarray) -> float:
-    finite = values[~np.isnan(values)]
-    return float(finite[-1]) if len(finite) else math.nan
-
-
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4g}"
+    return NOTHING if math.isnan(value) else f"{value:.4g}"
 
 
-def _time(times: xr.Dataset, name: str) -> str:
-    value = times[name].item()
-    if math.isnan(value):
-        return "-"
-    censored = bool(times[name.replace("tau_", "") + "_censored"])
-    return f"{'> ' if censored else ''}{value:.0f}"
+def _time(times: Times, run: int) -> str:
+    value = times.steps[run]
+    return NOTHING if math.isnan(value) else f"{'> ' if times.censored[run] else ''}{value:.0f}"
 
 
 def _align(rows: list[list[str]]) -> list[str]:

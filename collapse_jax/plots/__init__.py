@@ -3,15 +3,14 @@
 import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 import xarray as xr
 from etils import epath
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.errors import ConfigError, StoreError, WorkdirError
+from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
 from collapse_jax.plots.balancedness import balancedness
 from collapse_jax.plots.bounds import bounds
 from collapse_jax.plots.collapse_time import collapse_time
@@ -26,7 +25,16 @@ from collapse_jax.plots.violins import violins, workdir_violins
 from collapse_jax.static_axes import file_name, points_of, program_folders
 from collapse_jax.store import one_program
 
-__all__ = ["FIGURES", "WORKDIR_FIGURES", "NotDrawableError", "draw", "save", "violins", "workdir_violins"]
+__all__ = [
+    "FIGURES",
+    "WORKDIR_FIGURES",
+    "NotDrawableError",
+    "draw",
+    "figures",
+    "save",
+    "violins",
+    "workdir_violins",
+]
 
 FIGURES: Mapping[str, Callable[..., Figure]] = {
     "phases": phases,
@@ -56,7 +64,7 @@ def draw(
     thresholds: Thresholds | None = None,
     directory: str | os.PathLike[str] = ".",
     workdir: str | os.PathLike[str] | None = None,
-) -> list[Path]:
+) -> list[epath.Path]:
     """Draws every figure that the results allow, as PNG and PDF.
 
     A figure whose data are missing is skipped; one line in the log says which and why.
@@ -70,25 +78,40 @@ def draw(
     Returns:
       The files written: `<directory>/<name>.png` and `.pdf`.
     """
+    written: list[epath.Path] = []
+    for name, figure in figures(results, thresholds, workdir):
+        if isinstance(figure, CollapseError):
+            _log.warning("figure %s skipped: %s", name, figure)
+        else:
+            written += save(figure, epath.Path(directory) / name)
+    return written
+
+
+def figures(
+    results: xr.Dataset, thresholds: Thresholds | None = None, workdir: str | os.PathLike[str] | None = None
+) -> Iterator[tuple[str, Figure | CollapseError]]:
+    """Draws figure after figure; the arguments are those of `draw`.
+
+    Yields:
+      the name of each, "<program>/<name>" for those of one program of static axes, and the figure or why it cannot
+      be drawn.
+    """
     points = points_of(results)
-    figures = PROGRAM_FIGURES if points else FIGURES
     drawings: dict[str, Callable[[], Figure]] = {
-        name: functools.partial(function, results, thresholds) for name, function in figures.items()
+        name: functools.partial(function, results, thresholds)
+        for name, function in (PROGRAM_FIGURES if points else FIGURES).items()
     }
-    written: list[Path] = []
     if workdir is not None and not points:
         drawings |= {name: functools.partial(function, workdir) for name, function in WORKDIR_FIGURES.items()}
     for name, drawing in drawings.items():
         try:
-            figure = drawing()
+            yield name, drawing()
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
-            _log.warning("figure %s skipped: %s", name, reason)
-            continue
-        written += save(figure, Path(directory) / name)
+            yield name, reason
     begun = program_folders(epath.Path(workdir)) if workdir is not None else []
     folders = {file_name(program.point): folder for program, folder in begun}
     for point in points:
-        part, name = one_program(results, point), file_name(point)
+        part, program = one_program(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
-            written += draw(part, thresholds, Path(directory) / name, folders.get(name))
-    return written
+            for name, figure in figures(part, thresholds, folders.get(program)):
+                yield f"{program}/{name}", figure

@@ -3,12 +3,12 @@
 import functools
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from etils import epath
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
@@ -151,9 +151,9 @@ def heading(figure: Figure, title: str, note: str) -> None:
     figure.supxlabel(note, x=0.01, ha="left", fontsize=7.8, color="#666666", linespacing=1.4)
 
 
-def save(figure: Figure, path_stem: str | os.PathLike[str]) -> list[Path]:
+def save(figure: Figure, path_stem: str | os.PathLike[str]) -> list[epath.Path]:
     """Writes `<path_stem>.png` (200 dpi) and `.pdf`, each by atomic rename and without dates inside."""
-    stem = Path(path_stem)
+    stem = epath.Path(path_stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,7 +117,7 @@ def workdir_violins(
     stored = [int(step) for step in snapshots.steps]
     if not stored:
         raise style.NotDrawableError("no snapshot is stored")
-    results = collapse_jax.open_results(Path(workdir))
+    results = collapse_jax.open_results(workdir)
     run = pick_run(results) | dict(run or {})
     if steps is None:
         steps = sorted({widest_gap(results, run, stored), stored[-1]})

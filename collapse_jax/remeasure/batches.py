@@ -46,9 +46,8 @@ class Batch:
 def usable_devices() -> int:
     """Return the devices that may share the runs.
 
-    On CPU one, whose operations use all cores: two host devices that factorise batches of matrices at the same time
-    wait for each other's threads for ever (jax 0.10.2 on 2 cores). It also shares the inputs' side of a measure
-    among more runs.
+    On CPU one, whose operations use all cores: several may hang (see `programs.measuring`), and one shares the
+    inputs' side of a measure among more runs.
     """
     return 1 if jax.default_backend() == "cpu" else jax.local_device_count()
 

@@ -13,7 +13,7 @@ from collapse_jax.measures import Variable, custom
 from collapse_jax.remeasure.requests import Request
 from collapse_jax.remeasure.snapshots import StoredSnapshots
 from collapse_jax.store import measured
-from collapse_jax.store.files import remove_left_overs
+from collapse_jax.store.files import remove_left_overs, storing
 from collapse_jax.store.netcdf import read_dataset
 from collapse_jax.training import HEALTHY
 
@@ -38,12 +38,10 @@ class MeasureFile:
         self.variables = _describe(request, shapes)
         self._changed = False
         self._diverged_at = _divergence(workdir, len(snapshots.runs))
-        try:
+        with storing(self.path.parent):
             self.path.parent.mkdir(exist_ok=True)
             remove_left_overs(self.path.parent)
             measured.take_up(self.path, request.key)
-        except OSError as error:
-            raise StoreError(f"{self.path.parent}: cannot be written: {error.strerror}") from None
         self.columns = self._read() if self.path.exists() else {}
 
     def _read(self) -> dict[int, dict[str, np.ndarray]]:
@@ -74,9 +72,8 @@ class MeasureFile:
             dataset[name].attrs["measured"] = dataset.attrs["measured"]
         try:
             store.write_dataset(dataset, self.path)
-        except (OSError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise StoreError(f"{self.path}: cannot be written: {reason}; the same command continues") from None
+        except StoreError as error:
+            raise StoreError(f"{error}; the same command continues") from error
         self._changed = False
 
     def _attributes(self, experiment: config.Experiment) -> dict[str, Any]:

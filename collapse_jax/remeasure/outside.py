@@ -1,13 +1,14 @@
 """Examples from outside the distribution, from a file."""
 
 import hashlib
+import io
 import math
 import os
-import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 
 from collapse_jax.errors import ConfigError
 
@@ -19,11 +20,11 @@ def read_outside(path: str | os.PathLike[str], shape: tuple[int, ...]) -> tuple[
       ConfigError: the file is not there, holds no `inputs`, or they do not fit the network.
     """
     try:
-        content = pathlib.Path(path).expanduser().read_bytes()
+        content = epath.Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise ConfigError("ood", str(path), f"cannot be read: {error.strerror}") from None
+        raise ConfigError("ood", str(path), f"cannot be read: {error.strerror or error}") from None
     try:
-        with np.load(pathlib.Path(path).expanduser(), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             inputs, names = arrays.get("inputs"), ", ".join(arrays)
     except Exception:  # numpy raises many kinds for a file that is no archive
         raise ConfigError("ood", str(path), "is no .npz file") from None

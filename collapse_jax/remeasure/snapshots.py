@@ -54,7 +54,7 @@ class StoredSnapshots:
 
     Attributes:
       experiment: the config of the sweep.
-      fingerprint: names the experiment; see `config.fingerprint`.
+      fingerprint: names the experiment; see `identity.fingerprint`.
       runs: hyperparameters of every run, in the order of the run axis.
       content: what was stored; see `config.Snapshots`.
       data: the task's examples; its test set has the size of the test probe.

@@ -6,16 +6,20 @@ Paths are `epath.Path`: local ones, and `gs://`, `s3://` and `az://` where the m
 import contextlib
 import os
 import pathlib
-import re
 import secrets
 import tempfile
 from collections.abc import Iterator
 
 from etils import epath
+from fsspec.config import conf
 
-from collapse_jax.errors import StoreError
+from collapse_jax.errors import CollapseError, StoreError
 
 SUFFIX = ".tmp"
+# fsspec remembers listings of an object store, and with them the size of files that another machine has since
+# written anew. A user's own setting wins.
+for _protocol in ("gs", "s3", "abfs"):
+    conf.setdefault(_protocol, {}).setdefault("use_listings_cache", False)
 
 
 def is_remote(path: os.PathLike[str]) -> bool:
@@ -24,15 +28,33 @@ def is_remote(path: os.PathLike[str]) -> bool:
 
 
 @contextlib.contextmanager
-def storing(path: os.PathLike[str]) -> Iterator[None]:
-    """Turn what the system says about a write into a `StoreError` that names the file."""
+def storing(path: os.PathLike[str], what: str = "written") -> Iterator[None]:
+    """Turn what the system or an object store says about a file into a `StoreError` that names it."""
     try:
         yield
-    except OSError as error:
-        # HDF5 hides the reason in a text of several lines.
-        found = re.search(r"errno = (\d+)", str(error))
-        reason = os.strerror(int(found[1])) if found else error.strerror or str(error)
-        raise StoreError(f"{path} cannot be written: {reason}") from error
+    except CollapseError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) and not is_remote(path):
+            raise
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise StoreError(f"{path} cannot be {what}: {reason}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the beginning of what an error says, its type where it says nothing."""
+    said = (str(error).splitlines() or [""])[0][:300]
+    return said if said not in ("", "None") else type(error).__name__
+
+
+def move(path: epath.Path, target: epath.Path) -> None:
+    """Give a file another name in the same store, replacing what is there; a killed move leaves both."""
+    target.parent.mkdir(exist_ok=True)
+    if is_remote(path):  # which has no directories, though epath's own `replace` asks for one
+        target.write_bytes(path.read_bytes())
+        path.unlink()
+    else:
+        path.replace(target)
 
 
 def remove_left_overs(directory: epath.Path) -> None:

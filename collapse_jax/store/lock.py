@@ -20,8 +20,9 @@ from typing import Any
 
 from etils import epath
 
-from collapse_jax.errors import StoreError, WorkdirError, is_storage_error
+from collapse_jax.errors import CollapseError, StoreError, WorkdirError, is_storage_error
 from collapse_jax.progress import say
+from collapse_jax.store.files import first_line, is_remote, storing
 
 LOCK = "writer.lock"
 HEARTBEAT_SECONDS = 10.0
@@ -92,17 +93,16 @@ class Lock:
         return json.dumps(self._own | {"heartbeat": _now()}).ljust(WIDTH - 1) + "\n"
 
     def _read(self) -> dict[str, Any] | None:
-        try:
+        with storing(self.path, "read"), contextlib.suppress(OSError):
             return _parsed(self.path.read_text())
-        except OSError:
-            return None
+        return None
 
     def _write(self) -> None:
         self.path.write_text(self._record())
 
     def _beat(self) -> None:
         while not self._released.wait(HEARTBEAT_SECONDS):
-            with contextlib.suppress(OSError, WorkdirError):
+            with contextlib.suppress(Exception):  # the next one may succeed; a lost lock is noticed by the sweep
                 self.check()
                 self._write()
 
@@ -119,7 +119,7 @@ class Lock:
     def release(self) -> None:
         """Give the workdir back."""
         self._released.set()
-        with contextlib.suppress(OSError, WorkdirError):
+        with contextlib.suppress(CollapseError), storing(self.path):
             self.check()
             self.path.unlink()
 
@@ -193,10 +193,15 @@ def one_writer(workdir: epath.Path) -> Iterator[Lock]:
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = Lock(workdir) if "://" in os.fspath(workdir) else LocalLock(workdir)
-    except OSError as error:
-        kind = StoreError if is_storage_error(error) else WorkdirError
-        raise kind(f"workdir={workdir}: cannot be written: {error.strerror or error}") from None
+        lock = Lock(workdir) if is_remote(workdir) else LocalLock(workdir)
+    except CollapseError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) and not is_remote(workdir):
+            raise
+        kind = WorkdirError if isinstance(error, OSError) and not is_storage_error(error) else StoreError
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise kind(f"workdir={workdir}: cannot be written: {reason}") from None
     try:
         yield lock
     finally:

@@ -8,6 +8,7 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax.errors import WorkdirError
+from collapse_jax.store.files import move
 from collapse_jax.store.netcdf import read_dataset
 
 MEASURES = "measures"
@@ -25,11 +26,10 @@ def take_up(path: epath.Path, key: str) -> None:
     found = key_of(path)
     aside = path.parent / ASIDE
     if found not in (None, key):
-        aside.mkdir(exist_ok=True)
-        path.replace(aside / f"{path.stem}-{found}.nc")
+        move(path, aside / f"{path.stem}-{found}.nc")
     kept = aside / f"{path.stem}-{key}.nc"
     if not path.exists() and kept.exists():
-        kept.replace(path)
+        move(kept, path)
 
 
 def key_of(path: epath.Path) -> str | None:

@@ -26,7 +26,8 @@ def write_dataset(dataset: xr.Dataset, path: epath.Path) -> None:
     encoding = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars if dataset[name].ndim}
     dataset = dataset.assign_attrs({CHECKSUM: checksum(dataset)})
     with storing(path), replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        # Through memory: on a full disk HDF5 ends the process with a segmentation fault (h5py issue 914).
+        temporary.write_bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
         try:
             read_dataset(temporary)
         except ValueError as error:
@@ -57,9 +58,13 @@ def read_dataset(path: os.PathLike[str]) -> xr.Dataset:
 
     Raises:
       ValueError: the file is damaged.
+      StoreError: an object store does not hand it out.
     """
+    source: Any = os.fspath(path)
+    if is_remote(path):
+        with storing(path, "read"):
+            source = io.BytesIO(epath.Path(path).read_bytes())
     try:
-        source = io.BytesIO(epath.Path(path).read_bytes()) if is_remote(path) else os.fspath(path)
         dataset = xr.load_dataset(source, engine="h5netcdf")
         expected = dataset.attrs.pop(CHECKSUM, None)
         ok = expected is None or expected == checksum(dataset)

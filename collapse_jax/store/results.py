@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import config, grid
+from collapse_jax import config, grid, identity
 from collapse_jax.errors import WorkdirError
 from collapse_jax.measures import Variable
 from collapse_jax.static_axes import has_programs, program_folders, read_programs, static_axes
@@ -145,7 +145,7 @@ def _open_programs(workdir: epath.Path) -> xr.Dataset:
     joined.attrs = {
         "title": experiment.name,
         "experiment": json.dumps(dataclasses.asdict(experiment)),
-        "fingerprint": config.fingerprint(experiment),
+        "fingerprint": identity.fingerprint(experiment),
     }
     return joined
 

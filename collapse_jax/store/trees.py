@@ -18,7 +18,7 @@ from orbax.checkpoint._src.multihost import multihost
 
 from collapse_jax.errors import StoreError
 from collapse_jax.progress import say
-from collapse_jax.store.files import is_remote
+from collapse_jax.store.files import first_line, is_remote
 
 # Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
@@ -75,7 +75,7 @@ class TreeStore:
                 self._remove_left_overs()
             self._manager = ocp.CheckpointManager(absolute, options=options)
         except (OSError, ValueError) as error:
-            raise StoreError(f"{directory}: cannot be used: {_first_line(error)}") from error
+            raise StoreError(f"{directory}: cannot be used: {first_line(error)}") from error
 
     def steps(self) -> list[int]:
         """Return the committed steps in ascending order."""
@@ -147,7 +147,7 @@ class TreeStore:
         """Describe a failed save, and free the space that it took."""
         self._unverified.clear()
         self._remove_left_overs()
-        return StoreError(f"{self.directory}: {what}: {_first_line(error)}")
+        return StoreError(f"{self.directory}: {what}: {first_line(error)}")
 
     def load(self, step: int, only: str = "") -> dict[str, np.ndarray]:
         """Read the flat tree of a step and verify it.
@@ -168,7 +168,7 @@ class TreeStore:
             restored = self._manager.restore(step, args=ocp.args.Composite(tree=wanted))
             flat = {name: np.asarray(leaf) for name, leaf in restored.tree.items()}
         except Exception as error:  # Orbax raises a bare Exception for some kinds of damage
-            raise StoreError(f"{self.directory}/{step} cannot be read: {_first_line(error)}") from error
+            raise StoreError(f"{self.directory}/{step} cannot be read: {first_line(error)}") from error
         found = checksums(flat)
         damaged = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         if damaged:
@@ -204,7 +204,3 @@ def _alone() -> ocp.options.MultiprocessingOptions:
         return ocp.options.MultiprocessingOptions()
     multihost.process_index = lambda: 0
     return ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

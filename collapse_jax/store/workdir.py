@@ -20,7 +20,7 @@ from typing import Any
 
 from etils import epath
 
-from collapse_jax import config
+from collapse_jax import config, identity
 from collapse_jax.errors import WorkdirError
 from collapse_jax.extensions import source_hashes
 from collapse_jax.packing import Layout
@@ -66,7 +66,7 @@ def manifest(experiment: config.Experiment, layout: Layout, data: dict[str, Any]
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
         "experiment": describe(experiment),
-        "fingerprint": config.fingerprint(experiment),
+        "fingerprint": identity.fingerprint(experiment),
         "packing": layout.record(),
         "sources": source_hashes(experiment),
         "data": data,
@@ -116,8 +116,8 @@ def read_experiment(record: dict[str, Any]) -> config.Experiment:
 
 def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:
     """Describe the fields in which two experiments are not the same sweep."""
-    old, new = config.binding_fields(there), config.binding_fields(asked)
-    old, new = config.ABSENT_VALUES | old, config.ABSENT_VALUES | new
+    old, new = identity.binding_fields(there), identity.binding_fields(asked)
+    old, new = identity.ABSENT_VALUES | old, identity.ABSENT_VALUES | new
     return [f"{name} is {old[name]} there, {new[name]} asked" for name in new if old[name] != new[name]]
 
 

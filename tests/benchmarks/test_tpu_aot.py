@@ -12,7 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 RUNS_PER_CHIP = 128
 # Traffic of one step of one run of the main experiment by XLA:TPU's count [MB]; jax 0.10.2, libtpu 0.0.42.1.
-MEGABYTES = {"tpu-v5e:2x2": 29.1, "tpu-v6e:2x2": None, "tpu-v5p:2x2x1": 32.4}
+MEGABYTES = {"tpu-v5e:2x2": 29.1, "tpu-v6e:2x2": 28.8, "tpu-v5p:2x2x1": 32.4}
 PLAN = """
 import dataclasses, json, sys
 sys.path.insert(0, ".")
@@ -33,11 +33,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.timeout(1200)  # v6e compiles for six minutes on two busy cores
 @pytest.mark.parametrize("target", MEGABYTES)
 def test_the_train_step_compiles_for(target):
     command = [sys.executable, "-c", PLAN, target, str(4 * RUNS_PER_CHIP)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ)
     assert done.returncode == 0, done.stderr[-2000:]
+    print(done.stdout)
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["compiled_for"] == "tpu"
     assert found["devices"] == 4
@@ -45,5 +47,4 @@ def test_the_train_step_compiles_for(target):
     assert found["collectives"] == []
     assert found["donated_bytes"] >= 0.99 * found["state_bytes"]
     assert found["memory_bytes"] < 0.8 * found["target"]["chip"]["memory"]
-    if MEGABYTES[target]:  # not recorded yet for v6e
-        assert found["bytes_per_run_step"] / 1e6 == pytest.approx(MEGABYTES[target], rel=0.1)
+    assert found["bytes_per_run_step"] / 1e6 == pytest.approx(MEGABYTES[target], rel=0.1)

@@ -11,11 +11,12 @@ import tempfile
 import time
 
 import numpy as np
+import pytest
 import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax import config, store
+from collapse_jax import identity, store, sweep
 from collapse_jax.config import Packing, Schedule, Snapshots
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -37,16 +38,39 @@ def experiment(steps=40, every=10, **changes):
     )
 
 
-def one_compilation(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
+def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
     """Let sweeps of equal experiments in this process share their programs."""
-    original = collapse_jax.sweep.compile_programs
+    original = sweep.compile_programs
 
     def compiled(experiment, layout, *data):
-        key = (config.fingerprint(experiment), layout)
+        key = (identity.fingerprint(experiment), layout)
         cache[key] = cache.get(key) or original(experiment, layout, *data)
         return cache[key]
 
-    monkeypatch.setattr(collapse_jax.sweep, "compile_programs", compiled)
+    monkeypatch.setattr(sweep, "compile_programs", compiled)
+
+
+@pytest.fixture(autouse=True)
+def one_compilation(monkeypatch):
+    """Compile once for all tests of a module that names this fixture."""
+    share_programs(monkeypatch)
+
+
+def undisturbed_sweep(what, finished={}):  # noqa: B006 - shared by all tests of the session
+    """Make the fixture of a module that is the workdir of a sweep that nothing disturbed; not to be changed."""
+
+    @pytest.fixture(scope="module")
+    def undisturbed(tmp_path_factory):
+        key = identity.fingerprint(what)
+        if key not in finished:
+            workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
+            with pytest.MonkeyPatch.context() as patch:
+                share_programs(patch)
+                collapse_jax.train(what, workdir)
+            finished[key] = workdir
+        return finished[key]
+
+    return undisturbed
 
 
 class Child:

@@ -5,9 +5,10 @@ import os
 import pathlib
 import shutil
 
+import harness
 import numpy as np
 import pytest
-from harness import assert_same_sweep, experiment, one_compilation, state
+from harness import assert_same_sweep, experiment, state
 
 import collapse_jax
 from collapse_jax import store, sweep
@@ -19,17 +20,8 @@ WHAT = experiment()
 QUIET = dataclasses.replace(WHAT, checkpoint_seconds=1e6)  # one checkpoint, at the end
 KINDS = ("delete", "truncate", "empty", "flip")
 
-
-@pytest.fixture(autouse=True)
-def _one_compilation(monkeypatch):
-    one_compilation(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
-    collapse_jax.train(WHAT, workdir)
-    return workdir
+_one_compilation = harness.one_compilation
+undisturbed = harness.undisturbed_sweep(WHAT)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +38,7 @@ def half_done(tmp_path_factory):
         record(self, step, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        one_compilation(patch)
+        harness.share_programs(patch)
         patch.setattr(sweep.Sweep, "_record", stopped)
         with pytest.raises(Preempted):
             collapse_jax.train(WHAT, workdir)

@@ -1,8 +1,13 @@
 """SIGKILL at random moments, also inside saves: each sweep ends with the bits of an undisturbed one."""
 
 import os
+import shutil
+import signal
+import subprocess
+import sys
 import time
 
+import harness
 import numpy as np
 import pytest
 from harness import Child, assert_same_sweep, experiment
@@ -10,13 +15,24 @@ from harness import Child, assert_same_sweep, experiment
 import collapse_jax
 
 WHAT = experiment(steps=100, every=10)
+MEASURING = """
+import sys, time
+from collapse_jax.__main__ import main
+from collapse_jax.remeasure import engine, files
 
+engine.RUNS_TOGETHER, engine.SAVE_SECONDS = 1, 0.0
+save = files.MeasureFile.save
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
-    collapse_jax.train(WHAT, workdir)
-    return workdir
+def slowly(self):  # so that the signal meets a command that is under way
+    save(self)
+    print("saved", len(self.columns), flush=True)
+    time.sleep(0.5)
+
+files.MeasureFile.save = slowly
+sys.exit(main(sys.argv[1:]))
+"""
+
+undisturbed = harness.undisturbed_sweep(WHAT)
 
 
 @pytest.mark.timeout(1200)
@@ -57,3 +73,32 @@ def test_a_sweep_in_chunks_has_the_bits_of_one_without(undisturbed, tmp_path):
     whole = dataclasses.replace(WHAT, chunk_seconds=1e6, checkpoint_seconds=1e6)
     collapse_jax.train(whole, tmp_path / "whole")
     assert_same_sweep(tmp_path / "whole", undisturbed)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_measure_that_is_ended_continues_and_takes_no_step_twice(undisturbed, tmp_path, request, number, code):
+    if number == signal.SIGKILL and not request.config.getoption("--faults"):
+        pytest.skip("in the long part: --faults=1")
+    workdir, whole = tmp_path / "w", tmp_path / "whole"
+    for copy in (workdir, whole):
+        shutil.copytree(undisturbed, copy)
+    command = [sys.executable, "-c", MEASURING, "measure", f"--workdir={workdir}", "--measures=fit"]
+    environment = os.environ | {"PYTHONPATH": str(harness.ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        said = iter(process.stdout.readline, "saved 2\n")
+        assert "compiled" in "".join(said)
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == code
+    file = workdir / "measures" / "fit.nc"
+    done = collapse_jax.open_results(file).step.values.tolist()
+    assert done == [0, 30]
+    (workdir / "measures" / f".fit.nc.x.{2**22 + 1}.tmp").write_bytes(b"half")
+    for step in done:  # a step that is done is not read again
+        shutil.rmtree(workdir / "snapshots" / str(step))
+    collapse_jax.measure(workdir, "fit")
+    collapse_jax.measure(whole, "fit")
+    assert [path.name for path in file.parent.iterdir()] == ["fit.nc"]
+    assert collapse_jax.open_results(file).identical(collapse_jax.open_results(whole / "measures" / "fit.nc"))

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import threading
 
+import harness
 import pytest
 from harness import Child, assert_same_sweep, experiment
 
-import collapse_jax
 from collapse_jax.errors import WorkdirError
 from collapse_jax.store import lock, one_writer
 
 LONG = experiment(steps=100, every=10)
+
+undisturbed = harness.undisturbed_sweep(LONG)
 
 
 def held_elsewhere(workdir, **changes):
@@ -149,9 +151,9 @@ def _own_host():
 
 
 @pytest.mark.timeout(600)
-def test_two_commands_race(tmp_path, request):
+def test_two_commands_race(undisturbed, tmp_path, request):
     """Of two commands on one workdir one trains and one is refused by name, before it compiles."""
-    for round_ in range(max(request.config.getoption("--faults") // 4, 1)):
+    for _ in range(max(request.config.getoption("--faults") // 4, 1)):
         workdir = tmp_path / "w"
         children = [Child(workdir, LONG) for _ in range(2)]
         codes = [child.end() for child in children]
@@ -163,9 +165,7 @@ def test_two_commands_race(tmp_path, request):
             (winner,) = (child for child in children if child.process.returncode == 0)
             assert f"process {winner.process.pid} on" in refused.stderr
             assert "compiled" not in refused.stderr
-        if round_ == 0:
-            collapse_jax.train(LONG, tmp_path / "undisturbed")
-        assert_same_sweep(workdir, tmp_path / "undisturbed")
+        assert_same_sweep(workdir, undisturbed)
         shutil.rmtree(workdir)
 
 

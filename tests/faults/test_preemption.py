@@ -5,8 +5,9 @@ import os
 import signal
 import threading
 
+import harness
 import pytest
-from harness import Child, assert_same_sweep, experiment, one_compilation
+from harness import Child, assert_same_sweep, experiment
 
 import collapse_jax
 from collapse_jax import signals, store, sweep
@@ -17,16 +18,9 @@ WHAT = experiment()
 LONG = experiment(steps=100, every=10)
 
 
-@pytest.fixture(autouse=True)
-def _one_compilation(monkeypatch):
-    one_compilation(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
-    collapse_jax.train(WHAT, workdir)
-    return workdir
+_one_compilation = harness.one_compilation
+undisturbed = harness.undisturbed_sweep(WHAT)
+undisturbed_long = harness.undisturbed_sweep(LONG)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +125,7 @@ def test_chunks_follow_the_rate():
 
 
 @pytest.mark.parametrize("second", [False, True])
-def test_a_process_ends_with_the_documented_code(tmp_path, second, request):
+def test_a_process_ends_with_the_documented_code(undisturbed_long, tmp_path, second, request):
     """SIGTERM in a save: 75, or 143 at the second; the same command continues and ends with 0."""
     if second and not request.config.getoption("--faults"):
         pytest.skip("in the long part: --faults=1")
@@ -143,8 +137,7 @@ def test_a_process_ends_with_the_documented_code(tmp_path, second, request):
     if code == 75:
         assert "saved at step" in child.stderr
     assert Child(tmp_path / "w", LONG).end() == 0
-    collapse_jax.train(LONG, tmp_path / "undisturbed")
-    assert_same_sweep(tmp_path / "w", tmp_path / "undisturbed")
+    assert_same_sweep(tmp_path / "w", undisturbed_long)
 
 
 def test_sigterm_while_compiling_ends_at_once(tmp_path):

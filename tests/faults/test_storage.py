@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import os
+import shutil
 import subprocess
 
+import harness
 import orbax.checkpoint as ocp
 import pytest
 import xarray as xr
-from harness import Child, assert_same_sweep, experiment, one_compilation
+from harness import Child, assert_same_sweep, experiment
 
 import collapse_jax
 from collapse_jax import store
@@ -20,16 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 WHAT = experiment()
 
 
-@pytest.fixture(autouse=True)
-def _one_compilation(monkeypatch):
-    one_compilation(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
-    collapse_jax.train(WHAT, workdir)
-    return workdir
+_one_compilation = harness.one_compilation
+undisturbed = harness.undisturbed_sweep(WHAT)
 
 
 @contextlib.contextmanager
@@ -48,6 +42,12 @@ def small_disk(path, kibibytes):
 
 def remount(path, options):
     subprocess.run(["mount", "-o", f"remount,{options}", path], check=True)
+
+
+def fill(ballast, free):
+    """Take all of a disk but some KiB."""
+    room = shutil.disk_usage(ballast.parent).free - 1024 * free
+    ballast.write_bytes(bytes(room))
 
 
 def failing(after, code=errno.ENOSPC):
@@ -121,6 +121,36 @@ def test_a_full_disk(undisturbed, tmp_path, request, kibibytes):
         assert child.end() == 0, child.stderr
         assert "continuing at step" in child.stderr
         assert_same_sweep(disk / "w", undisturbed)
+
+
+@pytest.mark.parametrize("free", [0, 4, 12])
+def test_a_full_disk_while_measuring(undisturbed, tmp_path, capsys, free):
+    """The disk has `free` KiB left when a file of measures grows and another is to be made; then space is freed."""
+    whole = tmp_path / "whole"
+    shutil.copytree(undisturbed, whole)
+    expected = collapse_jax.measure(whole, ["fit", "norms"])
+    with small_disk(tmp_path / "disk", 20_000) as disk:
+        workdir, ballast = disk / "w", disk / "ballast"
+        shutil.copytree(undisturbed, workdir)
+        collapse_jax.measure(workdir, "norms", steps=[0])
+        before = (workdir / "measures" / "norms.nc").read_bytes()
+        fill(ballast, free)
+        capsys.readouterr()
+        command = ["measure", f"--workdir={workdir}", "--measures=fit,norms"]
+        assert main(command) == 3
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("collapse-jax: ")
+        assert "cannot be written: No space left on device; the same command continues" in last
+        assert (workdir / "measures" / "norms.nc").read_bytes() == before
+        assert [path.name for path in (workdir / "measures").iterdir()] == ["norms.nc"]
+        assert not [name for name, wrong in store.verify_workdir(workdir) if wrong]
+        ballast.unlink()
+        assert main(command) == 0
+        assert collapse_jax.open_results(workdir).identical(expected)
+        for name in ("fit", "norms"):
+            files = [store.open_results(w / "measures" / f"{name}.nc") for w in (workdir, whole)]
+            xr.testing.assert_identical(*files)
+        assert_same_sweep(workdir, undisturbed)
 
 
 def test_a_read_only_disk(undisturbed, tmp_path, capsys):

@@ -1,0 +1,63 @@
+"""A sweep, or several side by side, as one HTML file: figures, tables, config, provenance, warnings."""
+
+import os
+from collections.abc import Sequence
+
+from etils import epath
+
+from collapse_jax import store
+from collapse_jax.errors import ConfigError
+from collapse_jax.reporting.page import page
+from collapse_jax.reporting.sweeps import load
+from collapse_jax.store.files import storing
+
+__all__ = ["report"]
+
+ONE, SEVERAL = "report.html", "comparison.html"
+
+
+def report(
+    workdirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], out: str | os.PathLike[str] | None = None
+) -> epath.Path:
+    """Write what is known of a sweep into one HTML file that needs no other file, script or network.
+
+    Warnings come first (diverged, unfinished and censored runs, a coarse log schedule, few seeds, reference modes,
+    values within their nulls), then time scales and last values, slopes, every figure that the results allow, all
+    runs, the config and how to repeat it, versions, device, data and sizes, and what every variable is. Nothing in
+    the workdirs is changed but this file, which appears whole or not at all; the same workdir gives the same file.
+
+    Example:
+      >>> collapse_jax.report("runs/mnist_mlp")  # doctest: +SKIP
+      >>> collapse_jax.report(["runs/adamw", "runs/sgd"], out="adamw_sgd.html")  # doctest: +SKIP
+
+    Args:
+      workdirs: directory of a sweep, finished or not, or several to compare side by side.
+      out: the file, ending in .html; None: report.html in the workdir, comparison.html in the first of several.
+
+    Returns:
+      The file.
+
+    Raises:
+      ConfigError: a workdir is named twice, or `out` is no HTML file.
+      WorkdirError: a workdir does not exist, has no results, or holds damaged or foreign files.
+      StoreError: the file cannot be written.
+    """
+    given = [workdirs] if isinstance(workdirs, str | os.PathLike) else list(workdirs)
+    sweeps = load(given)
+    path = _target(out) if out else sweeps[0].workdir / (ONE if len(sweeps) == 1 else SEVERAL)
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    text = page(sweeps)
+    with storing(path), store.replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def _target(out: str | os.PathLike[str]) -> epath.Path:
+    path = epath.Path(out).expanduser()
+    if path.is_dir():
+        raise ConfigError("--out", os.fspath(path), "is a directory; name a file that ends in .html")
+    if path.suffix.lower() not in (".html", ".htm"):
+        # Results and manifests must never be overwritten by a slip.
+        raise ConfigError("--out", os.fspath(path), "must end in .html")
+    return path

@@ -1,0 +1,147 @@
+"""What a reader must know before believing the numbers of a sweep: one sentence each, the gravest first."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from collapse_jax import store
+from collapse_jax.analysis.timescales import condition
+from collapse_jax.reporting.sweeps import Sweep
+
+MAX_NAMED = 10
+COARSE = 2.0  # a time known to no better than this factor
+FEW_SEEDS = 10  # bootstrap intervals over fewer are too narrow
+
+
+def cautions(sweep: Sweep) -> list[str]:
+    """Return the warnings of a sweep, none for one that is whole, resolved and repeated often enough."""
+    return [
+        *_diverged(sweep),
+        *_unfinished(sweep),
+        *_censored(sweep),
+        *_coarse(sweep),
+        *_seeds(sweep),
+        *_reference(sweep),
+        *_nulls(sweep),
+        *_provenance(sweep),
+    ]
+
+
+def comparison_cautions(sweeps: Sequence[Sweep]) -> list[str]:
+    """Return what keeps the numbers of several sweeps from being compared."""
+    levels = {sweep.name: str(sweep.experiment.thresholds) for sweep in sweeps}
+    if len(set(levels.values())) == 1:
+        return []
+    return ["The thresholds differ, so the time scales of these sweeps are not times of the same events."]
+
+
+def _diverged(sweep: Sweep) -> Iterator[str]:
+    at = sweep.summary.diverged_at
+    bad = np.flatnonzero(at >= 0).tolist()
+    if bad:
+        names = _listed([f"{sweep.name_of(run)} at step {int(at[run]):,}" for run in bad])
+        yield f"{_of(bad, sweep)} diverged, and {'is' if len(bad) == 1 else 'are'} masked from then on: {names}."
+
+
+def _unfinished(sweep: Sweep) -> Iterator[str]:
+    runs, last = sweep.unfinished, sweep.experiment.steps
+    if not runs:
+        return
+    reached = sweep.summary.reached[runs]
+    low, high = (f"{max(int(value), 0):,}" for value in (reached.min(), reached.max()))
+    where = f"step {high}" if low == high else f"steps {low} to {high}"
+    open_ = "; a process trains here, or was killed" if sweep.is_being_written else ""
+    yield f"Not finished: {_of(runs, sweep)} at {where} of {last:,}{open_}. Last values are those of that step."
+    missing = str(sweep.results.attrs.get("missing_shards", ""))
+    if missing:
+        yield f"Merged before these shards were finished: {', '.join(missing.split())}."
+
+
+def _censored(sweep: Sweep) -> Iterator[str]:
+    for name, times in sweep.summary.times.items():
+        runs = np.flatnonzero(times.censored & np.isfinite(times.steps)).tolist()
+        if runs:
+            level = condition(name.removeprefix("tau_"), sweep.experiment.thresholds)
+            yield (
+                f"{name} of {_of(runs, sweep)} is a lower bound (censored, marked >), since {level} was not "
+                f"reached: {_listed([sweep.name_of(run) for run in runs])}."
+            )
+
+
+def _coarse(sweep: Sweep) -> Iterator[str]:
+    for name, times in sweep.summary.times.items():
+        runs = np.flatnonzero(times.bracket > COARSE).tolist()
+        if runs:
+            yield (
+                f"{name} of {_of(runs, sweep)} is known only to within a factor of up to "
+                f"{np.nanmax(times.bracket):.3g}: the log steps around it are that far apart."
+            )
+
+
+def _seeds(sweep: Sweep) -> Iterator[str]:
+    counts = [len(runs) for _, runs in sweep.summary.settings()]
+    fewest = min(counts)
+    if fewest == 1:
+        yield (
+            "One run per setting: nothing says how much another seed would change."
+            if max(counts) == 1
+            else ("Some settings have one run: nothing says how much another seed would change them.")
+        )
+    elif fewest < FEW_SEEDS and any(np.isfinite(fit.low) for fit in sweep.summary.slopes):
+        yield (
+            f"{fewest} seeds: bootstrap intervals of slopes are too narrow with so few (with 5 seeds about 80 to "
+            "85 % coverage at a nominal 95 %), and the range of seeds is no interval."
+        )
+
+
+def _reference(sweep: Sweep) -> Iterator[str]:
+    found: dict[str, list[str]] = {}
+    for name, variable in sweep.results.data_vars.items():
+        record = json.loads(variable.attrs.get("measured", "{}"))
+        if record.get("options", {}).get("mode") == "reference":
+            found.setdefault(record["measure"], []).append(str(name))
+    for measure, names in found.items():
+        yield (
+            f"{measure} was measured with mode=reference, which repeats a published estimator with its faults: "
+            f"{_listed(names)}."
+        )
+
+
+def _nulls(sweep: Sweep) -> Iterator[str]:
+    """Values of the last step that lie where the same estimate lies after a permutation, over all runs."""
+    results, found = sweep.results, []
+    for name in map(str, results.data_vars):
+        null = f"{name}_null"
+        if null not in results or set(results[name].dims) != {*results["diverged_at"].dims, "step"}:
+            continue
+        both = results[[name, null]].dropna("step", how="all")
+        if not both.sizes["step"]:
+            continue
+        last = both.isel(step=-1)
+        inside = (last[name] >= last[null].min()) & (last[name] <= last[null].max())
+        if inside.any():
+            found.append(f"{name} in {int(inside.sum())} of {int(last[name].notnull().sum())} runs")
+    if found:
+        yield (
+            "In the range of its null (the same estimate after a permutation) at the last step measured, and so "
+            f"without evidence there: {_listed(found)}."
+        )
+
+
+def _provenance(sweep: Sweep) -> Iterator[str]:
+    if not sweep.manifests:
+        yield f"{store.MANIFEST} is missing: versions, device and data are unknown."
+    if any((manifest.get("git_commit") or "").endswith("+") for manifest in sweep.manifests):
+        yield "Trained from a checkout with changes that its git commit does not hold."
+    if not any((folder / store.RESULTS).exists() for folder in (sweep.workdir, *sweep.parts)):
+        yield f"{store.RESULTS} is missing: only what `measure` took of the snapshots is shown."
+
+
+def _of(runs: Sequence[int], sweep: Sweep) -> str:
+    return f"{len(runs)} of {sweep.runs} run{'s' if sweep.runs > 1 else ''}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = "; ".join(names[:MAX_NAMED])
+    return shown if len(names) <= MAX_NAMED else f"{shown}; and {len(names) - MAX_NAMED} more"

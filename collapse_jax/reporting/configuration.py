@@ -1,0 +1,78 @@
+"""What was asked for: the fields of the config that matter first, all of them folded, and how to repeat it."""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from collapse_jax import config, identity
+from collapse_jax.reporting.markup import Markup, details, paragraph, section, table, tag
+from collapse_jax.reporting.sweeps import Sweep
+
+
+def configuration(sweeps: Sequence[Sweep]) -> Markup:
+    """Build the part of the config."""
+    fields = {sweep.name: _texts(sweep.experiment) for sweep in sweeps}
+    defaults = _texts(config.Experiment())
+    everything = [[name, *(found[name] for found in fields.values()), defaults[name]] for name in defaults]
+    columns = [sweep.name for sweep in sweeps] if len(sweeps) > 1 else ["value"]
+    header = ["field", *columns, "default"]
+    if len(sweeps) == 1:
+        shown = [row for row in everything if row[1] != row[-1]]
+        caption, none = "Fields that differ from the default", "Every field has its default."
+    else:
+        shown = [row for row in everything if len(set(row[1:-1])) > 1]
+        caption, none = "Fields that differ between the sweeps", "The sweeps have the same config."
+    return section(
+        "Config",
+        table(caption, header, shown, class_="fields") if shown else paragraph(none),
+        details(f"All {len(everything)} fields", table("All fields", header, everything, class_="fields")),
+        [_repeat(sweep, len(sweeps)) for sweep in sweeps],
+    )
+
+
+def _texts(experiment: config.Experiment) -> dict[str, str]:
+    return {name: repr(value) for name, value in identity.flatten(experiment).items()}
+
+
+def _repeat(sweep: Sweep, count: int) -> Markup:
+    return details(
+        "Repeat it" if count == 1 else f"Repeat {sweep.name}",
+        paragraph("Save this as ", tag("code", "repeat.py"), ":"),
+        tag("pre", tag("code", config_file(sweep.experiment)), tabindex=0),
+        paragraph("and run, with the versions below (bits depend on them, and on the packing):"),
+        tag("pre", tag("code", _command(sweep)), tabindex=0),
+        open_=count == 1,
+    )
+
+
+def config_file(experiment: config.Experiment) -> str:
+    """Write a config file whose `get_config` returns the experiment: the fields that differ from their defaults."""
+    return (
+        "from collapse_jax import config\n\n\n"
+        'def get_config(arg: str = "") -> config.Experiment:\n'
+        f"    return {_source(experiment, config.Experiment(), '    ')}\n"
+    )
+
+
+def _source(value: Any, default: Any, indent: str) -> str:
+    """Write a dataclass as the call that builds it, one differing field a line."""
+    inner = indent + "    "
+    lines = []
+    for item in dataclasses.fields(value):
+        new, old = getattr(value, item.name), getattr(default, item.name)
+        # A nested default may differ from that of its class, so it is compared with the one it replaces.
+        if new != old:
+            nested = dataclasses.is_dataclass(new) and not isinstance(new, type)
+            text = _source(new, type(new)(), inner) if nested else repr(new)
+            lines.append(f"{inner}{item.name}={text},\n")
+    name = f"config.{type(value).__name__}"
+    return f"{name}(\n{''.join(lines)}{indent})" if lines else f"{name}()"
+
+
+def _command(sweep: Sweep) -> str:
+    words = ["python", "-m", "collapse_jax", "train", "--config=repeat.py", "--workdir=runs/again"]
+    # Programs and shards have a packing each, which is chosen again.
+    packing = sweep.manifests[0]["packing"] if len(sweep.manifests) == 1 else {}
+    words += [f"--config.packing.{k}={packing[k]}" for k in ("devices", "runs_per_tile") if k in packing]
+    return shlex.join(words)

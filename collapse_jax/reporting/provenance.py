@@ -1,0 +1,119 @@
+"""Where the numbers come from: versions, device, packing, data, size on disk, and what every variable is."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from collapse_jax.reporting.markup import Markup, details, section, table
+from collapse_jax.reporting.sweeps import Sweep, sizes
+
+Rows = dict[str, str]
+
+
+def provenance(sweeps: Sequence[Sweep]) -> Markup:
+    """Build the part of versions, device and data."""
+    columns = [_rows(sweep) for sweep in sweeps]
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    rows = [[name, *(column.get(name, "") for column in columns)] for name in names]
+    header = ["what", *(sweep.name for sweep in sweeps)]
+    return section("Provenance", table("Software, hardware, data, files", header, rows, class_="fields"))
+
+
+def _rows(sweep: Sweep) -> Rows:
+    rows = {"workdir": str(sweep.workdir), "fingerprint": str(sweep.results.attrs.get("fingerprint", ""))}
+    manifests = sweep.manifests
+    for title, read in _MANIFEST.items():
+        found = dict.fromkeys(text for manifest in manifests for text in read(manifest))
+        if any(found):
+            rows[title] = ", ".join(filter(None, found))
+    packages = dict.fromkeys(name for manifest in manifests for name in manifest.get("versions", {}))
+    for name in packages:
+        versions = dict.fromkeys(str(manifest["versions"].get(name, "")) for manifest in manifests)
+        rows[name] = ", ".join(versions)
+    rows |= {f"size of {part}": size_text(size) for part, size in sizes(sweep.workdir).items()}
+    return rows
+
+
+def _packing(manifest: Mapping[str, Any]) -> list[str]:
+    packing = manifest["packing"]
+    layout = f"{packing['devices']} device(s), {packing['runs_per_tile']} per tile"
+    return [f"{packing.get('runs', '?')} runs on {layout}"]
+
+
+def _device(manifest: Mapping[str, Any]) -> list[str]:
+    packing = manifest["packing"]
+    return [f"{packing.get('device_kind', '?')} ({packing.get('backend', '?')}), {manifest.get('machine', '?')}"]
+
+
+def _data(manifest: Mapping[str, Any]) -> list[str]:
+    data = manifest.get("data") or {}
+    shapes = data.get("shapes", {})
+    return [f"{name} {shapes.get(name, '')}: {sha}" for name, sha in data.get("sha256", {}).items()]
+
+
+def _sources(manifest: Mapping[str, Any]) -> list[str]:
+    return [f"{field}: {sha}" for field, sha in (manifest.get("sources") or {}).items()]
+
+
+_MANIFEST: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "device": _device,
+    "packing": _packing,
+    "git commit": lambda manifest: [str(manifest.get("git_commit") or "")],
+    "data (SHA-256)": _data,
+    "own files (hash)": _sources,
+}
+
+
+def size_text(size: float) -> str:
+    """Show bytes: "986.0 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, {"bytes": "kB", "kB": "MB", "MB": "GB", "GB": "TB"}[unit]
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def variables(sweeps: Sequence[Sweep]) -> Markup:
+    """Build the part that says what every variable is, where it comes from, and the range of its last values."""
+    return section("Variables", [_variables(sweep, len(sweeps)) for sweep in sweeps])
+
+
+def _variables(sweep: Sweep, count: int) -> Markup:
+    rows = []
+    for name, variable in sweep.results.data_vars.items():
+        if name == "diverged_at":
+            continue
+        attrs = variable.attrs
+        rows.append(
+            [
+                name,
+                attrs.get("long_name", ""),
+                attrs.get("units", ""),
+                _last_range(variable),
+                attrs.get("definition", ""),
+                _origin(attrs),
+            ]
+        )
+    title = "All variables" if count == 1 else f"All variables of {sweep.name}"
+    header = ["variable", "name", "units", "last value, lowest to highest run", "definition", "measured"]
+    return details(f"{title} ({len(rows)})", table(title, header, rows, class_="fields"), long=True)
+
+
+def _last_range(variable: xr.DataArray) -> str:
+    known = variable.dropna("step", how="all") if "step" in variable.dims else variable
+    values = known.isel(step=-1).values if "step" in known.dims and known.sizes["step"] else np.array([])
+    values = values[np.isfinite(values)]
+    return f"{values.min():.4g} ... {values.max():.4g}" if values.size else "-"
+
+
+def _origin(attrs: Mapping[str, Any]) -> str:
+    record = json.loads(attrs.get("measured", "{}"))
+    if not record:
+        return "in-line"
+    options = {name: value for name, value in record.get("options", {}).items() if value is not None}
+    said = [f"{name}={value}" for name, value in options.items()]
+    said += [f"test_size={record['test_size']}"] if record.get("test_size") else []
+    return f"{record['measure']}: {', '.join(said)}" if said else str(record["measure"])

@@ -1,0 +1,126 @@
+"""What a report reads of a workdir: results, manifests, sizes on disk. Nothing is changed."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from etils import epath
+
+from collapse_jax import config, store
+from collapse_jax.analysis.summary import Summary, point_text, summarise
+from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.shards import FOLDER as SHARD
+from collapse_jax.static_axes import program_folders
+from collapse_jax.store.files import is_remote
+from collapse_jax.store.lock import LOCK
+
+PARTS = ("results.nc", "measures", "snapshots", "checkpoints", "figures")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """One workdir of a report.
+
+    Attributes:
+      name: tells it from the others of the report.
+      workdir: as it was given.
+      experiment: its config.
+      results: everything measured.
+      summary: numbers of its tables.
+      parts: workdirs in which it was trained: itself, or those of its programs and shards.
+      manifests: theirs, as far as they are there.
+    """
+
+    name: str
+    workdir: epath.Path
+    experiment: config.Experiment
+    results: xr.Dataset
+    summary: Summary
+    parts: list[epath.Path]
+    manifests: list[dict[str, Any]]
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return len(self.summary.points)
+
+    @property
+    def unfinished(self) -> list[int]:
+        """Runs that neither reached the last step nor diverged."""
+        summary = self.summary
+        return np.flatnonzero((summary.diverged_at < 0) & (summary.reached < self.experiment.steps)).tolist()
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether a process trains in the workdir, or was killed there."""
+        return any((part / LOCK).exists() for part in self.parts)
+
+    def name_of(self, run: int) -> str:
+        """Name a run by the hyperparameters that vary."""
+        points = self.summary.points
+        varying = {k: v for k, v in points[run].items() if any(point[k] != v for point in points)}
+        return point_text(varying or points[run])
+
+
+def load(workdirs: Sequence[str | os.PathLike[str]]) -> list[Sweep]:
+    """Read the workdirs of a report.
+
+    Raises:
+      ConfigError: none is given, or one twice.
+      WorkdirError: one does not exist, has no results, or holds damaged or foreign files.
+    """
+    paths = [epath.Path(workdir).expanduser() for workdir in workdirs]
+    if not paths:
+        raise ConfigError("--workdir", "", "name the directory of a sweep, or several, comma-separated")
+    seen: set[str] = set()
+    for path in paths:
+        resolved = os.fspath(path) if is_remote(path) else os.path.realpath(path)
+        if resolved in seen:
+            raise ConfigError("--workdir", os.fspath(path), "is named twice")
+        seen.add(resolved)
+    short = [path.name for path in paths]
+    names = short if len(set(short)) == len(short) else [os.fspath(path) for path in paths]
+    return [_load(path, name) for path, name in zip(paths, names, strict=True)]
+
+
+def _load(workdir: epath.Path, name: str) -> Sweep:
+    if not workdir.is_dir():
+        raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
+    results = store.open_results(workdir)
+    parts = _parts(workdir)
+    manifests = [store.read_manifest(part) for part in parts if (part / store.MANIFEST).exists()]
+    own = manifests[0] if manifests and parts == [workdir] else None
+    try:
+        experiment = store.read_experiment(own or {"experiment": json.loads(results.attrs["experiment"])})
+        results["diverged_at"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise WorkdirError(f"workdir={workdir}: the results do not describe their experiment") from None
+    if own and results.attrs.get("fingerprint", own["fingerprint"]) != own["fingerprint"]:
+        raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {store.MANIFEST}")
+    summary = summarise(results, experiment.thresholds)
+    return Sweep(name or os.fspath(workdir), workdir, experiment, results, summary, parts, manifests)
+
+
+def _parts(workdir: epath.Path) -> list[epath.Path]:
+    """Find the workdirs in which it was trained: itself, or those of its programs and shards."""
+    folders = [folder for _, folder in program_folders(workdir)]
+    folders = folders or sorted(path for path in workdir.iterdir() if SHARD.fullmatch(path.name))
+    return [part for folder in folders for part in _parts(folder)] or [workdir]
+
+
+def sizes(workdir: epath.Path) -> dict[str, int]:
+    """Return the bytes of each part that is there; of an object store nothing, since counting is slow there."""
+    if is_remote(workdir):
+        return {}
+    found: dict[str, int] = {}
+    for root, _, files in os.walk(workdir):
+        for file in files:
+            path = os.path.join(root, file)
+            part = next((p for p in os.path.relpath(path, workdir).split(os.sep) if p in PARTS), "")
+            if part and os.path.exists(path):
+                found[part] = found.get(part, 0) + os.path.getsize(path)
+    return {part: found[part] for part in PARTS if part in found}

@@ -1,0 +1,83 @@
+"""What a report refuses, and the config file that it prints."""
+
+from pathlib import Path
+
+import pytest
+from etils import epath
+from report_pages import experiment_of, one_figure, write
+
+import collapse_jax
+from collapse_jax import config, store
+from collapse_jax.__main__ import main
+from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.reporting.configuration import config_file
+
+__all__ = ["one_figure"]
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        config.Experiment(),
+        experiment_of(name="quotes ' \" and \\", log=config.Schedule(points=7, at=(3,))),
+        # The default of the field differs from that of its class.
+        experiment_of(snapshots=config.Snapshots(schedule=config.Schedule(), content=())),
+        experiment_of(grid=config.Grid(optimizer=("sgd",), seed=(3,)), thresholds=config.Thresholds(rnc1=1e-3)),
+    ],
+)
+def test_the_config_file_repeats_the_experiment(experiment):
+    names: dict = {}
+    exec(config_file(experiment), names)
+    assert names["get_config"]() == experiment
+
+
+def damaged(workdir: Path, name: str) -> str:
+    write(workdir)
+    (workdir / name).write_bytes(b"damaged")
+    return f"--workdir={workdir}"
+
+
+def foreign(workdir: Path) -> str:
+    write(workdir)
+    results = store.open_results(workdir).assign_attrs(fingerprint="another")
+    store.write_dataset(results, epath.Path(workdir / "results.nc"))
+    return f"--workdir={workdir}"
+
+
+def blocked(tmp: Path) -> str:
+    (tmp / "file").touch()
+    return f"--out={tmp / 'file' / 'r.html'}"
+
+
+BAD = [
+    (lambda tmp: ["--workdir="], 2, "--workdir"),
+    (lambda tmp: ["--workdir=,"], 2, "--workdir"),
+    (lambda tmp: [f"--workdir={tmp / 'nowhere'}"], 2, "directory is missing"),
+    (lambda tmp: [f"--workdir={tmp}"], 2, "no results here"),
+    (lambda tmp: [damaged(tmp / "d", "results.nc")], 2, "results.nc is damaged"),
+    (lambda tmp: [damaged(tmp / "d", "experiment.json")], 2, "experiment.json is damaged"),
+    (lambda tmp: [foreign(tmp / "f")], 2, "another experiment"),
+    (lambda tmp: [f"--workdir={write(tmp / 'w')},{tmp}/./w"], 2, "is named twice"),
+    (lambda tmp: [f"--workdir={write(tmp / 'w')}", f"--out={tmp}"], 2, "is a directory"),
+    (lambda tmp: [f"--workdir={write(tmp / 'w')}", f"--out={tmp / 'w' / 'results.nc'}"], 2, "must end in .html"),
+    (lambda tmp: [f"--workdir={write(tmp / 'w')}", blocked(tmp)], 3, "cannot be written"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), BAD)
+def test_bad_input_is_one_line(arguments, code, said, tmp_path, capsys):
+    words = arguments(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert main(["report", *words]) == code
+    line = capsys.readouterr().err
+    assert line.startswith("collapse-jax: ")
+    assert line.count("\n") == 1
+    assert said in line
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_errors_in_python(tmp_path):
+    with pytest.raises(ConfigError):
+        collapse_jax.report([])
+    with pytest.raises(WorkdirError):
+        collapse_jax.report(tmp_path / "nowhere")

@@ -1,0 +1,95 @@
+"""The report: one HTML file that is whole, escaped, and says what the tables say."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from etils import epath
+from report_pages import DECAYS, LAST, SEEDS, THRESHOLDS, check, experiment_of, one_figure, write
+from synthetic_results import make_results
+
+import collapse_jax
+from collapse_jax import store
+from collapse_jax.__main__ import main
+from collapse_jax.analysis import tables
+from collapse_jax.analysis.summary import summarise
+from collapse_jax.reporting.markup import join, tag
+from collapse_jax.reporting.sweeps import sizes
+
+__all__ = ["one_figure"]
+
+
+@pytest.fixture
+def all_figures():
+    """Ask for all figures."""
+
+
+def test_the_report_of_a_sweep(all_figures, tmp_path, capsys):
+    # At this rate all runs collapse in time.
+    workdir = write(tmp_path / "sweep", make_results(DECAYS, SEEDS, learning_rate=(4e-3,), last=LAST))
+    before = {path: path.read_bytes() for path in workdir.rglob("*")}
+    assert main(["report", f"--workdir={workdir}"]) == 0
+    assert capsys.readouterr().out == f"{workdir / 'report.html'}\n"
+    page = check(workdir / "report.html")
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.name for path in workdir.iterdir()} == {"results.nc", "experiment.json", "report.html"}
+    assert "4 runs (2 weight decays × 2 seeds) × 3,000 steps, finished." in page.text
+    summary = summarise(store.open_results(workdir), THRESHOLDS)
+    for row in tables.run_rows(summary) + tables.setting_rows(summary):
+        assert row in page.rows
+    assert ["tau_collapse", "-1", tables.slope_text(summary.slopes[2])] in page.rows
+    assert len(page.all("img")) >= 4  # phases, timescales, collapse_time, timeline
+    assert "bounds: " in page.text  # could not be drawn, and why
+    assert ["grid.seed", "(1, 2)", "(0,)"] in page.rows
+    assert ["git commit", "0123abc"] in page.rows
+    assert ["data (SHA-256)", "train_inputs [100, 784]: ab12"] in page.rows
+    assert ["packing", "4 runs on 2 device(s), 1 per tile"] in page.rows
+
+
+def test_the_same_workdir_gives_the_same_file(tmp_path):
+    workdir = write(tmp_path / "sweep")
+    first = collapse_jax.report(workdir).read_bytes()
+    assert collapse_jax.report(str(workdir), out=tmp_path / "new" / "other.html").read_bytes() == first
+
+
+def test_whatever_users_write_is_text(tmp_path):
+    name = "<script>alert('1 & 2')</script>\"><b>"
+    results = make_results(DECAYS, SEEDS, last=LAST)
+    results["rnc1"].attrs["definition"] = "</td><script>"
+    page = check(collapse_jax.report(write(tmp_path / "a<b>&'\"", results, experiment_of(name=name))))
+    assert name in page.texts
+    assert "</td><script>" in page.texts
+
+
+@pytest.mark.parametrize(
+    ("built", "expected"),
+    [
+        (tag("p", "a < b", class_="x", open=True, id=None), '<p class="x" open>a &lt; b</p>'),
+        (tag("img", alt='"<'), '<img alt="&quot;&lt;">'),
+        (join("&", [tag("b", 1), None, ("x", "y")]), "&amp;<b>1</b>xy"),
+        (tag("div", aria_label="a"), '<div aria-label="a"></div>'),
+    ],
+)
+def test_markup(built, expected):
+    assert built == expected
+
+
+def test_sizes_are_those_on_disk(tmp_path):
+    for name, size in {
+        "snapshots/0/a": 3,
+        "snapshots/0/b": 4,
+        "shard-0-of-1/checkpoints/x/y": 5,
+        "notes": 9,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(size))
+    assert sizes(epath.Path(tmp_path)) == {"snapshots": 7, "checkpoints": 5}
+
+
+def test_text_tables_take_words_and_whole_numbers():
+    results = make_results(DECAYS, (1234567, 8), last=LAST)
+    words = xr.concat([results, results], xr.Variable("optimizer", np.array(["adamw", "sgd"])))
+    shown = tables.runs_table(words, THRESHOLDS).splitlines()
+    assert shown[1].split()[:3] == ["adamw", "0.3", "1234567"]
+    assert len({len(line) for line in shown[:9]}) == 1
+    assert "slope of tau_fit against weight decay at optimizer sgd" in "\n".join(shown)
+    assert "| sgd | 0.1 |" in tables.seeds_table(words, THRESHOLDS)
