@@ -14,10 +14,9 @@ from collapse_jax.config import (
     Snapshots,
     Task,
     Thresholds,
-    binding_fields,
-    fingerprint,
 )
 from collapse_jax.errors import ConfigError
+from collapse_jax.identity import binding_fields, fingerprint
 from collapse_jax.validate import validate
 
 WRONG = [
