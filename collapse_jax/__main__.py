@@ -19,6 +19,7 @@ signal n.
 
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -28,6 +29,7 @@ from collapse_jax.cli import COMMANDS, parse
 from collapse_jax.errors import CollapseError, StoreError, is_storage_error
 
 INTERRUPTED = 130
+READER_GONE = 141
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,9 +42,13 @@ def main(argv: list[str] | None = None) -> int:
         with signals.listening(owns_process=True), _one_report():
             options = parse(argv)
             COMMANDS[argv[0]].function(options)
+            sys.stdout.flush()
     except CollapseError as error:
         print(f"collapse-jax: {' '.join(str(error).split())}", file=sys.stderr)
         return error.code
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except OSError as error:
         if not is_storage_error(error) and error.errno not in (errno.EROFS, errno.EACCES):
             raise

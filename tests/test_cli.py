@@ -1,5 +1,6 @@
 """The command line as a user meets it: in a process of its own."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -117,3 +118,13 @@ def test_foreign_workdir_names_the_fields(workdir):
     done = collapse_jax("train", *SMOKE[:1], *SMOKE[2:], *GRID, "--config.steps=13", f"--workdir={workdir}")
     assert done.returncode == 2
     assert "steps is 12 there, 13 asked" in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_quietly(workdir):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "collapse_jax", "show", f"--workdir={workdir}"]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 141
+    assert done.stderr == ""
