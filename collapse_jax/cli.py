@@ -13,6 +13,7 @@ from collapse_jax import calibration, config, identity, runtime, shards, static_
 from collapse_jax import distributed as processes
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError, unknown
 from collapse_jax.remeasure import command as measure_command
+from collapse_jax.typed import typed
 
 
 @dataclasses.dataclass
@@ -108,7 +109,7 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> config.Experiment
         raise ConfigError("--config", _given(argv), "get_config returned None, not an Experiment")
     if "config" in values and experiment is None:
         raise ConfigError("--config", None, "name a config file, such as configs/quickstart.py")
-    return experiment
+    return None if experiment is None else typed(experiment)
 
 
 def _split_flag_error(message: str) -> tuple[str, str, str]:

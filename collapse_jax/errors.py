@@ -20,6 +20,12 @@ class ConfigError(CollapseError, ValueError):
         self.field, self.value, self.allowed = field, value, allowed
 
 
+def require(ok: bool, field: str, value: Any, allowed: str) -> None:
+    """Raise `ConfigError` unless `ok`."""
+    if not ok:
+        raise ConfigError(field, value, allowed)
+
+
 class StoreError(CollapseError):
     """Storage failed: a file of the package or of a sweep cannot be read or written."""
 

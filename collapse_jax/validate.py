@@ -2,13 +2,12 @@
 
 import collections
 import dataclasses
-import math
 import typing
-from typing import Any
 
 from collapse_jax import config, grid, measures, models, tasks, training
-from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.errors import require, unknown
 from collapse_jax.static_axes import check_static_axes, static_axes
+from collapse_jax.typed import typed
 
 MAX_SEED = 2**32 - 1
 SCHEDULE_RULES = ("reference", "geometric", "explicit")
@@ -19,7 +18,7 @@ DTYPES = ("float32", "float64")
 
 def validate(experiment: config.Experiment) -> config.Experiment:
     """Return the experiment with every value in its declared type, or raise `ConfigError`."""
-    experiment = _typed(experiment, "")
+    experiment = typed(experiment)
     _check_grid(experiment.grid)
     if static_axes(experiment.grid):
         check_static_axes(experiment, _check_program)
@@ -33,43 +32,10 @@ def _check_program(experiment: config.Experiment) -> None:
     _check_measuring(experiment)
 
 
-def require(ok: bool, field: str, value: Any, allowed: str) -> None:
-    """Raise `ConfigError` unless `ok`."""
-    if not ok:
-        raise ConfigError(field, value, allowed)
-
-
 def require_one_of(field: str, value: str, known: typing.Iterable[str]) -> None:
     """Raise `ConfigError` unless `value` is one of `known`, with the closest name."""
     known = list(known)
     require(value in known, field, value, unknown(field.rsplit(".", 1)[-1], str(value), known))
-
-
-def _typed(node: Any, prefix: str) -> Any:
-    """Convert each field to its declared type; JSON lists become tuples and whole numbers floats."""
-    hints = typing.get_type_hints(type(node))
-    values = {}
-    for item in dataclasses.fields(node):
-        name, hint, value = prefix + item.name, hints[item.name], getattr(node, item.name)
-        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            require(isinstance(value, hint), name, value, f"must be a {hint.__name__}")
-            values[item.name] = _typed(value, f"{name}.")
-        elif typing.get_origin(hint) is tuple:
-            kind = typing.get_args(hint)[0]
-            elements = value if isinstance(value, tuple | list) else (value,)
-            values[item.name] = tuple(_scalar(name, kind, element) for element in elements)
-        else:
-            values[item.name] = _scalar(name, hint, value)
-    return type(node)(**values)
-
-
-def _scalar(name: str, kind: type, value: Any) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    require(type(value) is kind, name, value, f"must be of type {kind.__name__}")
-    if kind is float:
-        require(math.isfinite(value), name, value, "must be finite")
-    return value
 
 
 def _check_grid(axes: config.Grid) -> None:

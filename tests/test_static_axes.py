@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import xarray as xr
 from etils import epath
 
 import collapse_jax
-from collapse_jax import config, identity, merge, plots, shards, static_axes, store, sweep
+from collapse_jax import cli, config, identity, merge, plots, shards, static_axes, store, sweep
 from collapse_jax.__main__ import main
 from collapse_jax.analysis import tables
 from collapse_jax.config import Grid, Model, Schedule, Snapshots, Thresholds
@@ -17,7 +18,7 @@ from collapse_jax.errors import ConfigError, Preempted, WorkdirError
 from collapse_jax.store.join_programs import join_programs, one_program
 from collapse_jax.validate import validate
 
-GRID = Grid(weight_decay=(0.1, 0.01), seed=(1, 2), init_scale=(1.0,), train_size=(60, 100), depth=(1, 2))
+GRID = Grid(weight_decay=(0.1, 0.01), seed=(1, 2), init_scale=(1.0,), train_size=(60,), depth=(1, 2))
 SNAPSHOTS = Snapshots(Schedule(rule="explicit", at=(20,)), ("parameters",), 50)
 
 
@@ -26,7 +27,7 @@ def experiment():
     from conftest import tiny_experiment
 
     return tiny_experiment(
-        grid=GRID, model=Model(hidden=(12,)), snapshots=SNAPSHOTS, measures=("fit", "norms", "layerwise")
+        grid=GRID, model=Model(hidden=(12,)), snapshots=SNAPSHOTS, measures=("fit", "norms", "balancedness")
     )
 
 
@@ -37,7 +38,8 @@ def trained(experiment, tmp_path_factory):
 
 
 def test_every_combination_is_a_program_and_the_last_axis_is_the_fastest(experiment):
-    programs = static_axes.programs_of(experiment)
+    grid = dataclasses.replace(GRID, train_size=(60, 100))
+    programs = static_axes.programs_of(dataclasses.replace(experiment, grid=grid))
     assert [p.name for p in programs] == [
         "0-train_size=60_depth=1",
         "1-train_size=60_depth=2",
@@ -89,7 +91,7 @@ def test_axes_without_values_leave_the_fingerprint_as_it_was():
 def test_results_have_the_static_axes_in_front(trained):
     _, results = trained
     assert results.train_loss.dims == ("train_size", "depth", "weight_decay", "seed", "step")
-    assert results.train_size.values.tolist() == [60, 100]
+    assert results.depth.values.tolist() == [1, 2]
     assert results.train_loss.notnull().all()
     assert results.attrs["experiment"]
     assert (results.diverged_at == -1).all()
@@ -97,9 +99,9 @@ def test_results_have_the_static_axes_in_front(trained):
 
 def test_a_program_is_the_sweep_that_one_would_train_alone(experiment, trained, tmp_path):
     _, results = trained
-    alone = static_axes.programs_of(experiment)[3].experiment
+    alone = static_axes.programs_of(experiment)[1].experiment
     expected = collapse_jax.train(alone, tmp_path / "alone")
-    part = one_program(results, {"train_size": 100, "depth": 2})
+    part = one_program(results, {"train_size": 60, "depth": 2})
     for name in expected.data_vars:
         if expected[name].notnull().any():
             xr.testing.assert_equal(part[name].drop_vars(["train_size", "depth"]), expected[name])
@@ -107,11 +109,11 @@ def test_a_program_is_the_sweep_that_one_would_train_alone(experiment, trained, 
 
 def test_layers_that_a_program_lacks_are_nan(trained):
     _, results = trained
-    rank = results.layer_rnc1
-    assert rank.sel(depth=1).isel(layer=1).isnull().all()
-    assert rank.sel(depth=1).isel(layer=0).notnull().all()
-    assert rank.sel(depth=2).notnull().all()
-    assert one_program(results, {"train_size": 60, "depth": 1}).layer_rnc1.sizes["layer"] == 1
+    pairs = results.imbalance
+    assert pairs.sel(depth=1).isel(layer_pair=1).isnull().all()
+    assert pairs.sel(depth=1).isel(layer_pair=0).notnull().all()
+    assert pairs.sel(depth=2).notnull().all()
+    assert one_program(results, {"train_size": 60, "depth": 1}).imbalance.sizes["layer_pair"] == 1
 
 
 def test_an_interrupted_grid_shows_what_there_is_and_continues_with_the_same_bits(
@@ -123,7 +125,7 @@ def test_an_interrupted_grid_shows_what_there_is_and_continues_with_the_same_bit
     class Stopping(sweep.Sweep):
         def __init__(self, *arguments, **options):
             begun.append(1)
-            if len(begun) == 3:
+            if len(begun) == 2:
                 raise Preempted("SIGTERM")
             super().__init__(*arguments, **options)
 
@@ -131,8 +133,8 @@ def test_an_interrupted_grid_shows_what_there_is_and_continues_with_the_same_bit
     with pytest.raises(Preempted):
         collapse_jax.train(experiment, workdir)
     partial = collapse_jax.open_results(workdir)
-    assert partial.train_loss.sel(train_size=60).notnull().all()
-    assert partial.train_loss.sel(train_size=100).isnull().all()
+    assert partial.train_loss.sel(depth=1).notnull().all()
+    assert partial.train_loss.sel(depth=2).isnull().all()
     assert (partial.diverged_at == -1).all()
     monkeypatch.undo()
     xr.testing.assert_identical(collapse_jax.train(experiment, workdir), trained[1])
@@ -147,19 +149,20 @@ def test_shards_of_programs_merge_to_the_same_grid(experiment, trained, tmp_path
         xr.testing.assert_equal(merged[name], trained[1][name])
 
 
-def test_measure_verify_and_figures_take_all_programs(trained, tmp_path):
+def test_measure_verify_and_figures_take_all_programs(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "FIGURES", {"phases": plots.FIGURES["phases"]})
     workdir, _ = trained
     results = collapse_jax.measure(workdir, ["spectrum"])
     assert results.effective_rank.dims[:2] == ("train_size", "depth")
     assert results.effective_rank.sel(step=20).notnull().all()
     checked = dict(store.verify_workdir(workdir))
     assert not any(checked.values())
-    assert "programs/3-train_size=100_depth=2/measures/spectrum.nc" in checked
+    assert "programs/1-train_size=60_depth=2/measures/spectrum.nc" in checked
     written = plots.draw(results, Thresholds(), tmp_path, workdir)
     names = {str(path.relative_to(tmp_path)) for path in written}
-    assert {"programs.png", "train_size=60_depth=1/phases.png", "train_size=100_depth=2/violins.png"} <= names
+    assert {"programs.png", "train_size=60_depth=1/phases.png", "train_size=60_depth=2/violins.png"} <= names
     rows = tables.runs_table(results, Thresholds()).splitlines()
-    assert sum(line.split()[:1] in (["60"], ["100"]) for line in rows) == 16
+    assert sum(line.split()[:1] == ["60"] for line in rows) == 8
 
 
 def test_a_snapshot_is_asked_of_a_program(trained):
@@ -168,8 +171,8 @@ def test_a_snapshot_is_asked_of_a_program(trained):
 
 
 def test_workdirs_of_other_kinds_are_refused(experiment, trained, tiny, tmp_path):
-    other = dataclasses.replace(experiment, grid=dataclasses.replace(GRID, train_size=(60, 90)))
-    with pytest.raises(WorkdirError, match=r"grid.train_size is \[60, 100\] there, \[60, 90\] asked"):
+    other = dataclasses.replace(experiment, grid=dataclasses.replace(GRID, train_size=(90,)))
+    with pytest.raises(WorkdirError, match=r"grid.train_size is \[60\] there, \[90\] asked"):
         collapse_jax.train(other, trained[0])
     with pytest.raises(WorkdirError, match=r"holds files but no experiment\.json"):
         collapse_jax.train(tiny(), trained[0])
@@ -180,7 +183,7 @@ def test_workdirs_of_other_kinds_are_refused(experiment, trained, tiny, tmp_path
 
 def test_what_a_killed_beginning_left_is_no_obstacle(experiment, tmp_path):
     (tmp_path / f".programs.json.x.{2**22 + 1}.tmp").write_text("half")  # no process has this number
-    assert len(static_axes.open_programs(epath.Path(tmp_path), experiment)) == 4
+    assert len(static_axes.open_programs(epath.Path(tmp_path), experiment)) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["programs.json"]
 
 
@@ -211,6 +214,19 @@ def test_wrong_axes_are_one_line(tiny, grid, message):
     axes = dataclasses.replace(tiny().grid, **grid)
     with pytest.raises(ConfigError, match=message):
         validate(tiny(grid=axes))
+
+
+@pytest.mark.filterwarnings("ignore:the load_module")
+def test_names_of_the_command_line_are_values_of_an_axis(monkeypatch):
+    config_file = "--config=configs/quickstart.py:smoke"
+    given = ["train", config_file, "--workdir=w", "--config.grid.model=mlp,cnn", "--config.grid.width=8,16"]
+    monkeypatch.setattr(sys, "argv", given)  # ml_collections looks for overrides there
+    grid = cli.parse(given).experiment.grid
+    assert (grid.model, grid.width) == (("mlp", "cnn"), (8, 16))
+    wrong = ["train", config_file, "--workdir=w", "--config.grid.depth=two"]
+    monkeypatch.setattr(sys, "argv", wrong)
+    with pytest.raises(ConfigError, match=r"grid\.depth='two': must be of type int"):
+        cli.parse(wrong)
 
 
 def test_join_fills_what_a_program_lacks():
