@@ -18,7 +18,7 @@ ACCURACY = ("train_accuracy", "test_accuracy")
 TITLES = {
     "accuracy": "Accuracy: training set, then test set",
     "rnc1": "Within-class variance: collapse to 0",
-    "nc1": "Within- over between-class variance",
+    "nc1": "The same over between-class",
     "nc2_condition": "Class means: orthogonal at 1",
 }
 MAX_ROWS = 8
