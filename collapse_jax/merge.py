@@ -11,6 +11,7 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax import config, identity, store
+from collapse_jax.analysis.summary import reached_steps
 from collapse_jax.errors import WorkdirError
 from collapse_jax.shards import FOLDER, Shard, read_sharded, shard_experiment
 from collapse_jax.static_axes import has_programs, program_folders
@@ -110,15 +111,8 @@ def join(axes: config.Grid, parts: Mapping[Shard, xr.Dataset]) -> xr.Dataset:
 
 def reached_step(results: xr.Dataset) -> int:
     """Return the last step that every run has logged; diverged runs count as logged. -1 for none."""
-    logged = np.zeros((results.sizes["run"], results.sizes["step"]), bool)
-    for variable in results.data_vars.values():
-        if variable.dims[:2] == ("run", "step"):
-            values = variable.notnull().values
-            logged |= values.reshape(*values.shape[:2], -1).any(-1)
-    diverged = results["diverged_at"].values
-    logged |= (diverged >= 0)[:, None] & (results["step"].values >= diverged[:, None])
-    everywhere = results["step"].values[logged.all(0)]
-    return int(everywhere[-1]) if everywhere.size else -1
+    healthy = results["diverged_at"] < 0
+    return int(reached_steps(results).where(healthy, results["step"][-1]).min())
 
 
 def _own_manifest(folder: epath.Path, experiment: config.Experiment, shard: Shard) -> dict:

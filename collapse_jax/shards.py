@@ -15,7 +15,7 @@ from typing import Any
 
 from etils import epath
 
-from collapse_jax import config, identity
+from collapse_jax import config
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.static_axes import open_programs, static_axes
 
@@ -90,17 +90,7 @@ def open_sharded(workdir: epath.Path, experiment: config.Experiment, count: int)
     if (workdir / store.MANIFEST).exists():
         raise WorkdirError(f"workdir={workdir}: holds a sweep that is not sharded; name another directory")
     if not (workdir / RECORD).exists():
-        record = {
-            "experiment": dataclasses.asdict(experiment),
-            "fingerprint": identity.fingerprint(experiment),
-            "count": count,
-        }
-        try:
-            workdir.mkdir(parents=True, exist_ok=True)
-            with store.replacing(workdir / RECORD) as path:
-                path.write_text(json.dumps(record, indent=1) + "\n")
-        except OSError as error:
-            raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror or error}") from None
+        store.write_record(workdir / RECORD, experiment, count=count)
     there, begun = read_sharded(workdir)
     differing = store.differing_fields(there, experiment)
     if differing:
@@ -120,11 +110,9 @@ def read_sharded(workdir: epath.Path) -> tuple[config.Experiment, int]:
     path = workdir / RECORD
     if not path.exists():
         raise WorkdirError(f"workdir={workdir}: no shards here, {RECORD} is missing")
-    try:
+    with store.reading(path):
         record = json.loads(path.read_text())
         return store.read_experiment(record), int(record["count"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise WorkdirError(f"workdir={workdir}: {RECORD} is damaged") from None
 
 
 def train_shard(experiment: config.Experiment, workdir: epath.Path, shard: Shard) -> None:

@@ -18,11 +18,21 @@ from typing import Any
 
 from etils import epath
 
-from collapse_jax import config, identity
-from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax import config
+from collapse_jax.errors import ConfigError, WorkdirError, require
 
 RECORD = "programs.json"
 FOLDER = "programs"
+# The field of the experiment that an axis stands for; width and depth depend on the model.
+FIELDS = {
+    "dataset": "task.dataset",
+    "train_size": "task.train_size",
+    "label_noise": "task.label_noise",
+    "model": "model.name",
+    "norm": "model.norm",
+    "optimizer": "optimizer.name",
+    "loss": "loss",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,48 +92,27 @@ def programs_of(experiment: config.Experiment) -> list[Program]:
         point = dict(zip(axes, values, strict=True))
         changed = dataclasses.replace(experiment, grid=bare)
         for name, value in point.items():
-            changed = _SET[name](changed, value)
+            changed = _changed(changed, name, value)
         programs.append(Program(f"{index}-{file_name(point)}", point, changed))
     return programs
 
 
-def _set_task(field: str) -> Callable[[config.Experiment, Any], config.Experiment]:
-    return lambda e, value: dataclasses.replace(e, task=dataclasses.replace(e.task, **{field: value}))
+def _changed(e: config.Experiment, axis: str, value: Any) -> config.Experiment:
+    """Return the experiment with one value of a static axis in its place; width and depth come after the model."""
+    mlp = e.model.name == "mlp"
+    if axis == "width":
+        return _replaced(e, *(("model.hidden", (value,) * len(e.model.hidden)) if mlp else ("model.width", value)))
+    if axis == "depth":
+        return _replaced(e, *(("model.hidden", e.model.hidden[-1:] * value) if mlp else ("model.depth", value)))
+    if (axis, value) == ("optimizer", "gd"):
+        e = _replaced(e, "batch_size", 0)
+    return _replaced(e, FIELDS[axis], value)
 
 
-def _set_model(field: str) -> Callable[[config.Experiment, Any], config.Experiment]:
-    return lambda e, value: dataclasses.replace(e, model=dataclasses.replace(e.model, **{field: value}))
-
-
-def _set_width(e: config.Experiment, value: int) -> config.Experiment:
-    if e.model.name == "mlp":
-        return _set_model("hidden")(e, (value,) * len(e.model.hidden))
-    return _set_model("width")(e, value)
-
-
-def _set_depth(e: config.Experiment, value: int) -> config.Experiment:
-    if e.model.name == "mlp":
-        return _set_model("hidden")(e, e.model.hidden[-1:] * value)
-    return _set_model("depth")(e, value)
-
-
-def _set_optimizer(e: config.Experiment, value: str) -> config.Experiment:
-    batch_size = 0 if value == "gd" else e.batch_size
-    return dataclasses.replace(e, batch_size=batch_size, optimizer=dataclasses.replace(e.optimizer, name=value))
-
-
-# In the order of `config.STATIC_AXES`: width and depth come after the model.
-_SET: Mapping[str, Callable[[config.Experiment, Any], config.Experiment]] = {
-    "dataset": _set_task("dataset"),
-    "train_size": _set_task("train_size"),
-    "label_noise": _set_task("label_noise"),
-    "model": _set_model("name"),
-    "width": _set_width,
-    "depth": _set_depth,
-    "norm": _set_model("norm"),
-    "optimizer": _set_optimizer,
-    "loss": lambda e, value: dataclasses.replace(e, loss=value),
-}
+def _replaced(node: Any, field: str, value: Any) -> Any:
+    """Replace a field that is named by its dotted path."""
+    name, _, rest = field.partition(".")
+    return dataclasses.replace(node, **{name: _replaced(getattr(node, name), rest, value) if rest else value})
 
 
 def check_static_axes(experiment: config.Experiment, check: Callable[[config.Experiment], Any]) -> None:
@@ -134,15 +123,14 @@ def check_static_axes(experiment: config.Experiment, check: Callable[[config.Exp
       check: raises `ConfigError` for an experiment that is not allowed.
 
     Raises:
-      ConfigError: an axis has a value twice, or a program is not allowed; it names both.
+      ConfigError: an axis is not allowed, or a program, which is then named.
     """
-    for name, values in static_axes(experiment.grid).items():
-        if len(set(values)) < len(values):
-            raise ConfigError(f"grid.{name}", values, "a value stands in it twice")
-        if name in ("width", "depth") and min(values) < 1:
-            raise ConfigError(f"grid.{name}", values, "must be >= 1")
-    if experiment.grid.depth and not experiment.grid.width and len(set(experiment.model.hidden)) > 1:
-        raise ConfigError("grid.depth", experiment.grid.depth, "needs hidden layers of one width in model.hidden")
+    grid = experiment.grid
+    for name in ("width", "depth"):
+        values = getattr(grid, name)
+        require(min(values, default=1) >= 1, f"grid.{name}", values, "must be >= 1")
+    one_width = not grid.depth or bool(grid.width) or len(set(experiment.model.hidden)) == 1
+    require(one_width, "grid.depth", grid.depth, "needs hidden layers of one width in model.hidden")
     for program in programs_of(experiment):
         try:
             check(program.experiment)
@@ -173,13 +161,7 @@ def open_programs(workdir: epath.Path, experiment: config.Experiment) -> list[Pr
         remove_left_overs(workdir)
         if any(workdir.iterdir()):
             raise WorkdirError(f"workdir={workdir}: holds files but no {RECORD}; name an empty or new directory")
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        with store.replacing(workdir / RECORD) as path:
-            record = {"experiment": store.describe(experiment), "fingerprint": identity.fingerprint(experiment)}
-            path.write_text(json.dumps(record, indent=1) + "\n")
-    except OSError as error:
-        raise WorkdirError(f"workdir={workdir}: cannot be written: {error.strerror or error}") from None
+    store.write_record(workdir / RECORD, experiment)
     return programs_of(experiment)
 
 
@@ -196,10 +178,8 @@ def read_programs(workdir: epath.Path) -> config.Experiment:
     """
     from collapse_jax import store
 
-    try:
+    with store.reading(workdir / RECORD):
         return store.read_experiment(json.loads((workdir / RECORD).read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise WorkdirError(f"workdir={workdir}: {RECORD} is damaged") from None
 
 
 def program_folders(workdir: epath.Path) -> list[tuple[Program, epath.Path]]:

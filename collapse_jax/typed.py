@@ -28,7 +28,7 @@ def typed(node: Any, prefix: str = "") -> Any:
             kind = typing.get_args(hint)[0]
             elements = value if isinstance(value, tuple | list) else (value,)
             if kind is str:
-                elements = [name for element in elements for name in _names(element)]
+                elements = [word for element in elements for word in _words(element)]
             values[item.name] = tuple(_scalar(name, kind, element) for element in elements)
         else:
             values[item.name] = _scalar(name, hint, value)
@@ -44,5 +44,5 @@ def _scalar(name: str, kind: type, value: Any) -> Any:
     return value
 
 
-def _names(element: Any) -> list[Any]:
-    return [name.strip() for name in element.split(",")] if isinstance(element, str) else [element]
+def _words(element: Any) -> list[Any]:
+    return [word.strip() for word in element.split(",")] if isinstance(element, str) else [element]

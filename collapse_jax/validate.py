@@ -46,6 +46,8 @@ def _check_grid(axes: config.Grid) -> None:
         require(len(values) > 0, field, values, "an axis needs at least one value")
         if axes.mode == "product":
             _check_distinct(field, values)
+    for name, values in static_axes(axes).items():
+        _check_distinct(f"grid.{name}", values)
     for value in axes.weight_decay:
         require(value >= 0, "grid.weight_decay", value, "must be >= 0")
     for name in ("learning_rate", "init_scale"):

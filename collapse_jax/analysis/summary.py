@@ -1,6 +1,7 @@
 """The numbers behind every table of a sweep: last values and time scales of each run, runs of each setting."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -67,7 +68,7 @@ class Summary:
       times: "tau_fit", "tau_grok", "tau_collapse" -> times.
       diverged_at: [R] first bad step, -1 for healthy runs.
       reached: [R] last step with any value, -1 for none.
-      slopes: of the time scales against weight decay, those that can be fitted.
+      taus: the time scales as `timescales` returns them.
     """
 
     axes: list[str]
@@ -76,7 +77,12 @@ class Summary:
     times: dict[str, Times]
     diverged_at: np.ndarray
     reached: np.ndarray
-    slopes: list[Slope]
+    taus: xr.Dataset
+
+    @functools.cached_property
+    def slopes(self) -> list[Slope]:
+        """Slopes of the time scales against weight decay, those that can be fitted; a bootstrap, so on demand."""
+        return _slopes(self.taus)
 
     def settings(self) -> list[tuple[dict[str, Any], list[int]]]:
         """Group the runs that differ in their seed only: [(hyperparameters without the seed, runs)]."""
@@ -118,7 +124,7 @@ def summarise(results: xr.Dataset, thresholds: Thresholds) -> Summary:
         },
         diverged_at=flat(results["diverged_at"]),
         reached=flat(reached_steps(results)),
-        slopes=_slopes(taus),
+        taus=taus,
     )
 
 

@@ -32,7 +32,7 @@ def phases(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
     the condition number of the class means, as far as the results hold them. `thresholds` is not used.
     Source: arXiv 2509.20829, Figure 3.
     """
-    return _figure(results, ("rnc1", "nc2_condition"), "Phases of training")
+    return _rows({"": results}, ("rnc1", "nc2_condition"), "Phases of training")
 
 
 @style.styled
@@ -44,7 +44,7 @@ def variances(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figu
     """
     if "nc1" not in results:
         raise style.NotDrawableError("nc1 is not in the results")
-    return _figure(results, ("rnc1", "nc1"), "Two normalisations of the within-class variance")
+    return _rows({"": results}, ("rnc1", "nc1"), "Two normalisations of the within-class variance")
 
 
 @style.styled
@@ -61,10 +61,6 @@ def programs(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
     parts = {name: part for name, part in parts.items() if len(part.data_vars) > 1}
     title = f"Programs: {', '.join(name.replace('_', ' ') for name in axes_of(results))}"
     return _rows(dict(list(parts.items())[:MAX_ROWS]), ("rnc1", "nc1"), title, len(parts) - MAX_ROWS)
-
-
-def _figure(results: xr.Dataset, variables: Sequence[str], title: str) -> Figure:
-    return _rows({"": results}, variables, title)
 
 
 def _rows(parts: dict[str, xr.Dataset], variables: Sequence[str], title: str, left_out: int = 0) -> Figure:

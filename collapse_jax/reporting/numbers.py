@@ -9,16 +9,7 @@ from collapse_jax.analysis.summary import point_text, value_text
 from collapse_jax.analysis.timescales import condition
 from collapse_jax.reporting.markup import Markup, details, join, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
-
-# Where the config has the value of a static axis that a sweep holds fixed.
-FIELDS = {
-    "dataset": "task.dataset",
-    "train_size": "task.train_size",
-    "label_noise": "task.label_noise",
-    "model": "model.name",
-    "norm": "model.norm",
-    "optimizer": "optimizer.name",
-}
+from collapse_jax.static_axes import FIELDS
 
 
 def numbers(sweeps: Sequence[Sweep]) -> Markup:

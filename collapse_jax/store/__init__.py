@@ -21,8 +21,10 @@ from collapse_jax.store.workdir import (
     open_workdir,
     read_experiment,
     read_manifest,
+    reading,
     refuse_other_data,
     refuse_other_sources,
+    write_record,
 )
 
 __all__ = [
@@ -42,10 +44,12 @@ __all__ = [
     "open_workdir",
     "read_experiment",
     "read_manifest",
+    "reading",
     "refuse_other_data",
     "refuse_other_sources",
     "replacing",
     "thresholds_of",
     "verify_workdir",
     "write_dataset",
+    "write_record",
 ]

@@ -13,7 +13,7 @@ from etils import epath
 from collapse_jax import config, grid, identity
 from collapse_jax.errors import WorkdirError
 from collapse_jax.measures import Variable
-from collapse_jax.static_axes import has_programs, program_folders, read_programs, static_axes
+from collapse_jax.static_axes import has_programs, programs_of, read_programs, static_axes
 from collapse_jax.store.join_programs import join_programs
 from collapse_jax.store.measured import MEASURES, join
 from collapse_jax.store.netcdf import read_dataset
@@ -135,7 +135,8 @@ def _open_programs(workdir: epath.Path) -> xr.Dataset:
     """Read the results of all programs that have any, and join them along the static axes."""
     experiment = read_programs(workdir)
     parts = []
-    for program, folder in program_folders(workdir):
+    for program in programs_of(experiment):
+        folder = program.folder(workdir)
         if (folder / RESULTS).exists() or (folder / MEASURES).is_dir():
             parts.append((program.point, open_results(folder)))
     if not parts:

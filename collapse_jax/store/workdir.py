@@ -9,6 +9,7 @@ measures/<name>.nc  measures taken later from the snapshots
 figures/            PNG and PDF
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -16,6 +17,7 @@ import pathlib
 import platform
 import subprocess
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 from etils import epath
@@ -93,16 +95,38 @@ def read_manifest(workdir: epath.Path) -> dict[str, Any]:
             names = ", ".join(f"{FOLDER}/{program.name}" for program, _ in program_folders(workdir))
             raise WorkdirError(f"workdir={workdir}: has static axes; name one of its programs: {names}")
         raise WorkdirError(f"workdir={workdir}: no sweep here, {MANIFEST} is missing")
-    try:
+    with reading(path):
         record = json.loads(path.read_text())
         record["fingerprint"], record["packing"]["devices"]
         read_experiment(record)
         expected = record.pop("crc32", None)  # manifests of version 0.1 have none
         if expected not in (None, _checksum(record)):
             raise ValueError("checksum")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise WorkdirError(f"workdir={workdir}: {MANIFEST} is damaged") from None
     return record
+
+
+@contextlib.contextmanager
+def reading(path: epath.Path) -> Iterator[None]:
+    """Turn what a damaged manifest or record raises into a `WorkdirError` that names it."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise WorkdirError(f"workdir={path.parent}: {path.name} is damaged") from None
+
+
+def write_record(path: epath.Path, experiment: config.Experiment, **more: Any) -> None:
+    """Describe a whole experiment whose sweeps lie in the folders below: `shards.json`, `programs.json`.
+
+    Raises:
+      WorkdirError: it cannot be written.
+    """
+    record = {"experiment": describe(experiment), "fingerprint": identity.fingerprint(experiment)} | more
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n")
+    except OSError as error:
+        raise WorkdirError(f"workdir={path.parent}: cannot be written: {error.strerror or error}") from None
 
 
 def _checksum(record: dict[str, Any]) -> int:
