@@ -77,7 +77,7 @@ class Task:
       random_labels: replace every training label by a class drawn uniformly.
       label_seed: of the two above; not the seed of the runs, which all see the same labels.
       test_file: test examples beside a text file of your own.
-      modulus: p of modular_addition: its inputs are the p^2 pairs, its classes the p sums.
+      modulus: p of modular_addition and of no other data set: its inputs are the p^2 pairs, its classes the p sums.
       max_tokens: a text is cut after so many WordPiece tokens, [CLS] and [SEP] included.
       vocabulary: WordPiece vocabulary; "" means the BERT uncased one that `prepare` keeps in `data_dir`.
       data_dir: where `prepare` puts data; "" means $TFDS_DATA_DIR or ~/tensorflow_datasets.

@@ -64,3 +64,8 @@ def test_bad_input_is_refused_in_one_line(changes, message):
     with pytest.raises(ConfigError, match=message) as refused:
         tasks.check_task(Task("modular_addition", **changes))
     assert "\n" not in str(refused.value)
+
+
+def test_a_modulus_beside_another_data_set_is_refused():
+    with pytest.raises(ConfigError, match=r"task\.modulus=5: only beside 'modular_addition', not 'mnist'"):
+        tasks.check_task(Task("mnist", modulus=5))
