@@ -115,6 +115,12 @@ def read_sharded(workdir: epath.Path) -> tuple[config.Experiment, int]:
         return store.read_experiment(record), int(record["count"])
 
 
+def folders(workdir: epath.Path) -> list[epath.Path]:
+    """Return the workdirs of the shards that were begun, by number."""
+    found = [(FOLDER.fullmatch(path.name), path) for path in workdir.iterdir()]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+
+
 def train_shard(experiment: config.Experiment, workdir: epath.Path, shard: Shard) -> None:
     """Train one shard of an experiment, or continue it; a finished or an empty one is left as it is.
 

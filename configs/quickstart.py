@@ -1,15 +1,16 @@
 """Grokking in two minutes: 3 weight decays x 2 seeds of the paper's MLP on the embedded MNIST subset.
 
 python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
+python -m collapse_jax train --config=configs/quickstart.py:cpu --workdir=runs/quickstart    # the same
 """
 
 from collapse_jax.config import Experiment, Grid, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.sizes import require_argument
 
 
 def get_config(arg: str = "") -> Experiment:
-    """Return the experiment; `arg` is "" or "smoke" (200 steps)."""
-    if arg not in ("", "smoke"):
-        raise ValueError(f"argument {arg!r}: must be smoke or nothing")
+    """Return the experiment; `arg` is "" or "cpu" (it is of that size) or "smoke" (200 steps)."""
+    require_argument(arg)
     smoke = arg == "smoke"
     return Experiment(
         name="Grokking in two minutes",

@@ -66,7 +66,7 @@ BAD = [
     (["trian"], "did you mean 'train'?"),
     (["train"], "--config"),
     (["train", "--config=configs/nope.py"], "no such file"),
-    (["train", "--config=configs/quickstart.py:fast"], "must be smoke or nothing"),
+    (["train", "--config=configs/quickstart.py:fast"], "must be cpu or smoke or nothing"),
     (["train", *SMOKE, "--config.grid.sed=1"], "did you mean 'grid.seed'?"),
     (["train", *SMOKE, "--config.grid.dropout=0.5"], "grid.dropout='0.5': unknown field"),
     (["train", *SMOKE, "--config.grid.seed=()"], "grid.seed=(): an axis needs at least one value"),

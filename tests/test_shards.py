@@ -201,3 +201,14 @@ def test_measures_of_shards_are_merged_too(copied):
     (Shard(1, COUNT).folder(copied) / "measures" / "double.nc").unlink()
     with pytest.raises(WorkdirError, match=r"measures/double.nc is missing in shard 1/3"):
         merge.merge(copied)
+
+
+def test_verify_reads_the_shards_that_were_begun(copied):
+    shutil.rmtree(Shard(1, COUNT).folder(copied))
+    found = dict(store.verify_workdir(copied))
+    assert not any(found.values())
+    assert {"shards.json", "shard-0-of-3/experiment.json", "shard-2-of-3/results.nc"} <= found.keys()
+    (Shard(2, COUNT).folder(copied) / "results.nc").write_bytes(b"nothing")
+    (copied / "shards.json").write_text("{")
+    wrong = {name for name, what in store.verify_workdir(copied) if what}
+    assert wrong == {"shards.json", "shard-2-of-3/results.nc"}

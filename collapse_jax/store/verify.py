@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from etils import epath
 
+from collapse_jax import shards
 from collapse_jax.errors import CollapseError, WorkdirError
 from collapse_jax.static_axes import FOLDER, RECORD, has_programs, program_folders, read_programs
 from collapse_jax.store.results import RESULTS, open_results
@@ -13,6 +14,8 @@ from collapse_jax.store.workdir import read_manifest
 
 def verify_workdir(workdir: epath.Path) -> Iterator[tuple[str, str]]:
     """Read and verify the manifest, results, measures, checkpoints and snapshots of a sweep; nothing is changed.
+
+    Of a workdir of programs or shards, those of each that was begun.
 
     Yields:
       the file, and what is wrong with it ("" for a good one).
@@ -28,7 +31,13 @@ def verify_workdir(workdir: epath.Path) -> Iterator[tuple[str, str]]:
             for name, wrong in verify_workdir(folder):
                 yield f"{FOLDER}/{program.name}/{name}", wrong
         return
-    yield _checked("experiment.json", read_manifest, workdir)
+    if (workdir / shards.RECORD).exists():
+        yield _checked(shards.RECORD, shards.read_sharded, workdir)
+        for folder in shards.folders(workdir):
+            for name, wrong in verify_workdir(folder):
+                yield f"{folder.name}/{name}", wrong
+    else:
+        yield _checked("experiment.json", read_manifest, workdir)
     if (workdir / RESULTS).exists():
         yield _checked(RESULTS, open_results, workdir / RESULTS)
     for path in sorted((workdir / "measures").glob("*.nc")):
