@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import pathlib
+import sys
 import traceback
 import types
 from typing import Any, TypeVar
@@ -59,13 +60,17 @@ def load_file(field: str, where: str, form: str) -> types.ModuleType:
     file = file_of(where)
     if not file.is_file():
         raise ConfigError(field, where, f"no file {str(file)!r}; it must be {form}")
-    spec = importlib.util.spec_from_file_location(f"extension_{file.stem}", file)
+    path = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
+    spec = importlib.util.spec_from_file_location(f"extension_{file.stem}_{path}", file)
     if spec is None or spec.loader is None:
         raise ConfigError(field, where, f"{file} is no Python file; it must be {form}")
     module = importlib.util.module_from_spec(spec)
+    # Dataclasses, and so Flax modules, look up annotations that are strings in the module that has this name.
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
+        sys.modules.pop(spec.name, None)
         raise ConfigError(field, where, told(error, file)) from None
     return module
 

@@ -90,6 +90,40 @@ def test_a_wrong_file_is_one_line(folder, fields, field, message):
     assert "\n" not in str(error.value)
 
 
+DATACLASSES = """
+from __future__ import annotations
+import dataclasses
+from flax import linen as nn
+from collapse_jax.models import ModelInfo
+
+@dataclasses.dataclass
+class Own:
+    width: int = {width}
+
+class Network(nn.Module):
+    own: Own = dataclasses.field(default_factory=Own)
+
+MODEL = ModelInfo(lambda c, num_classes, vocabulary_size: Network(), inputs=("image",))
+"""
+
+
+def test_a_file_may_postpone_its_annotations_and_share_its_name_with_another(tmp_path):
+    networks = []
+    for width in (1, 2):
+        file = tmp_path / str(width) / "own.py"
+        file.parent.mkdir()
+        file.write_text(DATACLASSES.format(width=width))
+        networks.append(models.make_model(Model(f"{file}:MODEL"), 10))
+    assert [network.own.width for network in networks] == [1, 2]
+    modules = [sys.modules[type(network).__module__] for network in networks]
+    assert [module.Network for module in modules] == [type(network) for network in networks]
+    file.write_text("1 / 0")
+    with pytest.raises(ConfigError, match=r"own\.py, line 1: ZeroDivisionError"):
+        models.find_model(f"{file}:MODEL")
+    assert modules[0].__name__ in sys.modules
+    assert modules[1].__name__ not in sys.modules
+
+
 def test_only_files_are_extensions():
     assert config.Model().name in models.MODELS
     assert models.find_model("mlp") is models.MODELS["mlp"]
