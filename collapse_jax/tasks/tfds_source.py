@@ -121,8 +121,9 @@ def _open(task: config.Task) -> tuple[str, tuple[str, ...], str, tuple[str, str]
     def refuse(message: str) -> NoReturn:
         raise ConfigError("task.dataset", task.dataset, message)
 
-    info = _builder(_folder(task)).info
-    again = not_prepared(task).partition("; ")[2]
+    folder = _folder(task)
+    info = _builder(folder).info
+    again = f"move {folder} away or use another --data_dir, then {not_prepared(task).partition('; ')[2]}"
     if "array_record" not in {file_format.value for file_format in info.available_file_formats()}:
         refuse(f"prepared as {info.file_format}, which needs TensorFlow; {again}")
     if task.order == "official" and not info.disable_shuffling:

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -77,13 +78,14 @@ def test_what_cannot_be_used_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"task.train_size=13: must be in 1 ... 12"):
         tasks.check_task(tiny(train_size=13))
     shutil.copytree(PREPARED / "tiny_images", tmp_path / "official" / "tiny_images")
-    with pytest.raises(
-        ConfigError, match=r"shuffled when it was prepared, task.order='official' asked; run: python"
-    ):
+    shuffled = re.escape("shuffled when it was prepared, task.order='official' asked")
+    away = f"move {tmp_path}/official/tiny_images/1.0.0 away or use another --data_dir, then run: python"
+    with pytest.raises(ConfigError, match=f"{shuffled}; {away}"):
         tasks.check_task(tiny(data_dir=str(tmp_path)))
     path = tmp_path / "tiny_images" / "1.0.0" / "dataset_info.json"
     shutil.copytree(PREPARED / "tiny_images", tmp_path / "tiny_images")
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"fileFormat": "tfrecord"}))
-    with pytest.raises(ConfigError, match=r"which needs TensorFlow; run: python -m collapse_jax prepare"):
+    away = f"move {tmp_path}/tiny_images/1.0.0 away or use another --data_dir, then run: python"
+    with pytest.raises(ConfigError, match=f"which needs TensorFlow; {away}"):
         tasks.check_task(tiny(order="tfds", data_dir=str(tmp_path)))
