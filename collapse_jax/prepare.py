@@ -58,6 +58,8 @@ def prepare(task: config.Task, manual_dir: pathlib.Path | None = None) -> pathli
     base = text.data_dir(task)
     if task.dataset == "vocabulary":
         return prepare_vocabulary(base, manual_dir)
+    if catalogue.needs_no_preparation(task.dataset):
+        raise ConfigError("--dataset", task.dataset, "needs no preparation; name it in task.dataset")
     tfds = _import_tfds()
     catalogue.require_known(task.dataset)
     folder = tfds_source.find(task.dataset, tfds_source.root(base, task.order))

@@ -94,6 +94,12 @@ def check_task(task: config.Task) -> TaskInfo:
     return info
 
 
+def needs_no_preparation(name: str) -> bool:
+    """Whether a data set is a file of the user's own, or made or shipped whole by the package."""
+    own = is_extension(name) or arrays.is_archive(name) or text_files.is_text(name)
+    return own or name == modular.NAME or (name in TASKS and name != "mnist")
+
+
 def require_order(order: str) -> None:
     """Raise `ConfigError` unless there is such an order."""
     _require_one_of("task.order", order, ORDERS)

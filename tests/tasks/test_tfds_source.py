@@ -74,6 +74,16 @@ def test_texts_and_missing_labels():
         split.labels(np.arange(3))
 
 
+def test_a_set_of_glue_without_a_split_called_test(tmp_path):
+    """MNLI has test_matched and test_mismatched."""
+    folder = tmp_path / "official" / "glue" / "mnli" / "1.0.0"
+    shutil.copytree(PREPARED / "official" / "tiny_texts" / "1.0.0", folder)
+    path = folder / "dataset_info.json"
+    path.write_text(path.read_text().replace('"test"', '"test_matched"'))
+    with pytest.raises(ConfigError, match="needs a training and a labelled test split, has train, test_matched"):
+        tasks.check_task(tiny(dataset="glue/mnli", data_dir=str(tmp_path)))
+
+
 def test_what_cannot_be_used_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"task.train_size=13: must be in 1 ... 12"):
         tasks.check_task(tiny(train_size=13))
