@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.paths import local_path
 
 Kind = TypeVar("Kind")
 
@@ -17,12 +18,12 @@ Kind = TypeVar("Kind")
 def source_hashes(experiment: config.Experiment) -> dict[str, str]:
     """Name the contents of the files that define the model and the task of an experiment, by field."""
     fields = {"model.name": experiment.model.name, "task.dataset": experiment.task.dataset}
-    return {field: source_hash(name) for field, name in fields.items() if is_extension(name)}
+    return {field: source_hash(field, name) for field, name in fields.items() if is_extension(name)}
 
 
-def source_hash(where: str) -> str:
+def source_hash(field: str, where: str) -> str:
     """Name the content of the file of "FILE.py:NAME", so that an earlier version of it is known as such."""
-    return hashlib.sha256(file_of(where).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(file_of(field, where).read_bytes()).hexdigest()[:16]
 
 
 def is_extension(name: str) -> bool:
@@ -47,7 +48,7 @@ def load_extension(field: str, where: str, kind: type[Kind]) -> Kind:
     module = load_file(field, where, "FILE.py:NAME")
     defined = {key: value for key, value in vars(module).items() if isinstance(value, kind)}
     if name not in defined:
-        raise ConfigError(field, where, unknown(f"{kind.__name__} in {file_of(where)}", name, defined))
+        raise ConfigError(field, where, unknown(f"{kind.__name__} in {file_of(field, where)}", name, defined))
     return defined[name]
 
 
@@ -57,7 +58,7 @@ def load_file(field: str, where: str, form: str) -> types.ModuleType:
     Raises:
       ConfigError: there is no such file, or it raised.
     """
-    file = file_of(where)
+    file = file_of(field, where)
     if not file.is_file():
         raise ConfigError(field, where, f"no file {str(file)!r}; it must be {form}")
     path = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
@@ -79,9 +80,9 @@ def _same(filename: str, file: pathlib.Path) -> bool:
     return pathlib.Path(filename).resolve() == file.resolve()
 
 
-def file_of(where: str) -> pathlib.Path:
-    """Return the file that "FILE.py:NAME" names."""
-    return pathlib.Path(where.rpartition(":")[0] or where).expanduser()
+def file_of(field: str, where: str) -> pathlib.Path:
+    """Return the file that "FILE.py:NAME", the value of a field, names."""
+    return local_path(field, where.rpartition(":")[0] or where)
 
 
 def told(error: BaseException, file: pathlib.Path | None) -> str:

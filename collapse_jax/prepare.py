@@ -21,6 +21,7 @@ from typing import Any
 
 from collapse_jax import config
 from collapse_jax.errors import CollapseError, ConfigError, StoreError
+from collapse_jax.paths import local_path
 from collapse_jax.progress import say
 from collapse_jax.store.files import replacing
 from collapse_jax.tasks import catalogue, text, tfds_source
@@ -34,7 +35,7 @@ def run(values: Any) -> None:
     """Prepare what the flags of the command line name."""
     if not values.dataset:
         raise ConfigError("--dataset", values.dataset, "name a data set of TFDS, or vocabulary")
-    manual_dir = pathlib.Path(values.manual_dir).expanduser() if values.manual_dir else None
+    manual_dir = local_path("--manual_dir", values.manual_dir) if values.manual_dir else None
     prepare(config.Task(dataset=values.dataset, order=values.order, data_dir=values.data_dir), manual_dir)
 
 
@@ -64,6 +65,7 @@ def prepare(task: config.Task, manual_dir: pathlib.Path | None = None) -> pathli
     catalogue.require_known(task.dataset)
     folder = tfds_source.find(task.dataset, tfds_source.root(base, task.order))
     if folder is None:
+        _make_folder(base)
         builder = tfds.builder(
             task.dataset, data_dir=tfds_source.root(base, task.order), file_format="array_record", try_gcs=False
         )
@@ -71,7 +73,6 @@ def prepare(task: config.Task, manual_dir: pathlib.Path | None = None) -> pathli
             recognise_files(builder, manual_dir)
         if task.order == "official":
             keep_order(builder)
-        base.mkdir(parents=True, exist_ok=True)
         # TFDS names an extracted file after the packed one and takes one that is there for the same: MNIST and
         # Fashion-MNIST, whose files have the same names, would be mixed up. So each set gets a new folder.
         with _one_line(task.dataset), tempfile.TemporaryDirectory(dir=base, prefix=".extracted-") as extracted:
@@ -91,7 +92,7 @@ def prepare_vocabulary(base: pathlib.Path, manual_dir: pathlib.Path | None = Non
     target = base / text.VOCABULARY
     if target.exists() and sha256_of(target) == VOCABULARY_SHA256:
         return target
-    base.mkdir(parents=True, exist_ok=True)
+    _make_folder(base)
     at_hand = next((p for p in _files(manual_dir) if sha256_of(p) == VOCABULARY_SHA256), None)
     with _one_line("vocabulary"), replacing(target) as path:
         if at_hand is not None:
@@ -150,6 +151,13 @@ def sha256_of(path: pathlib.Path) -> str:
 
 def _files(folder: pathlib.Path | None) -> list[pathlib.Path]:
     return sorted(path for path in folder.iterdir() if path.is_file()) if folder else []
+
+
+def _make_folder(base: pathlib.Path) -> None:
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError("--data_dir", str(base), f"cannot be made a folder: {error.strerror}") from None
 
 
 def _import_tfds() -> Any:

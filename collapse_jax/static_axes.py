@@ -158,6 +158,8 @@ def open_programs(workdir: epath.Path, experiment: config.Experiment) -> list[Pr
         if differing:
             raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
     elif workdir.exists():
+        if not workdir.is_dir():
+            raise WorkdirError(f"workdir={workdir}: is a file; name a directory")
         remove_left_overs(workdir)
         if any(workdir.iterdir()):
             raise WorkdirError(f"workdir={workdir}: holds files but no {RECORD}; name an empty or new directory")

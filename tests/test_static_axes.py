@@ -187,6 +187,12 @@ def test_what_a_killed_beginning_left_is_no_obstacle(experiment, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["programs.json"]
 
 
+def test_a_file_is_no_workdir(experiment, tmp_path):
+    (tmp_path / "w").write_text("x")
+    with pytest.raises(WorkdirError, match=r"workdir=.*w: is a file; name a directory"):
+        static_axes.open_programs(epath.Path(tmp_path / "w"), experiment)
+
+
 def test_a_damaged_record_is_one_line(trained, tmp_path, capsys):
     (tmp_path / static_axes.RECORD).write_text(json.dumps({"experiment": 3}))
     assert main(["show", f"--workdir={tmp_path}"]) == 2

@@ -30,7 +30,7 @@ def load_measure(where: str) -> Measure:
         return found
     if not callable(found):
         defined = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        raise ConfigError("measures", where, unknown(f"function in {file_of(where)}", name, defined))
+        raise ConfigError("measures", where, unknown(f"function in {file_of('measures', where)}", name, defined))
     return from_function(found, name)
 
 

@@ -130,9 +130,8 @@ def _request(
 
 def _source(named: Named) -> str:
     if isinstance(named, str):
-        return (
-            f"{pathlib.Path(named).name} {extensions.source_hash(named)}" if custom.is_file_measure(named) else ""
-        )
+        own = custom.is_file_measure(named)
+        return f"{pathlib.Path(named).name} {extensions.source_hash('measures', named)}" if own else ""
     try:
         return hashlib.sha256(inspect.getsource(named).encode()).hexdigest()[:16]
     except (OSError, TypeError):

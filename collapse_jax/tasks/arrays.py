@@ -5,7 +5,6 @@ Inputs may be images [N, H, W] or [N, H, W, C], vectors [N, D] (uint8 or floatin
 0 ... K - 1, and K is one more than the largest training label.
 """
 
-import pathlib
 import zipfile
 from typing import Any, NoReturn
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError
+from collapse_jax.paths import local_path
 from collapse_jax.tasks import subset, text
 from collapse_jax.tasks.assemble import ARRAYS, assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo
@@ -56,7 +56,7 @@ def load(task: config.Task) -> Dataset:
 
 
 def _read(task: config.Task) -> dict[str, np.ndarray]:
-    path = pathlib.Path(task.dataset).expanduser()
+    path = local_path("task.dataset", task.dataset)
     try:
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in ARRAYS if name not in archive]

@@ -8,6 +8,7 @@ import numpy as np
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError
+from collapse_jax.paths import local_path
 from collapse_jax.tasks.base import Split
 
 PAD = 0
@@ -21,7 +22,7 @@ MAX_TOKENS = BUCKETS[-1]
 def data_dir(task: config.Task) -> pathlib.Path:
     """Return the folder of prepared data."""
     chosen = task.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return pathlib.Path(chosen).expanduser()
+    return local_path("task.data_dir", chosen)
 
 
 def encode(
@@ -66,7 +67,7 @@ def load_tokenizer(task: config.Task) -> Any:
     except ImportError:
         message = "texts need the package tokenizers: pip install 'collapse-jax[data]'"
         raise ConfigError("task.dataset", task.dataset, message) from None
-    path = pathlib.Path(task.vocabulary).expanduser() if task.vocabulary else data_dir(task) / VOCABULARY
+    path = local_path("task.vocabulary", task.vocabulary) if task.vocabulary else data_dir(task) / VOCABULARY
     tokens = _read_vocabulary(task, path)
     tokenizer = BertWordPieceTokenizer(tokens, lowercase=True)
     tokenizer.enable_truncation(task.max_tokens)

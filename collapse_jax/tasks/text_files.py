@@ -21,6 +21,7 @@ import numpy as np
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError
+from collapse_jax.paths import local_path
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo
 
@@ -82,7 +83,7 @@ def _classes(task: config.Task, labels: list[int | str]) -> dict[int | str, int]
 
 
 def _read(field: str, name: str) -> Rows:
-    path = pathlib.Path(name).expanduser()
+    path = local_path(field, name)
     if not is_text(name):
         raise ConfigError(field, name, f"must end in {', '.join(SUFFIXES)}, or one of these and .gz")
     try:

@@ -128,8 +128,8 @@ def _open(task: config.Task) -> tuple[str, tuple[str, ...], str, tuple[str, str]
         refuse(f"prepared as {info.file_format}, which needs TensorFlow; {again}")
     if task.order == "official" and not info.disable_shuffling:
         refuse(f"shuffled when it was prepared, task.order='official' asked; {again}")
-    labelled = ("train", "validation") if task.dataset.startswith(UNLABELLED_TEST) else ("train", "test", "validation")
-    splits = [name for name in labelled if name in info.splits]
+    names = ("train", "validation") if task.dataset.startswith(UNLABELLED_TEST) else ("train", "test", "validation")
+    splits = [name for name in names if name in info.splits]
     if splits[:1] != ["train"] or len(splits) < 2:
         refuse(f"needs a training and a labelled test split, has {', '.join(info.splits)}")
     fields, label = FIELDS.get(task.dataset) or _guess(info.features, info.supervised_keys, refuse)

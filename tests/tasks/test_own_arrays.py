@@ -103,6 +103,20 @@ def test_no_file_and_no_archive(tmp_path):
             tasks.check_task(Task(dataset=str(tmp_path / name)))
 
 
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"dataset": "~nobody_/x.npz"}, "task.dataset"),
+        ({"dataset": "~nobody_/x.jsonl", "test_file": "x.csv"}, "task.dataset"),
+        ({"dataset": "~nobody_/x.py:TASK"}, "task.dataset"),
+        ({"dataset": "cifar10", "data_dir": "~nobody_/x"}, "task.data_dir"),
+    ],
+)
+def test_a_home_directory_that_is_none_is_named(fields, field):
+    with pytest.raises(ConfigError, match=f"{field}='~nobody_/x.*': there is no home directory '~nobody_'"):
+        tasks.check_task(Task(**fields))
+
+
 def test_a_network_for_images_refuses_texts(tmp_path):
     tokens = {f"{part}_inputs": np.ones((n, 9), int) for part, n in (("train", 12), ("test", 6))}
     task = Task(dataset=saved(tmp_path, **tokens), train_size=12)

@@ -56,6 +56,10 @@ def test_bad_input_is_one_line(tmp_path):
         prepare.prepare(Task(dataset="mnist"), tmp_path / "none")
     with pytest.raises(ConfigError, match=r"task.order='shuffled': must be one of official, tfds"):
         prepare.prepare(Task(dataset="mnist", order="shuffled"))
+    (tmp_path / "file").write_text("x")
+    for data_dir in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match=r"--data_dir='.*': cannot be made a folder"):
+            prepare.prepare(Task(dataset="vocabulary", data_dir=str(data_dir)))
     for name in ("modular_addition", "mine.npz", "mine.jsonl.gz", "mine.py:TASK"):
         with pytest.raises(ConfigError, match=f"--dataset='{name}': needs no preparation"):
             prepare.prepare(Task(dataset=name))

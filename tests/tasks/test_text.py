@@ -141,6 +141,7 @@ def test_missing_files_and_vocabularies(small, tmp_path):
         ({"test_file": ""}, "task.test_file='': name the file of test examples"),
         ({"test_file": "none.csv"}, "task.test_file='none.csv': not readable"),
         ({"vocabulary": "none.txt"}, "python -m collapse_jax prepare --dataset=vocabulary"),
+        ({"vocabulary": "~nobody_/vocab.txt"}, "task.vocabulary='~nobody_/vocab.txt': there is no home directory"),
         ({"vocabulary": small.dataset}, r"lacks \[PAD\], \[UNK\]"),
     ):
         task = Task(**{**vars(small), **change})
