@@ -50,6 +50,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {kind}; {hint}known: {', '.join(known)}"
 
 
+def first_line(error: BaseException) -> str:
+    """Return the beginning of what an error says, its type where it says nothing."""
+    said = (str(error).splitlines() or [""])[0][:300]
+    return said if said not in ("", "None") else type(error).__name__
+
+
 def is_storage_error(error: OSError) -> bool:
     """Return whether the disk is full, over quota or broken, rather than the path wrong."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from etils import epath
 from fsspec.config import conf
 
-from collapse_jax.errors import CollapseError, StoreError
+from collapse_jax.errors import CollapseError, StoreError, first_line
 
 SUFFIX = ".tmp"
 # fsspec remembers listings of an object store, and with them the size of files that another machine has since
@@ -39,12 +39,6 @@ def storing(path: os.PathLike[str], what: str = "written") -> Iterator[None]:
             raise
         reason = getattr(error, "strerror", None) or first_line(error)
         raise StoreError(f"{path} cannot be {what}: {reason}") from error
-
-
-def first_line(error: BaseException) -> str:
-    """Return the beginning of what an error says, its type where it says nothing."""
-    said = (str(error).splitlines() or [""])[0][:300]
-    return said if said not in ("", "None") else type(error).__name__
 
 
 def move(path: epath.Path, target: epath.Path) -> None:

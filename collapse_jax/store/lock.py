@@ -20,9 +20,9 @@ from typing import Any
 
 from etils import epath
 
-from collapse_jax.errors import CollapseError, StoreError, WorkdirError, is_storage_error
+from collapse_jax.errors import CollapseError, StoreError, WorkdirError, first_line, is_storage_error
 from collapse_jax.progress import say
-from collapse_jax.store.files import first_line, is_remote, storing
+from collapse_jax.store.files import is_remote, storing
 
 LOCK = "writer.lock"
 HEARTBEAT_SECONDS = 10.0

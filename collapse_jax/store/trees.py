@@ -16,9 +16,9 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint._src.multihost import multihost
 
-from collapse_jax.errors import StoreError
+from collapse_jax.errors import StoreError, first_line
 from collapse_jax.progress import say
-from collapse_jax.store.files import first_line, is_remote
+from collapse_jax.store.files import is_remote
 
 # Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)

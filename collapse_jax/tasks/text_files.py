@@ -14,6 +14,7 @@ import gzip
 import io
 import json
 import pathlib
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -103,7 +104,7 @@ def _parse(field: str, name: str, path: pathlib.Path, _stamp: int) -> Rows:
     try:
         packed = path.read_bytes()
         raw = gzip.decompress(packed) if name.endswith(".gz") else packed
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(field, name, f"not readable: {error}") from None
     kind = pathlib.Path(name.removesuffix(".gz")).suffix
     if kind == ".label":

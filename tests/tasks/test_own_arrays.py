@@ -98,7 +98,12 @@ def test_wrong_arrays_are_refused(changes, message, tmp_path):
 
 def test_no_file_and_no_archive(tmp_path):
     (tmp_path / "text.npz").write_text("hello")
-    for name, message in (("text.npz", "not a readable"), ("none.npz", "no such file")):
+    np.savez_compressed(tmp_path / "damaged.npz", **arrays())
+    with (tmp_path / "damaged.npz").open("r+b") as file:
+        file.seek(60)
+        file.write(b"\xff" * 40)
+    wrong = "not a readable .npz file of plain arrays"
+    for name, message in (("text.npz", wrong), ("damaged.npz", wrong), ("none.npz", "no such file")):
         with pytest.raises(ConfigError, match=message):
             tasks.check_task(Task(dataset=str(tmp_path / name)))
 

@@ -110,6 +110,7 @@ def test_rows_and_classes_of_the_other_sets():
     assert news.all_inputs[0].startswith("Fears for T N pension after talks Unions representing")
 
 
+PACKED = gzip.compress(b"text,label\n" + b"a,0\nb,1\n" * 9)
 WRONG = [
     ("x.jsonl", b'{"text": "a"}\n', 'line 1: must be an object with "text" and "label"'),
     ("x.jsonl", b'{"text": "a", "label": 0}\nnot json\n', "line 2: must be an object"),
@@ -124,6 +125,7 @@ WRONG = [
     ("x.csv", b"sentence,class\na,0\n", 'line 1: needs a header with "text" and "label"'),
     ("x.label", b"DESC what\n", 'line 1: must be "COARSE:fine text"'),
     ("x.csv.gz", b"no gzip", "not readable"),
+    ("x.csv.gz", PACKED[:12] + b"\xff" + PACKED[13:], "not readable"),
 ]
 
 
