@@ -14,6 +14,7 @@ import gzip
 import io
 import json
 import pathlib
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -29,6 +30,7 @@ from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo
 Rows = list[tuple[str, int | str]]
 Parsed = tuple[int, Any, Any]  # line, text, label
 Refuse = Callable[[int, str], NoReturn]
+SURROGATE = re.compile("[\ud800-\udfff]")
 SUFFIXES = (".jsonl", ".csv", ".label")
 
 
@@ -108,7 +110,8 @@ def _parse(field: str, name: str, path: pathlib.Path, _stamp: int) -> Rows:
         raise ConfigError(field, name, f"not readable: {error}") from None
     kind = pathlib.Path(name.removesuffix(".gz")).suffix
     if kind == ".label":
-        raw = raw.replace(b"\xf0", b" ")  # the one byte of the TREC questions that is not ASCII
+        # The one byte of the TREC questions that is not ASCII; where it begins a character of UTF-8, it is that.
+        raw = re.sub(rb"\xf0(?![\x90-\xbf])", b" ", raw)
     try:
         content = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -117,6 +120,8 @@ def _parse(field: str, name: str, path: pathlib.Path, _stamp: int) -> Rows:
     for line, text, label in PARSERS[kind](content, refuse):
         if not isinstance(text, str):
             refuse(line, f"text {text!r}: must be a string")
+        if not text.isascii() and SURROGATE.search(text):
+            refuse(line, "the text holds half of a surrogate pair, which is no character")
         if isinstance(label, bool) or not isinstance(label, int | str):
             refuse(line, f"label {label!r}: must be an integer or a name")
         rows.append((text, label))

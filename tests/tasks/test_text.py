@@ -120,6 +120,8 @@ WRONG = [
     ("x.jsonl", b'{"text": "a", "label": 0}\n', "one class only"),
     ("x.jsonl", b'{"text": "a", "label": 0}\n{"text": "a", "label": "b"}\n', "partly numbers and partly names"),
     ("x.jsonl", b'{"text": "a", "label": -1}\n{"text": "a", "label": 1}\n', "label -1: must be 0 ... K - 1"),
+    ("x.jsonl", b'{"text": "a", "label": 0}\n{"text": "a \\ud83d", "label": 1}\n', "line 2: the text holds half"),
+    ("x.label", b"A:a x\nB:b \xf0 caf\xe9\n", "line 2: not UTF-8 text"),
     ("x.jsonl", b"", "holds no examples"),
     ("x.csv", b"text,label\nonly\n", "line 2: 1 cells, the header has more"),
     ("x.csv", b"sentence,class\na,0\n", 'line 1: needs a header with "text" and "label"'),
@@ -136,6 +138,16 @@ def test_wrong_files_are_refused(name, content, message, tmp_path):
         tasks.check_task(Task(dataset=str(tmp_path / name), test_file=str(tmp_path / name)))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_characters_beyond_the_basic_plane(tmp_path):
+    """One byte of them is what the TREC questions hold alone, in the place of a space."""
+    (tmp_path / "x.label").write_bytes("A:a what 😀 is\nB:b".encode() + b" who\xf0are\n")
+    train, _ = text_files.read_splits(Task(dataset=str(tmp_path / "x.label"), test_file=str(tmp_path / "x.label")))
+    assert train.all_inputs == ["what 😀 is", "who are"]
+    (tmp_path / "x.jsonl").write_text('{"text": "\\ud83d\\ude00", "label": 0}\n{"text": "\\u00e9", "label": 1}\n')
+    train, _ = text_files.read_splits(Task(dataset=str(tmp_path / "x.jsonl"), test_file=str(tmp_path / "x.jsonl")))
+    assert train.all_inputs == ["😀", "é"]
 
 
 def test_missing_files_and_vocabularies(small, tmp_path):
