@@ -14,7 +14,7 @@ from collapse_jax.errors import ConfigError, first_line
 from collapse_jax.paths import local_path
 from collapse_jax.tasks import subset, text
 from collapse_jax.tasks.assemble import ARRAYS, assemble
-from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo
+from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond
 
 
 def is_archive(dataset: str) -> bool:
@@ -91,9 +91,12 @@ def _check(task: config.Task, arrays: dict[str, np.ndarray]) -> str:
     train, test = arrays["train_inputs"], arrays["test_inputs"]
     if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
         _refuse(task, f"train_inputs: {_shown(train)}, test_inputs: {_shown(test)}; must be of one kind")
-    largest = int(arrays["train_labels"].max())
-    if largest == 0:
+    labels = arrays["train_labels"]
+    largest = int(labels.max())
+    if labels.min() == largest:
         _refuse(task, "train_labels: one class only; must be two or more")
+    if largest >= len(labels):
+        _refuse(task, f"train_labels: {beyond(largest, len(labels))}")
     if arrays["test_labels"].max() > largest:
         _refuse(task, f"test_labels: {arrays['test_labels'].max()} among them, train_labels end with {largest}")
     return _kind(task, train, test)

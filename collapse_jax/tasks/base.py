@@ -54,6 +54,11 @@ class TaskInfo:
     kind: str = "image"
 
 
+def beyond(largest: int, train_size: int) -> str:
+    """Say that the largest training label is so large that most classes would have no example."""
+    return f"label {largest} among {train_size} training examples; must be 0 ... K - 1, K at most their number"
+
+
 class Split(Protocol):
     """Half of a data set, whose examples are read on demand."""
 

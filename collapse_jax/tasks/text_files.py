@@ -5,9 +5,11 @@
          AG News and its relatives are published: all cells after the class, joined by spaces, are the text
 .label   lines "COARSE:fine text", as the TREC questions are published: the coarse class is the label
 
-Labels are integers 0 ... K - 1 or names; names are numbered in alphabetical order.
+Labels are integers 0 ... K - 1 or names; names are numbered in alphabetical order. In a .csv file a label that
+reads as an integer is one, and one that reads as another number (1.0) is refused.
 """
 
+import contextlib
 import csv
 import functools
 import gzip
@@ -25,7 +27,7 @@ from collapse_jax import config
 from collapse_jax.errors import ConfigError
 from collapse_jax.paths import local_path
 from collapse_jax.tasks.assemble import assemble
-from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo
+from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond
 
 Rows = list[tuple[str, int | str]]
 Parsed = tuple[int, Any, Any]  # line, text, label
@@ -78,11 +80,13 @@ def _classes(task: config.Task, labels: list[int | str]) -> dict[int | str, int]
         raise ConfigError("task.dataset", task.dataset, "labels are partly numbers and partly names")
     if numbers and min(numbers) < 0:
         raise ConfigError("task.dataset", task.dataset, f"label {min(numbers)}: must be 0 ... K - 1")
-    classes: dict[int | str, int] = {label: label for label in range(max(numbers, default=-1) + 1)}
-    classes |= {name: number for number, name in enumerate(names)}
-    if len(classes) < 2:
+    if len(set(labels)) < 2:
         raise ConfigError("task.dataset", task.dataset, "one class only; must be two or more")
-    return classes
+    if not numbers:
+        return {name: number for number, name in enumerate(names)}
+    if max(numbers) >= len(numbers):
+        raise ConfigError("task.dataset", task.dataset, beyond(max(numbers), len(numbers)))
+    return {label: label for label in range(max(numbers) + 1)}
 
 
 def _read(field: str, name: str) -> Rows:
@@ -159,9 +163,18 @@ def _parse_csv(content: str, refuse: Refuse) -> Iterator[Parsed]:
                 refuse(line, f"{len(row)} cells, the header has more")
             else:
                 text, label = (row[column] for column in columns)
-                yield line, text, int(label) if label.isdecimal() else label
+                yield line, text, _csv_label(label)
     except csv.Error as error:
         refuse(reader.line_num, str(error))
+
+
+def _csv_label(cell: str) -> int | float | str:
+    label = cell.strip()
+    if "_" not in label:  # Python would read "10_20" as a number
+        for kind in (int, float):
+            with contextlib.suppress(ValueError):
+                return kind(label)
+    return label
 
 
 def _parse_label(content: str, refuse: Refuse) -> Iterator[Parsed]:

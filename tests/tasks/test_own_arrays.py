@@ -74,6 +74,8 @@ WRONG = [
     ({"train_labels": np.arange(11) % 3}, "must have one row per label, 11"),
     ({"train_labels": np.arange(12) - 1}, "train_labels: -1 among them"),
     ({"train_labels": np.zeros(12, int), "test_labels": np.zeros(6, int)}, "one class only"),
+    ({"train_labels": np.ones(12, int), "test_labels": np.ones(6, int)}, "one class only"),
+    ({"train_labels": np.arange(12) + 17 * 10**8}, "train_labels: label 1700000011 among 12 training examples"),
     ({"test_labels": np.full(6, 3)}, "test_labels: 3 among them, train_labels end with 2"),
     ({"test_inputs": np.zeros((6, 4, 4, 3), np.uint8)}, "must be of one kind"),
     ({"train_inputs": np.zeros(12, np.uint8)}, "must be [N, D], [N, H, W] or [N, H, W, C]"),

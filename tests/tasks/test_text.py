@@ -3,6 +3,7 @@
 import collections
 import gzip
 import json
+import pathlib
 import unicodedata
 
 import numpy as np
@@ -118,6 +119,15 @@ WRONG = [
     ("x.jsonl", b'{"text": "a", "label": 0.5}\n', "line 1: label 0.5: must be an integer or a name"),
     ("x.jsonl", b'{"text": "a", "label": 0}\n{"text": "caf\xe9", "label": 1}\n', "line 2: not UTF-8 text"),
     ("x.jsonl", b'{"text": "a", "label": 0}\n', "one class only"),
+    ("x.csv", b"text,label\na,1\nb,1\n", "one class only"),
+    (
+        "x.csv",
+        b"text,label\na,1\nb,1700000000\n",
+        "label 1700000000 among 2 training examples; must be 0",
+    ),
+    ("x.csv", b"text,label\na,0.0\nb,1.0\n", "line 2: label 0.0: must be an integer or a name"),
+    ("x.csv", b"text,label\na,0\nb, 0.37\n", "line 3: label 0.37: must be an integer or a name"),
+    ("x.csv", b"text,label\na,-1\nb,1\n", "label -1: must be 0 ... K - 1"),
     ("x.jsonl", b'{"text": "a", "label": 0}\n{"text": "a", "label": "b"}\n', "partly numbers and partly names"),
     ("x.jsonl", b'{"text": "a", "label": -1}\n{"text": "a", "label": 1}\n', "label -1: must be 0 ... K - 1"),
     ("x.jsonl", b'{"text": "a", "label": 0}\n{"text": "a \\ud83d", "label": 1}\n', "line 2: the text holds half"),
@@ -138,6 +148,14 @@ def test_wrong_files_are_refused(name, content, message, tmp_path):
         tasks.check_task(Task(dataset=str(tmp_path / name), test_file=str(tmp_path / name)))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_labels_of_a_csv_file_are_stripped(tmp_path):
+    for cells, expected in ((("1", " 0", "0 "), [1, 0, 0]), (("10_20", " 0_10", "10_20"), [1, 0, 1])):
+        name = str(tmp_path / f"{cells[0]}.csv")
+        pathlib.Path(name).write_text("text,label\n" + "".join(f"a,{cell}\n" for cell in cells))
+        train, _ = text_files.read_splits(Task(dataset=name, test_file=name))
+        assert train.all_labels.tolist() == expected
 
 
 def test_characters_beyond_the_basic_plane(tmp_path):
