@@ -80,8 +80,10 @@ def _check_training(e: config.Experiment) -> None:
     info = tasks.check_task(e.task)
     limit = f"must be in 0 ... task.train_size={e.task.train_size} (0 means the whole training set)"
     require(0 <= e.batch_size <= e.task.train_size, "batch_size", e.batch_size, limit)
-    models.check_model(e.model, models.find_model(e.model.name), e.task.dataset, info.kind)
-    models.check_batches(e.model, e.task.train_size, e.batch_size)
+    model = models.find_model(e.model.name)
+    models.check_model(e.model, model, e.task.dataset, info.kind)
+    if models.has_batch_norm(e.model, model):
+        models.check_batches(e.task.train_size, e.batch_size)
     require_one_of("loss", e.loss, training.LOSSES)
     o = e.optimizer
     require_one_of("optimizer.name", o.name, training.OPTIMIZERS)

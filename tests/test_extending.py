@@ -90,6 +90,16 @@ def test_a_wrong_file_is_one_line(folder, fields, field, message):
     assert "\n" not in str(error.value)
 
 
+def test_batch_norm_is_what_a_model_says_and_no_matter_of_its_name(folder):
+    pathlib.Path("resnet_plain.py").write_text(FILES["residual_mlp.py"])
+    pathlib.Path("normalised.py").write_text(f"{FILES['residual_mlp.py']}\n{NORMALISED}")
+    task = Task("sparse_parity.py:TASK", train_size=101)
+    validate(Experiment(task=task, model=Model("resnet_plain.py:MODEL"), batch_size=100))
+    with pytest.raises(ConfigError, match=r"batch_size=100: BatchNorm needs 2 examples in every batch"):
+        validate(Experiment(task=task, model=Model("normalised.py:MODEL"), batch_size=100))
+
+
+NORMALISED = "import dataclasses\nMODEL = dataclasses.replace(MODEL, batch_norm=True)"
 DATACLASSES = """
 from __future__ import annotations
 import dataclasses

@@ -19,7 +19,7 @@ from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.extensions import is_extension, load_extension
 from collapse_jax.models import cnn, mlp, resnet, transformer
 from collapse_jax.models.base import INITS, InitialScale, ModelInfo, initial_scale
-from collapse_jax.models.check import check_batches, check_model
+from collapse_jax.models.check import check_batches, check_model, has_batch_norm
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
 
@@ -62,6 +62,7 @@ __all__ = [
     "check_batches",
     "check_model",
     "find_model",
+    "has_batch_norm",
     "initial_scale",
     "make_model",
     "torch_linear",

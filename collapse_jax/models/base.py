@@ -27,6 +27,7 @@ class ModelInfo:
       fields: fields of `config.Model` that it reads, beside `name` and `init`; every other must keep its default.
       linear: regular expression for the names of the submodules, at any depth, that `init="linear"` scales.
       init: the rule that `init="default"` stands for.
+      batch_norm: whether it has BatchNorm whatever `config.Model` says, so that no batch may hold one example.
     """
 
     make: Callable[[config.Model, int, int], nn.Module]
@@ -34,6 +35,7 @@ class ModelInfo:
     fields: tuple[str, ...] = ()
     linear: str = HEAD
     init: str = "all"
+    batch_norm: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

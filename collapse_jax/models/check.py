@@ -46,17 +46,21 @@ def check_model(c: config.Model, info: ModelInfo, dataset: str, kind: str) -> No
         _require(width % c.heads == 0, "heads", c.heads, f"must divide the width, {width}")
 
 
-def check_batches(c: config.Model, train_size: int, batch_size: int) -> None:
+def has_batch_norm(c: config.Model, info: ModelInfo) -> bool:
+    """Whether a model says that it has BatchNorm."""
+    return info.batch_norm or c.norm == "batch"
+
+
+def check_batches(train_size: int, batch_size: int) -> None:
     """Make sure that BatchNorm sees at least two examples in every batch: one alone has no variance.
 
     Raises:
       ConfigError: a batch would hold one example.
     """
-    if c.norm == "batch" or c.name.startswith("resnet"):
-        size = batch_size or train_size
-        allowed = f"BatchNorm needs 2 examples in every batch; the last of task.train_size={train_size} has 1"
-        if train_size == 1 or size == 1 or train_size % size == 1:
-            raise ConfigError("batch_size", batch_size, allowed)
+    size = batch_size or train_size
+    allowed = f"BatchNorm needs 2 examples in every batch; the last of task.train_size={train_size} has 1"
+    if train_size == 1 or size == 1 or train_size % size == 1:
+        raise ConfigError("batch_size", batch_size, allowed)
 
 
 def _require(ok: bool, field: str, value: Any, allowed: str) -> None:

@@ -97,7 +97,12 @@ def _make(layers: int, c: config.Model, num_classes: int, vocabulary_size: int) 
 
 INFOS = {
     f"resnet{layers}": ModelInfo(
-        make=functools.partial(_make, layers), inputs=("image",), fields=("width",), linear="head", init="linear"
+        make=functools.partial(_make, layers),
+        inputs=("image",),
+        fields=("width",),
+        linear="head",
+        init="linear",
+        batch_norm=True,
     )
     for layers in DEPTHS
 }

@@ -68,8 +68,14 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
 
 
 def init_run(recipe: Recipe, h: Hyperparameters, data: Dataset) -> RunState:
-    """Initialise one run: the model's own initialisation, of which `recipe.initial_scale` says what is scaled."""
+    """Initialise one run: the model's own initialisation, of which `recipe.initial_scale` says what is scaled.
+
+    Raises:
+      ConfigError: the model has BatchNorm, though its `ModelInfo` does not say so, and a batch one example.
+    """
     variables = recipe.model.init(h.key(INIT), data.train_inputs[:1])
+    if BATCH_STATS in variables:
+        models.check_batches(len(data.train_labels), recipe.batch_size)
     # Layers draw in float32; `float` is the type of the experiment.
     variables = jax.tree.map(lambda leaf: leaf.astype(float) if leaf.dtype == jnp.float32 else leaf, variables)
     params = recipe.initial_scale(variables["params"], h.init_scale)

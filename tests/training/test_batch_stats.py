@@ -11,6 +11,7 @@ import xarray as xr
 import collapse_jax
 from collapse_jax import grid, packing, store, tasks
 from collapse_jax.config import Grid, Model, Packing, Schedule, Snapshots
+from collapse_jax.errors import ConfigError
 from collapse_jax.training import advance_run, init_run, make_recipe
 
 BATCH_NORM = Model(hidden=(8, 6), norm="batch")
@@ -54,6 +55,14 @@ def test_each_run_has_its_own_statistics(states):
     assert means.shape == (4, 8)
     assert len(np.unique(means[:, 0])) == 4
     assert np.all(states.batch_stats["norm_1"]["var"] > 0)
+
+
+def test_a_batch_of_one_example_is_refused_also_where_the_model_does_not_say_that_it_normalises(tiny):
+    experiment = tiny(model=BATCH_NORM, batch_size=33)
+    (run, *_), data = grid.grid_runs(experiment.grid), tasks.load(experiment.task)
+    hparams = jax.tree.map(lambda leaf: leaf[0], grid.stack_hyperparameters([run]))
+    with pytest.raises(ConfigError, match=r"batch_size=33: BatchNorm needs 2 examples in every batch"):
+        jax.eval_shape(lambda: init_run(make_recipe(experiment, data), hparams, data))
 
 
 def test_where_the_loop_is_cut_changes_no_bit(tiny, states):
