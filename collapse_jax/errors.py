@@ -42,12 +42,25 @@ class WorkdirError(CollapseError):
     """A workdir cannot be used for this experiment: foreign, corrupt, not writable or without a sweep."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that `name` is not a known `kind`, with the closest known name first."""
+def require_one_of(field: str, value: str, known: Iterable[str]) -> None:
+    """Raise `ConfigError` unless `value` is one of `known`, with the closest name."""
+    known = list(known)
+    require(value in known, field, value, unknown(field.rsplit(".", 1)[-1], str(value), known))
+
+
+def unknown(kind: str, name: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
+    """Say that `name` is not a known `kind`, with the closest known name first; `listed` if all are too many."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown {kind}; {hint}known: {', '.join(known)}"
+    close = closest(name, known)
+    hint = f"did you mean {close!r}? " if close else ""
+    return f"unknown {kind}; {hint}known: {', '.join(listed or known)}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like `name`, in whichever case its letters are; None if none is."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else None
 
 
 def first_line(error: BaseException) -> str:

@@ -2,10 +2,9 @@
 
 import collections
 import dataclasses
-import typing
 
 from collapse_jax import config, grid, measures, models, tasks, training
-from collapse_jax.errors import require, unknown
+from collapse_jax.errors import require, require_one_of
 from collapse_jax.static_axes import check_static_axes, static_axes
 from collapse_jax.typed import typed
 
@@ -30,12 +29,6 @@ def validate(experiment: config.Experiment) -> config.Experiment:
 def _check_program(experiment: config.Experiment) -> None:
     _check_training(experiment)
     _check_measuring(experiment)
-
-
-def require_one_of(field: str, value: str, known: typing.Iterable[str]) -> None:
-    """Raise `ConfigError` unless `value` is one of `known`, with the closest name."""
-    known = list(known)
-    require(value in known, field, value, unknown(field.rsplit(".", 1)[-1], str(value), known))
 
 
 def _check_grid(axes: config.Grid) -> None:

@@ -1,9 +1,9 @@
 """The measures by name."""
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from collapse_jax import errors
 from collapse_jax.measures.balancedness import BALANCEDNESS
 from collapse_jax.measures.base import Measure
 from collapse_jax.measures.collapse import COLLAPSE
@@ -59,5 +59,5 @@ def get_measure(name: str | Callable[..., Any]) -> Measure:
 
 def closest(name: str, known: Iterable[str]) -> str:
     """' (did you mean ...?)' with the most similar of the known names, or nothing."""
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
+    match = errors.closest(name, known)
+    return f" (did you mean {match!r}?)" if match else ""

@@ -1,14 +1,13 @@
 """From the name of a data set to what it is, and whether the choices of a task fit it."""
 
 import dataclasses
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from collapse_jax import config
-from collapse_jax.errors import ConfigError
+from collapse_jax.errors import ConfigError, require, require_one_of, unknown
 from collapse_jax.extensions import is_extension, load_extension
 from collapse_jax.tasks import arrays, idx, mnist, modular, text, text_files, tfds_source
 from collapse_jax.tasks.assemble import assemble
@@ -71,26 +70,26 @@ def check_task(task: config.Task) -> TaskInfo:
       ConfigError: naming the field, its value and what is allowed.
     """
     require_order(task.order)
-    _require_one_of("task.normalisation", task.normalisation, NORMALISATIONS)
-    _require(0 <= task.label_noise <= 1, "task.label_noise", task.label_noise, "must be in [0, 1]")
+    require_one_of("task.normalisation", task.normalisation, NORMALISATIONS)
+    require(0 <= task.label_noise <= 1, "task.label_noise", task.label_noise, "must be in [0, 1]")
     both = task.random_labels and task.label_noise > 0
-    _require(not both, "task.label_noise", task.label_noise, "must be 0 beside random_labels=True")
-    _require(0 <= task.label_seed <= MAX_SEED, "task.label_seed", task.label_seed, f"must be in 0 ... {MAX_SEED}")
+    require(not both, "task.label_noise", task.label_noise, "must be 0 beside random_labels=True")
+    require(0 <= task.label_seed <= MAX_SEED, "task.label_seed", task.label_seed, f"must be in 0 ... {MAX_SEED}")
     limit = f"must be in 3 ... {text.MAX_TOKENS}"
-    _require(3 <= task.max_tokens <= text.MAX_TOKENS, "task.max_tokens", task.max_tokens, limit)
-    _require(task.train_size >= 1, "task.train_size", task.train_size, "must be >= 1")
+    require(3 <= task.max_tokens <= text.MAX_TOKENS, "task.max_tokens", task.max_tokens, limit)
+    require(task.train_size >= 1, "task.train_size", task.train_size, "must be >= 1")
     alone = not task.test_file or text_files.is_text(task.dataset)
-    _require(alone, "task.test_file", task.test_file, f"only beside a text file, not {task.dataset!r}")
+    require(alone, "task.test_file", task.test_file, f"only beside a text file, not {task.dataset!r}")
     own = task.dataset == modular.NAME or task.modulus == config.Task.modulus
-    _require(own, "task.modulus", task.modulus, f"only beside {modular.NAME!r}, not {task.dataset!r}")
+    require(own, "task.modulus", task.modulus, f"only beside {modular.NAME!r}, not {task.dataset!r}")
     info = find_task(task)
     limit = f"must be in 1 ... {info.train_size}, what {task.dataset!r} holds"
-    _require(task.train_size <= info.train_size, "task.train_size", task.train_size, limit)
+    require(task.train_size <= info.train_size, "task.train_size", task.train_size, limit)
     limit = f"must be in 0 ... {info.test_size} (0 means all)"
-    _require(0 <= task.test_size <= info.test_size, "task.test_size", task.test_size, limit)
+    require(0 <= task.test_size <= info.test_size, "task.test_size", task.test_size, limit)
     if task.balanced:
         limit = f"a balanced set is a multiple of its {info.num_classes} classes"
-        _require(task.train_size % info.num_classes == 0, "task.train_size", task.train_size, limit)
+        require(task.train_size % info.num_classes == 0, "task.train_size", task.train_size, limit)
     return info
 
 
@@ -102,7 +101,7 @@ def needs_no_preparation(name: str) -> bool:
 
 def require_order(order: str) -> None:
     """Raise `ConfigError` unless there is such an order."""
-    _require_one_of("task.order", order, ORDERS)
+    require_one_of("task.order", order, ORDERS)
 
 
 def require_known(name: str) -> None:
@@ -123,24 +122,11 @@ def require_known(name: str) -> None:
 
 def _require_close(name: str, known: Iterable[str]) -> None:
     known = list(known)
-    if name in known:
-        return
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    files = ".npz, .jsonl, .csv or .label"
-    message = f"unknown data set; {hint}known: {', '.join(SUGGESTED)}, other TFDS names, files ending in {files}"
-    raise ConfigError("task.dataset", name, message)
+    if name not in known:
+        listed = (*SUGGESTED, "other TFDS names", "files ending in .npz, .jsonl, .csv or .label")
+        raise ConfigError("task.dataset", name, unknown("data set", name, known, listed))
 
 
 def _load_idx(task: config.Task) -> Dataset:
     train, test = idx.read_splits(task.dataset, text.data_dir(task) / task.dataset)
     return assemble(task, "image", train, test, idx.NUM_CLASSES)
-
-
-def _require(ok: bool, field: str, value: object, allowed: str) -> None:
-    if not ok:
-        raise ConfigError(field, value, allowed)
-
-
-def _require_one_of(field: str, value: str, known: tuple[str, ...]) -> None:
-    _require(value in known, field, value, f"must be one of {', '.join(known)}")

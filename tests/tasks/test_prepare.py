@@ -54,7 +54,7 @@ def test_bad_input_is_one_line(tmp_path):
     assert done.stderr == "collapse-jax: --dataset=None: name a data set of TFDS, or vocabulary\n"
     with pytest.raises(ConfigError, match="no such folder"):
         prepare.prepare(Task(dataset="mnist"), tmp_path / "none")
-    with pytest.raises(ConfigError, match=r"task.order='shuffled': must be one of official, tfds"):
+    with pytest.raises(ConfigError, match=r"task.order='shuffled': unknown order; known: official, tfds"):
         prepare.prepare(Task(dataset="mnist", order="shuffled"))
     (tmp_path / "file").write_text("x")
     for data_dir in (tmp_path / "file", tmp_path / "file" / "below"):

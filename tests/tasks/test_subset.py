@@ -49,8 +49,8 @@ def test_choices_reach_the_data_and_its_record():
 
 
 WRONG = [
-    ({"order": "random"}, "task.order='random': must be one of official, tfds"),
-    ({"normalisation": "unit8"}, "task.normalisation='unit8': must be one of standard, unit"),
+    ({"order": "random"}, "task.order='random': unknown order; known: official, tfds"),
+    ({"normalisation": "unit8"}, "task.normalisation='unit8': unknown normalisation; did you mean 'unit'? known"),
     ({"label_noise": 1.5}, "task.label_noise=1.5: must be in [0, 1]"),
     ({"label_noise": 0.5, "random_labels": True}, "task.label_noise=0.5: must be 0 beside random_labels=True"),
     ({"label_seed": -1}, "task.label_seed=-1: must be in 0"),
@@ -64,6 +64,9 @@ WRONG = [
     ({"order": "tfds"}, "prepare --dataset=mnist --order=tfds"),
     ({"dataset": "fashion_mnist"}, "run: python -m collapse_jax prepare --dataset=fashion_mnist"),
     ({"dataset": "fashon_mnist"}, "did you mean 'fashion_mnist'?"),
+    ({"dataset": "FashionMNIST"}, "did you mean 'fashion_mnist'?"),
+    ({"dataset": "CIFAR10"}, "did you mean 'cifar10'?"),
+    ({"dataset": "MNIST"}, "did you mean 'mnist'?"),
     ({"dataset": "glue/sst"}, "did you mean 'glue/sst2'?"),
     ({"dataset": "cifar11.txt"}, "unknown data set"),
 ]
