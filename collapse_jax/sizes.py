@@ -4,9 +4,10 @@ import dataclasses
 import math
 from typing import Any
 
-from collapse_jax.config import HYPERPARAMETERS, STATIC_AXES, Experiment, Grid, Schedule
+from collapse_jax.config import HYPERPARAMETERS, STATIC_AXES, Experiment, Grid, Model, Schedule
+from collapse_jax.extensions import is_extension
 
-SMOKE_WIDTH = {"mlp": 16, "transformer": 16, "cnn": 4, "resnet18": 4}
+SMOKE_WIDTH = {"mlp": 16, "transformer": 16}  # of the others 4
 
 
 def require_argument(arg: str, known: tuple[str, ...] = ("cpu", "smoke")) -> None:
@@ -52,7 +53,8 @@ def reduced(
 def smoke(experiment: Experiment, *, steps: int = 20, train_size: int = 60, batch_size: int = 20) -> Experiment:
     """Return two runs of a tiny network for a few steps: whether a config works, in seconds.
 
-    Of the grid the two ends of one axis are kept, of a static one if there is any, and in a zipped grid of all.
+    Of the grid the two ends of one axis are kept, of a static one if there is any, and in a zipped grid of all. A
+    width that a model of the grid may not have, such as one of the user's own, stays what it is.
 
     Args:
       experiment: what to reduce.
@@ -69,15 +71,25 @@ def smoke(experiment: Experiment, *, steps: int = 20, train_size: int = 60, batc
         test_examples=50,
         **_ends(experiment.grid, train_size),
     )
-    model, width = small.model, SMOKE_WIDTH[small.model.name]
-    if model.name == "mlp":
-        model = dataclasses.replace(model, hidden=(width,) * len(model.hidden))
-    else:
-        model = dataclasses.replace(model, width=width)
+    names = small.grid.model or (small.model.name,)
+    width = max(SMOKE_WIDTH.get(name, 4) for name in names)
+    width = math.ceil(width / small.model.heads) * small.model.heads
+    widths = sorted(small.grid.width)
+    small.grid.width = tuple(width * (1 + widths.index(value)) for value in small.grid.width)
     task = dataclasses.replace(small.task, max_tokens=min(small.task.max_tokens, 16))
     stored = dataclasses.replace(small.snapshots, test_size=50)
     batch = min(small.batch_size, batch_size)
+    model = _narrow(small.model, names, width)
     return dataclasses.replace(small, batch_size=batch, model=model, task=task, snapshots=stored)
+
+
+def _narrow(model: Model, names: tuple[str, ...], width: int) -> Model:
+    """Shrink those fields of the model that all the models named in the grid have."""
+    if set(names) == {"mlp"} or model.hidden != Model().hidden:
+        model = dataclasses.replace(model, hidden=(width,) * len(model.hidden))
+    if model.width or not any(name == "mlp" or is_extension(name) for name in names):
+        model = dataclasses.replace(model, width=width)
+    return model
 
 
 def _ends(grid: Grid, train_size: int) -> dict[str, tuple[Any, ...]]:

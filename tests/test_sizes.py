@@ -6,6 +6,7 @@ import pytest
 
 from collapse_jax.config import Experiment, Grid, Model, Optimizer, Snapshots, Task
 from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.validate import validate
 
 
 def whole():
@@ -49,6 +50,28 @@ def test_a_smoke_has_the_ends_of_one_axis(changes, expected):
     assert {name: getattr(small.grid, name) for name in expected} == expected
     assert small.model == Model(hidden=(16, 16), norm="layer")
     assert (small.batch_size, small.task.train_size) == (20, 60)
+
+
+@pytest.mark.parametrize(
+    ("model", "axes", "expected", "widths"),
+    [
+        (Model("resnet34"), {}, Model("resnet34", width=4), ()),
+        (Model("own.py:MODEL"), {}, Model("own.py:MODEL"), ()),
+        (Model("own.py:MODEL", width=64), {}, Model("own.py:MODEL", width=4), ()),
+        (Model("transformer", width=96, heads=3), {}, Model("transformer", width=18, heads=3), ()),
+        (Model(), {"model": ("mlp", "cnn")}, Model(), ()),
+        (Model(), {"model": ("cnn", "transformer")}, Model(width=16), ()),
+        (Model(), {"model": ("mlp", "own.py:MODEL")}, Model(), ()),
+        (Model(), {"width": (500, 100, 200)}, Model(hidden=(16,) * 3), (32, 16)),
+        (Model("cnn"), {"width": (64,)}, Model("cnn", width=4), (4,)),
+        (Model(), {"model": ("mlp", "cnn"), "width": (8, 512)}, Model(), (16,)),
+    ],
+)
+def test_a_smoke_shrinks_what_all_models_of_the_grid_have(model, axes, expected, widths):
+    small = smoke(Experiment(model=model, grid=Grid(**axes)))
+    assert (small.model, small.grid.width) == (expected, widths)
+    if "own" not in f"{model} {axes}" and model.name != "transformer":
+        validate(small)
 
 
 def test_the_full_batch_stays_full():
