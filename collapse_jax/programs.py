@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from collapse_jax import config, grid, measures, memory, packing, tasks
-from collapse_jax.grid import Hyperparameters
 from collapse_jax.measures import Measure, Snapshot, Variable
 from collapse_jax.packing import Layout
 from collapse_jax.tasks import Dataset
@@ -172,4 +171,4 @@ def snapshot_run(recipe: Recipe, content: config.Snapshots, state: RunState, dat
     return {name: parts[name] for name in content.content}
 
 
-__all__ = ["Compiled", "Hyperparameters", "Programs", "compile_for", "compile_programs"]
+__all__ = ["Compiled", "Programs", "bind_measure", "compile_for", "compile_programs", "snapshot_run"]

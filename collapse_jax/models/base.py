@@ -12,7 +12,6 @@ from flax import linen as nn
 from collapse_jax import config
 
 HEAD = "head"
-KINDS = ("image", "vector", "text")
 INITS = ("default", "all", "linear", "zero_last_layer")
 
 
@@ -23,7 +22,7 @@ class ModelInfo:
     Attributes:
       make: `make(c, num_classes, vocabulary_size) -> module` for a validated `config.Model`; the module maps inputs
         [N, ...] to (logits [N, K], layers) and calls its last layer "head" (see `collapse_jax.models`).
-      inputs: kinds of data that it takes, any of `KINDS`.
+      inputs: kinds of data that it takes, any of "image", "vector" and "text".
       fields: fields of `config.Model` that it reads, beside `name` and `init`; every other must keep its default.
       linear: regular expression for the names of the submodules, at any depth, that `init="linear"` scales.
       init: the rule that `init="default"` stands for.

@@ -10,8 +10,6 @@ from flax import struct
 
 from collapse_jax import config
 
-KINDS = ("image", "vector", "text")
-
 
 @struct.dataclass
 class Dataset:
@@ -37,7 +35,7 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True)
 class TaskInfo:
-    """A data set, described without reading its examples.
+    """A data set, described; of its examples only a user's own arrays and texts are read for that.
 
     Attributes:
       load: `load(task) -> Dataset` of numpy arrays.

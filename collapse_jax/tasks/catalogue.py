@@ -64,7 +64,9 @@ def load(task: config.Task, dtype: str = "float32") -> Dataset:
 
 
 def check_task(task: config.Task) -> TaskInfo:
-    """Find a data set and make sure that the choices of the task are allowed and fit it; nothing is loaded.
+    """Find a data set and make sure that the choices of the task are allowed and fit it.
+
+    Of a prepared set only the metadata is read, of a user's own arrays or texts everything.
 
     Raises:
       ConfigError: naming the field, its value and what is allowed.

@@ -25,7 +25,7 @@ import numpy as np
 
 from collapse_jax import config
 from collapse_jax.errors import ConfigError
-from collapse_jax.paths import local_path
+from collapse_jax.paths import local_path, version_of
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond
 
@@ -94,14 +94,14 @@ def _read(field: str, name: str) -> Rows:
     if not is_text(name):
         raise ConfigError(field, name, f"must end in {', '.join(SUFFIXES)}, or one of these and .gz")
     try:
-        stamp = path.stat().st_mtime_ns
+        version = version_of(path)
     except OSError as error:
         raise ConfigError(field, name, f"not readable: {error.strerror}") from None
-    return _parse(field, name, path, stamp)
+    return _parse(field, name, path, version)
 
 
 @functools.lru_cache(maxsize=2)
-def _parse(field: str, name: str, path: pathlib.Path, _stamp: int) -> Rows:
+def _parse(field: str, name: str, path: pathlib.Path, _version: tuple[int, ...]) -> Rows:
     """Parse a file; kept, because it is read when the sizes are checked and again when the data is loaded."""
 
     def refuse(line: int, message: str) -> NoReturn:

@@ -60,6 +60,17 @@ def test_grey_images_vectors_and_tokens(tmp_path):
     assert (tasks.check_task(task).kind, data.vocabulary_size, data.train_inputs.dtype) == ("text", 108, np.int32)
 
 
+def test_an_archive_is_read_once_and_again_when_it_has_changed(tmp_path, monkeypatch):
+    load, opened = np.load, []
+    monkeypatch.setattr(np, "load", lambda *given, **named: opened.append(1) or load(*given, **named))
+    for classes in (3, 4):
+        task = Task(dataset=saved(tmp_path, train_labels=np.arange(12) % classes), train_size=12)
+        tasks.check_task(task)
+        tasks.load(task)
+        assert tasks.load(task).num_classes == classes
+    assert len(opened) == 2
+
+
 def test_the_exact_statistics_equal_numpy_s():
     pixels = RANDOM.integers(0, 256, (50, 6, 6, 2), np.uint8)
     mean, std = images.channel_statistics(pixels)
