@@ -8,7 +8,7 @@ from etils import epath
 
 from collapse_jax import calibration, config, runtime, shards, static_axes
 from collapse_jax import distributed as processes
-from collapse_jax.errors import StoreError
+from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.remeasure import command as measure_command
 
 
@@ -135,6 +135,8 @@ def _plot(options: Options) -> None:
     from collapse_jax import plots, store
 
     assert options.workdir is not None
+    if options.workdir.is_file():
+        raise WorkdirError(f"workdir={options.workdir}: figures are drawn into a directory, and this is a file")
     results = store.open_results(options.workdir)
     for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures", options.workdir):
         print(path)

@@ -105,7 +105,7 @@ def test_a_wrong_network_is_one_line_and_leaves_no_workdir(tmp_path, monkeypatch
     pathlib.Path("mine.py").write_text(
         "from flax import linen as nn\nfrom collapse_jax.models import ModelInfo\n"
         "class Net(nn.Module):\n  @nn.compact\n  def __call__(self, x):\n    x = x.reshape(len(x), -1)\n"
-        f"    {body}\nMODEL = ModelInfo(make=lambda c, k, v: Net())\n"
+        f"    {body}\nMODEL = ModelInfo(make=lambda c, k, v: Net(), inputs=('image',))\n"
     )
     with pytest.raises(ConfigError, match=r"^model\.name='mine.py:MODEL': ") as error:
         collapse_jax.train(tiny(model=Model("mine.py:MODEL")), "w")

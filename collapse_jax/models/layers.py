@@ -77,19 +77,19 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     the CNN on MNIST takes 24 times as long there (jax 0.10.2). Which is chosen where a program is lowered, so that
     one compiled ahead of time for a TPU is the one that a TPU runs.
     """
-    ways = {"cpu": _product_of_windows, "default": _convolution}
-    return jax.lax.platform_dependent(
-        x, kernel, **{name: functools.partial(way, stride=stride) for name, way in ways.items()}
-    )
+    on_cpu, elsewhere = (functools.partial(way, stride=stride) for way in (product_of_windows, convolution))
+    return jax.lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
 
 
-def _convolution(x: jax.Array, kernel: jax.Array, *, stride: int) -> jax.Array:
+def convolution(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """Convolve as XLA does; arguments as those of `convolve`."""
     padding = [(kernel.shape[0] // 2,) * 2] * 2
     numbers = ("NHWC", "HWIO", "NHWC")
     return jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=numbers)
 
 
-def _product_of_windows(x: jax.Array, kernel: jax.Array, *, stride: int) -> jax.Array:
+def product_of_windows(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """Convolve by one matrix product; arguments as those of `convolve`."""
     size, half = kernel.shape[0], kernel.shape[0] // 2
     rows, columns = (-(-side // stride) for side in x.shape[1:3])
     x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
