@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from collapse_jax import signals
-from collapse_jax.cli import COMMANDS, parse
+from collapse_jax.cli import flags_help, parse
+from collapse_jax.commands import COMMANDS
 from collapse_jax.errors import CollapseError, StoreError, is_storage_error
 
 INTERRUPTED = 130
@@ -39,6 +40,9 @@ def main(argv: list[str] | None = None) -> int:
         print(__doc__.strip())
         return 0 if argv else 2
     try:
+        if argv[0] in COMMANDS and any(word in ("-h", "--help") for word in argv[1:]):
+            print(flags_help(argv[0]))
+            return 0
         with signals.listening(owns_process=True), _one_report():
             options = parse(argv)
             COMMANDS[argv[0]].function(options)

@@ -14,7 +14,7 @@ from collapse_jax import config, identity, store
 from collapse_jax.analysis.summary import reached_steps
 from collapse_jax.errors import WorkdirError
 from collapse_jax.shards import FOLDER, Shard, read_sharded, shard_experiment
-from collapse_jax.static_axes import has_programs, program_folders
+from collapse_jax.static_axes import has_programs, programs_of, read_programs
 
 
 def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
@@ -34,8 +34,14 @@ def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
     """
     workdir = epath.Path(workdir)
     if has_programs(workdir):
-        for _, folder in program_folders(workdir):
-            merge(folder, partial=partial)
+        programs = programs_of(read_programs(workdir))
+        begun = [program for program in programs if program.folder(workdir).is_dir()]
+        if len(begun) < len(programs) and not (partial and begun):
+            absent = ", ".join(program.name for program in programs if program not in begun)
+            advice = "train these, or merge what is there with --partial"
+            raise WorkdirError(f"workdir={workdir}: not begun: program {absent}; {advice}")
+        for program in begun:
+            merge(program.folder(workdir), partial=partial)
         return store.open_results(workdir)
     experiment, count = read_sharded(workdir)
     _refuse_other_splits(workdir, count)
@@ -63,7 +69,7 @@ def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
         "experiment": json.dumps(store.describe(experiment)),
         "fingerprint": identity.fingerprint(experiment),
         "packing": json.dumps([record["packing"] for record in records.values()]),
-        "missing_shards": " ".join(map(str, open_shards)),
+        "missing_shards": ", ".join(map(str, open_shards)),
     }
     store.write_dataset(joined, workdir / store.RESULTS)
     _merge_measures(workdir, experiment, list(parts), partial)

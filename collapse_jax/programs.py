@@ -9,6 +9,8 @@ import jax
 import numpy as np
 
 from collapse_jax import config, grid, measures, memory, packing, tasks
+from collapse_jax.errors import CollapseError, ConfigError
+from collapse_jax.extensions import file_of, is_extension, told
 from collapse_jax.measures import Measure, Snapshot, Variable
 from collapse_jax.packing import Layout
 from collapse_jax.tasks import Dataset
@@ -75,6 +77,32 @@ class Compiled:
     hparams: Any
     values: dict[str, jax.ShapeDtypeStruct]
     families: tuple[Measure, ...]
+
+
+def check_model(experiment: config.Experiment, data: Dataset) -> None:
+    """Follow the shapes of one run through its network, before anything is compiled or written.
+
+    Raises:
+      ConfigError: the network does not take the inputs of the task; a user's own raised, returned something else
+        than logits and layers, or has no layer called head.
+    """
+    name = experiment.model.name
+    recipe = make_recipe(experiment, data)
+    hparams = jax.tree.map(lambda leaf: leaf[0], grid.stack_hyperparameters(grid.grid_runs(experiment.grid)[:1]))
+    try:
+        state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
+        if not {"kernel", "bias"} <= set(state.params.get("head", ())):
+            allowed = f"its last layer must be called head, with kernel and bias; it has {', '.join(state.params)}"
+            raise ConfigError("model.name", name, allowed)
+        observe = functools.partial(observe_run, recipe, layers=True)
+        jax.eval_shape(observe, network_of(state), data)
+    except CollapseError:
+        raise
+    except Exception as error:
+        if not is_extension(name):
+            raise
+        allowed = "it must map inputs [N, ...] to (logits [N, K], layers)"
+        raise ConfigError("model.name", name, f"{told(error, file_of('model.name', name))}; {allowed}") from None
 
 
 def compile_programs(experiment: config.Experiment, layout: Layout, data: Dataset | None = None) -> Programs:
@@ -171,4 +199,4 @@ def snapshot_run(recipe: Recipe, content: config.Snapshots, state: RunState, dat
     return {name: parts[name] for name in content.content}
 
 
-__all__ = ["Compiled", "Programs", "bind_measure", "compile_for", "compile_programs", "snapshot_run"]
+__all__ = ["Compiled", "Programs", "bind_measure", "check_model", "compile_for", "compile_programs", "snapshot_run"]

@@ -38,7 +38,8 @@ def start(devices: int = 0, precision: str = "highest") -> None:
     from absl import logging
 
     logging.set_verbosity(logging.WARNING)
-    jax.config.update("jax_default_matmul_precision", precision)
+    with contextlib.suppress(ValueError):  # `validate` names a precision that there is not, in one line
+        jax.config.update("jax_default_matmul_precision", precision)
     if not getattr(jax.config, "jax_compilation_cache_dir", None):
         jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

@@ -20,10 +20,11 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax import calibration, config, grid, identity, memory, runtime, signals, store, tasks
+from collapse_jax.analysis.summary import point_text
 from collapse_jax.chunks import Chunks
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.packing import Layout, choose_layout
-from collapse_jax.programs import Programs, compile_programs
+from collapse_jax.programs import Programs, check_model, compile_programs
 from collapse_jax.progress import Progress, say
 from collapse_jax.schedule import schedule_steps
 from collapse_jax.static_axes import open_programs, static_axes
@@ -63,6 +64,7 @@ def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.
         return store.open_results(workdir)
     runs = grid.grid_runs(experiment.grid)
     data = tasks.load(experiment.task, experiment.dtype)
+    check_model(experiment, data)
     layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))
     with signals.listening() as stop, store.one_writer(workdir) as lock:
         stop.before_leaving.append(lock.release)
@@ -223,7 +225,7 @@ class Sweep:
             say(f"diverged at step {diverged_at[run]}: {self._name(run)}; masked from there on, the others go on")
 
     def _name(self, run: Any) -> str:
-        return ", ".join(f"{k}={v:g}" for k, v in grid.grid_runs(self.experiment.grid)[run].items())
+        return point_text(grid.grid_runs(self.experiment.grid)[run])
 
     def _report_diverged(self) -> None:
         bad = np.flatnonzero(self.diverged_at != HEALTHY)

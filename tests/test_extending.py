@@ -49,10 +49,9 @@ def measure_again():
 
 
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
-def test_the_command_of_the_document_is_understood(folder, monkeypatch):
+def test_the_command_of_the_document_is_understood(folder):
     command = re.search(r"^python -m collapse_jax (train.*?)\n```", TEXT, re.MULTILINE | re.DOTALL)[1]
     words = command.replace("\\\n", " ").replace("configs/", f"{ROOT}/configs/").split()
-    monkeypatch.setattr(sys, "argv", ["collapse_jax", *words])
     experiment = validate(cli.parse(words).experiment)
     assert experiment.model.name == "residual_mlp.py:MODEL"
 
@@ -132,6 +131,39 @@ def test_a_file_may_postpone_its_annotations_and_share_its_name_with_another(tmp
         models.find_model(f"{file}:MODEL")
     assert modules[0].__name__ in sys.modules
     assert modules[1].__name__ not in sys.modules
+
+
+MODELS = [
+    (
+        "return nn.Dense(10, name='last')(x), (x,)",
+        "must be called head, with kernel and bias; it has last",
+    ),
+    ("return nn.Dense(10, use_bias=False, name='head')(x), (x,)", "with kernel and bias"),
+    ("return nn.Dense(10, name='head')(x)", "(logits [N, K], layers)"),
+    ("return 1 / 0", "mine.py, line 7: ZeroDivisionError: division by zero"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), MODELS, ids=lambda value: value[-30:])
+def test_a_wrong_network_is_one_line_and_leaves_no_workdir(tmp_path, monkeypatch, tiny, body, message):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("mine.py").write_text(
+        "from flax import linen as nn\nfrom collapse_jax.models import ModelInfo\n"
+        "class Net(nn.Module):\n  @nn.compact\n  def __call__(self, x):\n    x = x.reshape(len(x), -1)\n"
+        f"    {body}\nMODEL = ModelInfo(make=lambda c, k, v: Net(), inputs=('image',))\n"
+    )
+    with pytest.raises(ConfigError, match=r"^model\.name='mine.py:MODEL': ") as error:
+        collapse_jax.train(tiny(model=Model("mine.py:MODEL")), "w")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not pathlib.Path("w").exists()
+
+
+def test_a_network_that_does_not_take_the_images_leaves_no_workdir(tmp_path, tiny):
+    for patch_size in (1, 32):
+        with pytest.raises(ConfigError, match=f"model.patch_size={patch_size}"):
+            collapse_jax.train(tiny(model=Model("transformer", patch_size=patch_size)), tmp_path / "w")
+    assert not (tmp_path / "w").exists()
 
 
 def test_only_files_are_extensions():

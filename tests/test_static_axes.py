@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import sys
+import shutil
 
 import numpy as np
 import pytest
@@ -145,8 +145,15 @@ def test_shards_of_programs_merge_to_the_same_grid(experiment, trained, tmp_path
     for index in range(2):
         shards.train_shard(experiment, workdir, shards.Shard(index, 2))
     merged = merge.merge(workdir)
+    _, last = static_axes.program_folders(workdir)[-1]
     for name in trained[1].data_vars:
         xr.testing.assert_equal(merged[name], trained[1][name])
+    shutil.rmtree(shards.Shard(1, 2).folder(last))
+    assert merge.merge(workdir, partial=True).attrs["missing_shards"] == "1/2 of train_size 60, depth 2"
+    shutil.rmtree(last)
+    with pytest.raises(WorkdirError, match=f"not begun: program {last.name}; train these"):
+        merge.merge(workdir)
+    assert merge.merge(workdir, partial=True).train_accuracy.sel(depth=2).isnull().all()
 
 
 def test_measure_verify_and_figures_take_all_programs(trained, tmp_path, monkeypatch):
@@ -197,6 +204,10 @@ def test_a_damaged_record_is_one_line(trained, tmp_path, capsys):
     (tmp_path / static_axes.RECORD).write_text(json.dumps({"experiment": 3}))
     assert main(["show", f"--workdir={tmp_path}"]) == 2
     assert "programs.json is damaged" in capsys.readouterr().err
+    shutil.copytree(trained[0], tmp_path / "w")
+    (tmp_path / "w" / static_axes.RECORD).write_text("{")
+    wrong = {name for name, what in store.verify_workdir(epath.Path(tmp_path / "w")) if what}
+    assert wrong == {"programs.json"}
 
 
 @pytest.mark.parametrize(
@@ -223,14 +234,12 @@ def test_wrong_axes_are_one_line(tiny, grid, message):
 
 
 @pytest.mark.filterwarnings("ignore:the load_module")
-def test_names_of_the_command_line_are_values_of_an_axis(monkeypatch):
+def test_names_of_the_command_line_are_values_of_an_axis():
     config_file = "--config=configs/quickstart.py:smoke"
     given = ["train", config_file, "--workdir=w", "--config.grid.model=mlp,cnn", "--config.grid.width=8,16"]
-    monkeypatch.setattr(sys, "argv", given)  # ml_collections looks for overrides there
     grid = cli.parse(given).experiment.grid
     assert (grid.model, grid.width) == (("mlp", "cnn"), (8, 16))
     wrong = ["train", config_file, "--workdir=w", "--config.grid.depth=two"]
-    monkeypatch.setattr(sys, "argv", wrong)
     with pytest.raises(ConfigError, match=r"grid\.depth='two': must be of type int"):
         cli.parse(wrong)
 

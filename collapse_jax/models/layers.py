@@ -1,5 +1,6 @@
 """Layers that begin and act as PyTorch's do, and the activations."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -73,13 +74,23 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """Convolve x [N, H, W, C] with a kernel [k, k, C, F] of odd side k, padded by k // 2.
 
     On CPU as one matrix product of all windows: with XLA's own convolutions and their gradients a training step of
-    the CNN on MNIST takes 24 times as long there (jax 0.10.2).
+    the CNN on MNIST takes 24 times as long there (jax 0.10.2). Which is chosen where a program is lowered, so that
+    one compiled ahead of time for a TPU is the one that a TPU runs.
     """
+    on_cpu, elsewhere = (functools.partial(way, stride=stride) for way in (product_of_windows, convolution))
+    return jax.lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
+
+
+def convolution(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """Convolve as XLA does; arguments as those of `convolve`."""
+    padding = [(kernel.shape[0] // 2,) * 2] * 2
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=numbers)
+
+
+def product_of_windows(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """Convolve by one matrix product; arguments as those of `convolve`."""
     size, half = kernel.shape[0], kernel.shape[0] // 2
-    if jax.default_backend() != "cpu":
-        padding = [(half, half), (half, half)]
-        numbers = ("NHWC", "HWIO", "NHWC")
-        return jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=numbers)
     rows, columns = (-(-side // stride) for side in x.shape[1:3])
     x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
     windows = [

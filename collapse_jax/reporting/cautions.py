@@ -55,7 +55,7 @@ def _unfinished(sweep: Sweep) -> Iterator[str]:
     yield f"Not finished: {_of(runs, sweep)} at {where} of {last:,}{open_}. Last values are those of that step."
     missing = str(sweep.results.attrs.get("missing_shards", ""))
     if missing:
-        yield f"Merged before these shards were finished: {', '.join(missing.split())}."
+        yield f"Merged before these shards were finished: {missing}."
 
 
 def _censored(sweep: Sweep) -> Iterator[str]:

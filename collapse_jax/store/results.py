@@ -148,6 +148,14 @@ def _open_programs(workdir: epath.Path) -> xr.Dataset:
         "experiment": json.dumps(dataclasses.asdict(experiment)),
         "fingerprint": identity.fingerprint(experiment),
     }
+    missing = [
+        f"{shard} of {', '.join(f'{axis} {value}' for axis, value in point.items())}"
+        for point, part in parts
+        for shard in part.attrs.get("missing_shards", "").split(", ")
+        if shard
+    ]
+    if missing:
+        joined.attrs["missing_shards"] = ", ".join(missing)
     return joined
 
 

@@ -6,10 +6,10 @@ from etils import epath
 
 from collapse_jax import shards
 from collapse_jax.errors import CollapseError, WorkdirError
-from collapse_jax.static_axes import FOLDER, RECORD, has_programs, program_folders, read_programs
+from collapse_jax.static_axes import FOLDER, RECORD, has_programs, read_programs
 from collapse_jax.store.results import RESULTS, open_results
 from collapse_jax.store.trees import TreeStore
-from collapse_jax.store.workdir import read_manifest
+from collapse_jax.store.workdir import MANIFEST, read_manifest
 
 
 def verify_workdir(workdir: epath.Path) -> Iterator[tuple[str, str]]:
@@ -21,23 +21,29 @@ def verify_workdir(workdir: epath.Path) -> Iterator[tuple[str, str]]:
       the file, and what is wrong with it ("" for a good one).
 
     Raises:
-      WorkdirError: there is no workdir.
+      WorkdirError: there is no workdir, or nothing of a sweep in it.
     """
     if not workdir.is_dir():
         raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
+    if not any((workdir / name).exists() for name in (MANIFEST, RECORD, shards.RECORD, RESULTS, "checkpoints")):
+        raise WorkdirError(f"workdir={workdir}: no sweep here, {MANIFEST} is missing")
+    yield from _verify(workdir)
+
+
+def _verify(workdir: epath.Path) -> Iterator[tuple[str, str]]:
     if has_programs(workdir):
         yield _checked(RECORD, read_programs, workdir)
-        for program, folder in program_folders(workdir):
-            for name, wrong in verify_workdir(folder):
-                yield f"{FOLDER}/{program.name}/{name}", wrong
+        for folder in sorted((workdir / FOLDER).glob("*")):
+            for name, wrong in _verify(folder):
+                yield f"{FOLDER}/{folder.name}/{name}", wrong
         return
     if (workdir / shards.RECORD).exists():
         yield _checked(shards.RECORD, shards.read_sharded, workdir)
         for folder in shards.folders(workdir):
-            for name, wrong in verify_workdir(folder):
+            for name, wrong in _verify(folder):
                 yield f"{folder.name}/{name}", wrong
     else:
-        yield _checked("experiment.json", read_manifest, workdir)
+        yield _checked(MANIFEST, read_manifest, workdir)
     if (workdir / RESULTS).exists():
         yield _checked(RESULTS, open_results, workdir / RESULTS)
     for path in sorted((workdir / "measures").glob("*.nc")):

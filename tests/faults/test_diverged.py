@@ -42,9 +42,9 @@ def test_neighbours_keep_their_bits_and_the_report_names_the_run(without, tmp_pa
         assert run[name].where(run.step >= first_bad, drop=True).isnull().all(), name
     assert run.train_loss.sel(step=0).notnull()
     *said, last = capsys.readouterr().err.splitlines()
-    assert any(f"diverged at step {first_bad}: " in line and f"learning_rate={bad:g}" in line for line in said)
+    assert any(f"diverged at step {first_bad}: " in line and f"learning rate {bad:g}" in line for line in said)
     assert last.startswith("1 of 3 runs diverged: ")
-    assert f"learning_rate={bad:g}" in last
+    assert f"learning rate {bad:g}" in last
     assert last.endswith(f"at step {first_bad}")
 
 

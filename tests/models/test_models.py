@@ -9,7 +9,7 @@ from flax import linen as nn
 from collapse_jax import config, models
 from collapse_jax.errors import ConfigError
 from collapse_jax.models.images import as_images
-from collapse_jax.models.layers import convolve, max_pool
+from collapse_jax.models.layers import convolution, convolve, max_pool, product_of_windows
 from collapse_jax.models.transformer import Transformer
 
 COUNTS = [
@@ -128,13 +128,17 @@ def test_zero_last_layer():
 
 
 @pytest.mark.parametrize(("size", "stride", "side"), [(3, 1, 5), (3, 2, 5), (3, 2, 6), (1, 1, 4), (1, 2, 5)])
-def test_convolution_by_windows_equals_that_of_xla(size, stride, side, monkeypatch):
+def test_convolution_by_windows_equals_that_of_xla(size, stride, side):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, side, side + 1, 3)).astype(np.float32)
     kernel = rng.normal(size=(size, size, 3, 4)).astype(np.float32)
-    by_windows = convolve(x, kernel, stride)
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    np.testing.assert_allclose(by_windows, convolve(x, kernel, stride), atol=1e-5)
+    by_windows = product_of_windows(x, kernel, stride)
+    np.testing.assert_allclose(by_windows, convolution(x, kernel, stride), atol=1e-5)
+    lowered = jax.jit(convolve, static_argnums=2).trace(x, kernel, stride)
+    for platform, convolutions in (("cpu", 0), ("tpu", 1), ("cuda", 1)):
+        program = lowered.lower(lowering_platforms=(platform,)).as_text()
+        taken = program.count("stablehlo.convolution")
+        assert taken == convolutions, platform
 
 
 def test_pooling_equals_that_of_flax_and_the_first_maximum_has_the_gradient():
