@@ -79,7 +79,6 @@ BAD = [
     (["train", *SMOKE, "--config.task.train_size=5000"], "task.train_size=5000: must be in 1 ... 1000"),
     (["train", *SMOKE, "--config.task.train_size=50"], "batch_size=100: must be in 0 ... task.train_size=50"),
     (["train", *SMOKE, "--config.task.dataset=minst"], "did you mean 'mnist'?"),
-    (["train", *SMOKE, "--config.model.name=MLP"], "did you mean 'mlp'?"),
     (["train", *SMOKE, "--config.model.activation=relu6"], "did you mean 'relu'?"),
     (["train", *SMOKE, "--config.log.at=13"], "log.at=13: must be in 0 ... steps=12"),
     (["train", *SMOKE, "--config.thresholds.rnc1=2.0"], "thresholds.rnc1=2.0: must be in (0, 1]"),

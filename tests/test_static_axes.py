@@ -215,7 +215,7 @@ def test_a_damaged_record_is_one_line(trained, tmp_path, capsys):
     [
         ({"train_size": (100, 100)}, "grid.train_size=.*twice"),
         ({"train_size": (100, 5000)}, r"task.train_size=5000.*\(of the program grid.train_size=5000\)"),
-        ({"model": ("mlp", "mpl")}, "did you mean 'mlp'"),
+        ({"model": ("mlp", "MPL")}, "did you mean 'mlp'"),
         ({"dataset": ("mnist", "fashion_mnsit")}, "fashion_mnist"),
         ({"depth": (0,)}, "grid.depth=.*must be >= 1"),
         ({"depth": (2,)}, "hidden layers of one width"),
