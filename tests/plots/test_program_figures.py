@@ -1,11 +1,15 @@
 """The figures of programs, of layers and of both normalisations of the within-class variance."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
+from synthetic_bounds import with_balancedness
 from synthetic_results import as_zip, diverge, make_results
 
-from collapse_jax import plots
+from collapse_jax import config, identity, plots
 from collapse_jax.plots import FIGURES, PROGRAM_FIGURES, NotDrawableError
 from collapse_jax.store.join_programs import join_programs
 
@@ -83,6 +87,28 @@ def test_a_figure_of_one_program_names_it(joined):
         lambda r: diverge(r, 0, weight_decay=0.3),
         lambda r: r.where(r["step"] <= 20_000).assign(diverged_at=r["diverged_at"]),
     ],
+def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monkeypatch):
+    values = ("adamw", "sgd")
+    whole = config.Experiment(grid=config.Grid(optimizer=values))
+    joined = join_programs(
+        {"optimizer": values}, [({"optimizer": value}, with_balancedness(results)) for value in values]
+    )
+    joined.attrs = {"experiment": json.dumps(dataclasses.asdict(whole))}
+    seen = []
+
+    def balancedness(part, thresholds):
+        seen.append(part.attrs["fingerprint"])
+        return FIGURES["balancedness"](part, thresholds)
+
+    monkeypatch.setattr(plots, "FIGURES", {"balancedness": balancedness})
+    drawn = dict(plots.figures(joined))
+    notes = [drawn[f"optimizer={value}/balancedness"]._supxlabel.get_text() for value in values]
+    assert ["Descriptive" in note for note in notes] == [True, False]
+    assert "Largest relative deviation" in notes[1]
+    alone = [config.Experiment(optimizer=config.Optimizer(name=value)) for value in values]
+    assert seen == [identity.fingerprint(experiment) for experiment in alone]
+
+
     ids=["product", "zip", "no_seed", "never_healthy", "unfinished"],
 )
 def test_layers_draws(change, results):
