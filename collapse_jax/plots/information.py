@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.nulls import null_name
 from collapse_jax.plots import series as lines
 from collapse_jax.plots import style
 from collapse_jax.plots.series import Series
@@ -133,8 +134,8 @@ def _trajectory(axes: Axes, group: Series, x: str, y: str, norm: LogNorm) -> Non
     first, second = (np.atleast_2d(group.runs[name].values).astype(np.float64) for name in (x, y))
     for a, b in zip(first, second, strict=True):
         axes.plot(a, b, color="#555555", linewidth=0.5, alpha=0.35, zorder=1)
-    null_y = _null_name(y)
-    null_x = _null_name(x) if _null_name(x) in group.runs else x
+    null_x, null_y = (null_name(group.runs[name]) for name in (x, y))
+    null_x = null_x if null_x in group.runs else x
     colours: dict[str, Any] = {"c": np.maximum(steps, norm.vmin or 1), "norm": norm, "cmap": _time_colours()}
     if null_y in group.runs:
         a, b = (lines.mean_and_range(np.atleast_2d(group.runs[n].values), False)[0] for n in (null_x, null_y))
@@ -142,12 +143,6 @@ def _trajectory(axes: Axes, group: Series, x: str, y: str, norm: LogNorm) -> Non
     a, b = (lines.mean_and_range(values, False)[0] for values in (first, second))
     axes.plot(a, b, color="#555555", linewidth=0.8, zorder=3)
     axes.scatter(a, b, s=17, edgecolors="white", linewidths=0.35, zorder=4, gid=y, **colours)
-
-
-def _null_name(name: str) -> str:
-    """mi_zx -> mi_zx_null; noisy_zy_sigma010 -> noisy_zy_null_sigma010."""
-    stem, separator, sigma = name.partition("_sigma")
-    return f"{stem}_null{separator}{sigma}"
 
 
 def _null_band(axes: Axes, results: xr.Dataset, null: str) -> None:
