@@ -168,8 +168,14 @@ def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
     bar.outline.set_visible(False)
 
 
-def reading_note(results: xr.Dataset, series: list[Series], log: bool = True) -> str:
-    """How to read the lines, and what is missing from them, in words."""
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of the items, from the first to the last."""
+    picked = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
+    return [items[i] for i in picked]
+
+
+def reading_note(results: xr.Dataset, series: list[Series], log: bool = True, *further: xr.Dataset) -> str:
+    """How to read the lines, and what is missing from them, in words; `further` results are in the same figure."""
     counts = sorted({s.runs.sizes["seed"] for s in series})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     if counts == [1]:
@@ -177,13 +183,13 @@ def reading_note(results: xr.Dataset, series: list[Series], log: bool = True) ->
     else:
         kind = "mean (geometric on logarithmic axes)" if log else "mean"
         parts = [f"Line: {kind} over {seeds} seeds; band: lowest to highest seed."]
-    if "diverged_at" in results:
-        bad, total = int((results["diverged_at"] >= 0).sum()), int(results["diverged_at"].size)
-        if bad:
-            parts.append(
-                f"{bad} of {total} runs diverged: a cross marks their last value, the mean goes on without."
-            )
-    return " ".join([*parts, *_static_note(results), progress_note(results)]).strip()
+    diverged = [at for r in (results, *further) if "diverged_at" in r for at in r["diverged_at"].values.flat]
+    bad = sum(int(at) >= 0 for at in diverged)
+    if bad:
+        parts.append(
+            f"{bad} of {len(diverged)} runs diverged: a cross marks their last value, the mean goes on without."
+        )
+    return " ".join([*parts, *_static_note(results), progress_note(results, *further)]).strip()
 
 
 def _static_note(results: xr.Dataset) -> list[str]:
@@ -194,13 +200,19 @@ def _static_note(results: xr.Dataset) -> list[str]:
     return [f"Program {describe_point(point)}."] if point else []
 
 
-def progress_note(results: xr.Dataset) -> str:
-    """How far an unfinished sweep is; empty for a finished one."""
-    steps = results["step"].values
-    seen = np.zeros(len(steps), bool)
-    for values in results.data_vars.values():
-        if "step" in values.dims:
-            seen |= values.notnull().any([d for d in values.dims if d != "step"]).values
-    if not seen.any() or seen[-1]:
+def progress_note(*results: xr.Dataset) -> str:
+    """How far an unfinished sweep is, or those of several that are not finished; empty where all are."""
+    reached = []
+    for part in results:
+        steps = part["step"].values
+        seen = np.zeros(len(steps), bool)
+        for values in part.data_vars.values():
+            if "step" in values.dims:
+                seen |= values.notnull().any([d for d in values.dims if d != "step"]).values
+        if seen.any() and not seen[-1]:
+            reached.append(int(steps[seen][-1]))
+    if not reached:
         return ""
-    return f"Not finished: {steps[seen][-1]:,} of {steps[-1]:,} steps so far."
+    some = f"{len(reached)} of {len(results)} programs, " if len(results) > 1 else ""
+    far = " to ".join(f"{step:,}" for step in sorted({min(reached), max(reached)}))
+    return f"Not finished: {some}{far} of {max(int(part['step'].max()) for part in results):,} steps so far."

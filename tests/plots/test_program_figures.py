@@ -62,6 +62,15 @@ def test_programs_has_a_row_for_each_that_has_begun(joined):
         PROGRAM_FIGURES["programs"](make_results())
 
 
+def test_the_note_of_programs_is_about_all_of_them(results):
+    first = diverge(results, 9000, weight_decay=0.3, seed=1)
+    second = results.where(results["step"] <= 20_000).assign(diverged_at=results["diverged_at"])
+    joined = join_programs({"model": ("mlp", "cnn")}, [({"model": "mlp"}, first), ({"model": "cnn"}, second)])
+    note = PROGRAM_FIGURES["programs"](joined)._supxlabel.get_text()
+    assert "1 of 12 runs diverged" in note
+    assert "Not finished: 1 of 2 programs, 20,000 of 300,000 steps so far." in note
+
+
 def test_draw_puts_each_program_into_a_folder(joined, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "FIGURES", {"phases": FIGURES["phases"]})
     written = {str(path.relative_to(tmp_path)) for path in plots.draw(joined, None, tmp_path)}
@@ -78,15 +87,6 @@ def test_a_figure_of_one_program_names_it(joined):
     assert "Program train_size=3000, model=cnn." in figure._supxlabel.get_text()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda r: r,
-        as_zip,
-        lambda r: r.isel(seed=0),
-        lambda r: diverge(r, 0, weight_decay=0.3),
-        lambda r: r.where(r["step"] <= 20_000).assign(diverged_at=r["diverged_at"]),
-    ],
 def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monkeypatch):
     values = ("adamw", "sgd")
     whole = config.Experiment(grid=config.Grid(optimizer=values))
@@ -109,6 +109,15 @@ def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monk
     assert seen == [identity.fingerprint(experiment) for experiment in alone]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r,
+        as_zip,
+        lambda r: r.isel(seed=0),
+        lambda r: diverge(r, 0, weight_decay=0.3),
+        lambda r: r.where(r["step"] <= 20_000).assign(diverged_at=r["diverged_at"]),
+    ],
     ids=["product", "zip", "no_seed", "never_healthy", "unfinished"],
 )
 def test_layers_draws(change, results):
