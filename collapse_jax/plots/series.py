@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from collapse_jax.config import STATIC_AXES
 from collapse_jax.grid import AXES
+from collapse_jax.analysis.summary import value_text
 from collapse_jax.plots import style
 from collapse_jax.static_axes import describe_point
 
@@ -44,11 +45,7 @@ class Series:
         """Its entry in the legend."""
         if len(self.point) == 1:
             return "0 (none)" if self.weight_decay == 0 else f"{self.weight_decay:g}"
-        return ", ".join(f"{SYMBOLS.get(k, k)} = {_text(v)}" for k, v in self.point.items())
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
+        return ", ".join(f"{SYMBOLS.get(k, k)} = {value_text(v)}" for k, v in self.point.items())
 
 
 def run_dimensions(results: xr.Dataset) -> list[str]:

@@ -173,6 +173,10 @@ def test_timeline_marks_the_three_moments(results):
         assert f"{word} at step" in words(figure)
     assert len(gids(figure, "tau_grok")) == 4
     with pytest.raises(NotDrawableError, match="no run has"):
+    long = results.isel(seed=[0], weight_decay=[1]).assign_coords(seed=[1234567])
+    assert words(FIGURES["timeline"](long)).startswith(
+        "One run: weight decay 0.03, learning rate 0.001, seed 1234567"
+    )
         FIGURES["timeline"](results, None, {"weight_decay": 0.5})
     with pytest.raises(NotDrawableError, match="'width'"):
         FIGURES["timeline"](results, None, {"width": 1})
