@@ -1,7 +1,7 @@
 """What the representation keeps of the input beyond the label: over time, and in the information plane."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,8 +18,6 @@ from collapse_jax.analysis.nulls import null_name
 from collapse_jax.plots import series as lines
 from collapse_jax.plots import style
 from collapse_jax.plots.series import Series
-
-T = TypeVar("T")
 
 NULL = "#8c8c8c"
 MAX_COLUMNS = 6
@@ -103,11 +101,11 @@ def information_plane(results: xr.Dataset, thresholds: Thresholds | None = None)
     if not np.any(steps > 0):
         raise style.NotDrawableError("no step after 0 is logged")
     norm = LogNorm(max(1.0, float(steps[steps > 0].min())), float(steps.max()) + 1e-9)
-    columns = evenly(lines.split(measured_steps(results, planes[0][:2])), MAX_COLUMNS)
+    columns = lines.evenly(lines.split(measured_steps(results, planes[0][:2])), MAX_COLUMNS)
     figure = style.new_figure(1.6 + 2.05 * len(columns), 1.3 + 2.2 * len(planes))
     grid = figure.subplots(len(planes), len(columns), squeeze=False, sharex="row", sharey="row")
     for number, (row, (x, y, name)) in enumerate(zip(grid, planes, strict=True)):
-        chosen = evenly(lines.split(measured_steps(results, [x, y])), MAX_COLUMNS)
+        chosen = lines.evenly(lines.split(measured_steps(results, [x, y])), MAX_COLUMNS)
         for axes, group in zip(row, chosen, strict=True):
             _trajectory(axes, group, x, y, norm)
             if number == 0:
@@ -169,12 +167,6 @@ def measured_steps(results: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
 def point_title(group: Series) -> str:
     """The hyperparameters of the runs of a panel, as its title."""
     return f"λ = {group.name}" if len(group.point) == 1 else group.name
-
-
-def evenly(items: Sequence[T], most: int) -> list[T]:
-    """At most `most` of the items, from the first to the last."""
-    picked = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
-    return [items[i] for i in picked]
 
 
 def _time_colours() -> Colormap:

@@ -2,21 +2,25 @@
 
 import dataclasses
 import itertools
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from collapse_jax.analysis.summary import value_text
 from collapse_jax.config import STATIC_AXES
 from collapse_jax.grid import AXES
-from collapse_jax.analysis.summary import value_text
 from collapse_jax.plots import style
 from collapse_jax.static_axes import describe_point
+from collapse_jax.store.results import AXIS_NAMES
 
+T = TypeVar("T")
 SYMBOLS = {"weight_decay": "λ", "learning_rate": "η", "init_scale": "init scale"}
 MAX_NAMED = 8
 
@@ -66,12 +70,29 @@ def split(results: xr.Dataset) -> list[Series]:
         for s in found
     ]
     found.sort(key=lambda s: (s.weight_decay, str(s.point)))
-    decays = [s.weight_decay for s in found]
-    if len(set(decays)) < len(decays) <= MAX_NAMED:  # the weight decay alone does not tell them apart
-        ramp = style.colormap()(np.linspace(0.0, 1.0, len(found)))
-        return [dataclasses.replace(s, colour=tuple(c)) for s, c in zip(found, ramp, strict=True)]
-    norm = style.decay_norm(decays)
-    return [dataclasses.replace(s, colour=style.decay_colour(s.weight_decay, norm)) for s in found]
+    return [dataclasses.replace(s, colour=c) for s, c in zip(found, _colours(found), strict=True)]
+
+
+def _colours(series: list[Series]) -> list[Any]:
+    """By weight decay where it tells them apart or where there are too many to name, else one after the other."""
+    decays = [s.weight_decay for s in series]
+    key, norm = "weight_decay", style.decay_norm(decays)
+    if len(series) > MAX_NAMED:
+        key, norm = colour_scale(series)
+    elif len(set(decays)) < len(decays):
+        key = ""
+    if not key:
+        return [tuple(colour) for colour in style.colormap()(np.linspace(0.0, 1.0, len(series)))]
+    return [style.decay_colour(s.point[key], norm) for s in series]
+
+
+def colour_scale(series: list[Series]) -> tuple[str, LogNorm | None]:
+    """What colours too many series to name: the first hyperparameter with two positive values; or ("", None)."""
+    for key in series[0].point:
+        values = [s.point[key] for s in series]
+        if all(isinstance(value, (int, float)) for value in values) and (norm := style.decay_norm(values)):
+            return key, norm
+    return "", None
 
 
 def _product_series(results: xr.Dataset) -> list[Series]:
@@ -145,20 +166,25 @@ def draw(
 
 
 def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
-    """Names the series once for all panels: by a list, or by a colour bar when there are too many."""
-    if len(series) <= MAX_NAMED:
+    """Names the series once for all panels: by a list, or by a colour bar when there are too many.
+
+    Too many without a hyperparameter that makes a colour bar, such as optimizers: a list of some of them.
+    """
+    key, norm = colour_scale(series) if len(series) > MAX_NAMED else ("", None)
+    if norm is None:
         keys = list(series[0].point)
         title = "weight decay λ" if keys == ["weight_decay"] else "hyperparameters"
-        handles = [Line2D([], [], color=s.colour, linewidth=2.4, label=s.name) for s in series]
+        named = evenly(series, MAX_NAMED)
+        if len(named) < len(series):
+            title += f"\n({len(named)} of {len(series)} lines)"
+        handles = [Line2D([], [], color=s.colour, linewidth=2.4, label=s.name) for s in named]
         figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left")
         return
-    norm = style.decay_norm([s.weight_decay for s in series])
-    if norm is None:
-        return
-    text = "weight decay λ"
-    if any(s.weight_decay == 0 for s in series):
+    values = {name: {s.point[name] for s in series} for name in series[0].point}
+    text = AXIS_NAMES.get(key, key.replace("_", " "))
+    if 0 in values[key]:
         text += " (grey: 0)"
-    if len(series[0].point) > 1:
+    if sum(len(found) > 1 for found in values.values()) > 1:
         text += "; other hyperparameters not told apart"
     bar = figure.colorbar(ScalarMappable(norm, style.colormap()), ax=panels, pad=0.02, aspect=30)
     bar.set_label(text)
