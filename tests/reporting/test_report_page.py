@@ -1,5 +1,7 @@
 """The report: one HTML file that is whole, escaped, and says what the tables say."""
 
+import os
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,9 +15,9 @@ from collapse_jax.__main__ import main
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import summarise
 from collapse_jax.reporting.markup import join, tag
+from collapse_jax.reporting.numbers import _cell
 from collapse_jax.reporting.sweeps import sizes
 
-from collapse_jax.reporting.numbers import _cell
 __all__ = ["one_figure"]
 
 
@@ -74,7 +76,7 @@ def test_markup(built, expected):
     assert built == expected
 
 
-def test_sizes_are_those_on_disk(tmp_path):
+def test_sizes_are_those_on_disk(tmp_path, monkeypatch):
     for name, size in {
         "snapshots/0/a": 3,
         "snapshots/0/b": 4,
@@ -84,8 +86,6 @@ def test_sizes_are_those_on_disk(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(bytes(size))
     assert sizes(epath.Path(tmp_path)) == {"snapshots": 7, "checkpoints": 5}
-
-
     size_of = os.path.getsize
     # A sweep that trains deletes files between the listing and the reading.
     monkeypatch.setattr(os.path, "getsize", lambda path: (os.remove(path), size_of(path)))
@@ -103,6 +103,8 @@ def test_settings_count_diverged_runs_and_leave_out_their_last_values():
     assert f"| 0.1 | {cells[0]} |" in tables.seeds_table(results, THRESHOLDS)
     assert _cell(cells[0]) == '0.9<span class="range"> [0.9, 0.9] (1 diverged)</span>'
     assert _cell(cells[1]) == '-<span class="range"> (5 diverged)</span>'
+
+
 def test_text_tables_take_words_and_whole_numbers():
     results = make_results(DECAYS, (1234567, 8), last=LAST)
     words = xr.concat([results, results], xr.Variable("optimizer", np.array(["adamw", "sgd"])))
