@@ -185,7 +185,7 @@ def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
     if 0 in values[key]:
         text += " (grey: 0)"
     if sum(len(found) > 1 for found in values.values()) > 1:
-        text += "; other hyperparameters not told apart"
+        text += "\n(other hyperparameters not told apart)"
     bar = figure.colorbar(ScalarMappable(norm, style.colormap()), ax=panels, pad=0.02, aspect=30)
     bar.set_label(text)
     bar.outline.set_visible(False)

@@ -210,8 +210,8 @@ def test_series_names_and_colours(results):
     ("decays", "rates", "label"),
     [
         ((0.01,), 9, "learning rate η"),
-        ((0.0, 0.1), 5, "learning rate η; other hyperparameters not told apart"),
-        ((0.0, 0.01, 0.1), 3, "weight decay λ (grey: 0); other hyperparameters not told apart"),
+        ((0.0, 0.1), 5, "learning rate η\n(other hyperparameters not told apart)"),
+        ((0.0, 0.01, 0.1), 3, "weight decay λ (grey: 0)\n(other hyperparameters not told apart)"),
     ],
 )
 def test_too_many_lines_are_coloured_by_what_varies(decays, rates, label):
