@@ -14,7 +14,7 @@ from collapse_jax import store
 from collapse_jax.__main__ import main
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import summarise
-from collapse_jax.reporting.markup import join, tag
+from collapse_jax.reporting.markup import join, table, tag
 from collapse_jax.reporting.numbers import _cell
 from collapse_jax.reporting.sweeps import sizes
 
@@ -74,6 +74,14 @@ def test_whatever_users_write_is_text(tmp_path):
 )
 def test_markup(built, expected):
     assert built == expected
+
+
+def test_headers_break_after_underscores_and_name_what_heads_a_row():
+    built = table("Runs", ["seed", "nc2_<x>"], [["1", "2_3"]], class_="numbers")
+    assert '<th scope="col" class="name">seed</th><th scope="col">nc2_<wbr>&lt;x&gt;</th>' in built
+    assert "<td>2_3</td>" in built
+    assert '<table class="numbers">' in built
+    assert '<table class="numbers wide">' in table("", list("abcdefghijklm"), [], class_="numbers")
 
 
 def test_sizes_are_those_on_disk(tmp_path, monkeypatch):
