@@ -1,6 +1,8 @@
 """How each time scale depends on a hyperparameter: log-log slopes with intervals, censored runs included."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,6 +17,8 @@ THEORY = {
     "weight_decay": {"fit": 0.0, "grok": -1.0, "collapse": -1.0},
     "learning_rate": {"fit": -1.0, "grok": -1.0, "collapse": -1.0},
 }
+
+SETTING = "setting"  # dim of the fits of runs along `run` that differ in other hyperparameters
 
 _ATTRS = {
     "slope": ("log-log slope", "1", "d log tau / d log {axis}, maximum likelihood with right-censoring"),
@@ -47,14 +51,16 @@ def slopes(
 
     Args:
       taus: as returned by `timescales`. One fit per combination of the dims that are neither the axis nor
-        the seed. In a zip grid all runs enter one fit: select first if other hyperparameters vary too.
+        the seed; in a zip grid, or a shard of a product grid, per combination of the other hyperparameters
+        that vary along `run`.
       axis: dim, or coordinate along `run`. Runs at 0 (no weight decay) have no logarithm and are left out.
       resamples: number of bootstrap resamples.
       confidence: mass of the interval.
       seed: of the bootstrap.
 
     Returns:
-      A dataset over ("tau", ...) with slope, low, high, intercept, sigma, theory, runs, censored, excluded.
+      A dataset over ("tau", ...) with slope, low, high, intercept, sigma, theory, runs, censored, excluded. Where
+      runs along `run` differ in other hyperparameters, these are coordinates of the further dim "setting".
       The slope is nan if the runs that crossed have fewer than two distinct axis values; low and high are
       nan also with fewer than two seeds.
 
@@ -64,6 +70,12 @@ def slopes(
     if axis not in taus.coords:
         known = ", ".join(sorted(map(str, taus.coords)))
         raise ValueError(f"slopes: axis={axis!r} is not a coordinate; there are {known}")
+    settings = _settings(taus, axis)
+    if len(settings) > 1:
+        options: dict[str, Any] = {"resamples": resamples, "confidence": confidence, "seed": seed}
+        parts = [slopes(taus.isel(run=runs), axis, **options) for _, runs in settings]
+        points = {name: (SETTING, [point[name] for point, _ in settings]) for name in settings[0][0]}
+        return xr.concat(parts, dim=SETTING).assign_coords(points).transpose("tau", ...)
     columns = []
     for phase in (p for p in PHASES if f"tau_{p}" in taus):
         tau, censored = taus[f"tau_{phase}"], taus[f"{phase}_censored"]
@@ -94,6 +106,34 @@ def slopes(
         out[name].attrs = {"long_name": long_name, "units": units, "definition": definition}
     out.attrs = {"axis": axis, "confidence": confidence, "resamples": resamples, "bootstrap_seed": seed}
     return out
+
+
+def fits_of(taus: xr.Dataset, fits: xr.Dataset) -> Iterator[tuple[dict[str, Any], xr.Dataset, xr.Dataset]]:
+    """Go through the fits of `slopes` one by one.
+
+    Yields:
+      the other hyperparameters' values ({} where one fit holds all runs), the time scales fitted, and the fit, with
+      dims ("tau",).
+    """
+    dims = [str(d) for d in fits["slope"].dims if d != "tau"]
+    settings = _settings(taus, fits.attrs["axis"])
+    for index in np.ndindex(*(fits.sizes[d] for d in dims)):
+        at = dict(zip(dims, index, strict=True))
+        fit = fits.isel(at)
+        point = {str(name): fit[name].item() for name, c in fits.coords.items() if set(c.dims) & {*dims}}
+        setting = at.pop(SETTING, None)
+        part = taus.isel(at) if setting is None else taus.isel(at | {"run": settings[setting][1]})
+        yield point, part, fit
+
+
+def _settings(taus: xr.Dataset, axis: str) -> list[tuple[dict[str, Any], list[int]]]:
+    """Group the runs along `run` by the hyperparameters that vary beside the axis and the seed."""
+    names = [str(k) for k, c in taus.coords.items() if c.dims == ("run",) and k not in ("run", "seed", axis)]
+    names = [name for name in names if len(np.unique(taus[name].values)) > 1]
+    groups: dict[tuple, list[int]] = {}
+    for run in range(taus.sizes.get("run", 0) if names else 0):
+        groups.setdefault(tuple(taus[name].values[run].item() for name in names), []).append(run)
+    return [(dict(zip(names, key, strict=True)), runs) for key, runs in groups.items()]
 
 
 def _fit(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from collapse_jax.analysis.slopes import slopes
+from collapse_jax.analysis.slopes import fits_of, slopes
 from collapse_jax.analysis.timescales import PHASES, timescales
 from collapse_jax.config import Thresholds
 from collapse_jax.grid import AXES
@@ -172,14 +172,11 @@ def _last(values: np.ndarray) -> np.ndarray:
 def _slopes(taus: xr.Dataset) -> list[Slope]:
     if "weight_decay" not in taus.coords or not any(f"tau_{phase}" in taus for phase in PHASES):
         return []
-    found = []
     fits = slopes(taus)
-    dims = [str(d) for d in fits["slope"].dims if d != "tau"]
-    for tau in fits["tau"].values.tolist():
-        for index in np.ndindex(*(fits.sizes[d] for d in dims)):
-            fit = fits.sel(tau=tau).isel(dict(zip(dims, index, strict=True)))
-            if math.isfinite(fit["slope"]):
-                names = ("slope", "low", "high", "theory", "runs", "censored")
-                point = {d: fit[d].item() for d in dims}
-                found.append(Slope(tau=tau, point=point, **{name: fit[name].item() for name in names}))
-    return found
+    names = ("slope", "low", "high", "theory", "runs", "censored")
+    return [
+        Slope(tau=tau, point=point, **{name: fit.sel(tau=tau)[name].item() for name in names})
+        for tau in fits["tau"].values.tolist()
+        for point, _, fit in fits_of(taus, fits)
+        if math.isfinite(fit["slope"].sel(tau=tau))
+    ]

@@ -36,8 +36,8 @@ def runs_table(results: xr.Dataset, thresholds: Thresholds) -> str:
 def seeds_table(results: xr.Dataset, thresholds: Thresholds) -> str:
     """Summarise the seeds of each setting as a Markdown table: mean and range from lowest to highest seed.
 
-    Means of time scales are geometric; ">" marks a lower bound, because some seeds had not crossed (their last step
-    enters in place of the crossing).
+    Diverged runs have no last values and are counted. Means of time scales are geometric; ">" marks a lower bound,
+    because some seeds had not crossed (their last step enters in place of the crossing).
 
     Args:
       results: of a sweep in which a setting has several seeds, else the table is empty.
@@ -80,9 +80,14 @@ def setting_quantities(summary: Summary) -> list[str]:
 
 
 def setting_text(summary: Summary, quantity: str, runs: list[int]) -> str:
-    """Show a last value or time scale of the runs of one setting: mean and range."""
+    """Show a last value or time scale of the runs of one setting: mean and range.
+
+    The last value of a diverged run is that of a healthy step long before the others': it is left out and counted.
+    """
     if quantity in summary.final:
-        return _spread(summary.final[quantity][runs])
+        diverged = summary.diverged_at[runs] >= 0
+        text = _spread(summary.final[quantity][runs][~diverged])
+        return f"{text} ({diverged.sum()} diverged)" if diverged.any() else text
     times = summary.times[quantity]
     bounded = times.censored[runs] & np.isfinite(times.steps[runs])
     return ("> " if bounded.any() else "") + _spread(times.steps[runs], geometric=True)

@@ -1,7 +1,7 @@
 """What the representation keeps of the input beyond the label: over time, and in the information plane."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,11 +14,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.nulls import null_name
 from collapse_jax.plots import series as lines
 from collapse_jax.plots import style
 from collapse_jax.plots.series import Series
-
-T = TypeVar("T")
 
 NULL = "#8c8c8c"
 MAX_COLUMNS = 6
@@ -102,11 +101,11 @@ def information_plane(results: xr.Dataset, thresholds: Thresholds | None = None)
     if not np.any(steps > 0):
         raise style.NotDrawableError("no step after 0 is logged")
     norm = LogNorm(max(1.0, float(steps[steps > 0].min())), float(steps.max()) + 1e-9)
-    columns = evenly(lines.split(measured_steps(results, planes[0][:2])), MAX_COLUMNS)
+    columns = lines.evenly(lines.split(measured_steps(results, planes[0][:2])), MAX_COLUMNS)
     figure = style.new_figure(1.6 + 2.05 * len(columns), 1.3 + 2.2 * len(planes))
     grid = figure.subplots(len(planes), len(columns), squeeze=False, sharex="row", sharey="row")
     for number, (row, (x, y, name)) in enumerate(zip(grid, planes, strict=True)):
-        chosen = evenly(lines.split(measured_steps(results, [x, y])), MAX_COLUMNS)
+        chosen = lines.evenly(lines.split(measured_steps(results, [x, y])), MAX_COLUMNS)
         for axes, group in zip(row, chosen, strict=True):
             _trajectory(axes, group, x, y, norm)
             if number == 0:
@@ -133,8 +132,8 @@ def _trajectory(axes: Axes, group: Series, x: str, y: str, norm: LogNorm) -> Non
     first, second = (np.atleast_2d(group.runs[name].values).astype(np.float64) for name in (x, y))
     for a, b in zip(first, second, strict=True):
         axes.plot(a, b, color="#555555", linewidth=0.5, alpha=0.35, zorder=1)
-    null_y = _null_name(y)
-    null_x = _null_name(x) if _null_name(x) in group.runs else x
+    null_x, null_y = (null_name(group.runs[name]) for name in (x, y))
+    null_x = null_x if null_x in group.runs else x
     colours: dict[str, Any] = {"c": np.maximum(steps, norm.vmin or 1), "norm": norm, "cmap": _time_colours()}
     if null_y in group.runs:
         a, b = (lines.mean_and_range(np.atleast_2d(group.runs[n].values), False)[0] for n in (null_x, null_y))
@@ -142,12 +141,6 @@ def _trajectory(axes: Axes, group: Series, x: str, y: str, norm: LogNorm) -> Non
     a, b = (lines.mean_and_range(values, False)[0] for values in (first, second))
     axes.plot(a, b, color="#555555", linewidth=0.8, zorder=3)
     axes.scatter(a, b, s=17, edgecolors="white", linewidths=0.35, zorder=4, gid=y, **colours)
-
-
-def _null_name(name: str) -> str:
-    """mi_zx -> mi_zx_null; noisy_zy_sigma010 -> noisy_zy_null_sigma010."""
-    stem, separator, sigma = name.partition("_sigma")
-    return f"{stem}_null{separator}{sigma}"
 
 
 def _null_band(axes: Axes, results: xr.Dataset, null: str) -> None:
@@ -174,12 +167,6 @@ def measured_steps(results: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
 def point_title(group: Series) -> str:
     """The hyperparameters of the runs of a panel, as its title."""
     return f"λ = {group.name}" if len(group.point) == 1 else group.name
-
-
-def evenly(items: Sequence[T], most: int) -> list[T]:
-    """At most `most` of the items, from the first to the last."""
-    picked = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
-    return [items[i] for i in picked]
 
 
 def _time_colours() -> Colormap:

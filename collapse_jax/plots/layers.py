@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from collapse_jax.analysis import Thresholds
 from collapse_jax.plots import series as lines
 from collapse_jax.plots import style
-from collapse_jax.plots.information import evenly, measured_steps
+from collapse_jax.plots.information import measured_steps
 
 ROWS = {
     "layer_rnc1": "RNC1, train",
@@ -28,7 +28,7 @@ def layers(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
     if not names:
         raise style.NotDrawableError("the measure layerwise (layer_rnc1) is not in the results")
     results = measured_steps(results, names)
-    shown = evenly(list(range(results.sizes["layer"])), MAX_LAYERS)
+    shown = lines.evenly(list(range(results.sizes["layer"])), MAX_LAYERS)
     figure = style.new_figure(1.6 + 2.6 * len(shown), 1.2 + 2.2 * len(names))
     grid = figure.subplots(len(names), len(shown), squeeze=False, sharex=True, sharey="row")
     for layer, column in zip(shown, grid.T, strict=True):

@@ -70,8 +70,10 @@ def _rows(parts: dict[str, xr.Dataset], variables: Sequence[str], title: str, le
         raise style.NotDrawableError(f"none of {', '.join((*ACCURACY, *variables))} is in the results")
     figure = style.new_figure(1.2 + 3.6 * len(names), 3.9 if len(parts) == 1 else 1.3 + 2.3 * len(parts))
     grid = figure.subplots(len(parts), len(names), squeeze=False, sharex=True, sharey="col")
+    every = []
     for row, (label, part) in zip(grid, parts.items(), strict=True):
         groups = lines.split(part)
+        every += groups
         for axes, name in zip(row, names, strict=True):
             if axes in grid[0]:
                 axes.set_title(TITLES[name])
@@ -81,7 +83,8 @@ def _rows(parts: dict[str, xr.Dataset], variables: Sequence[str], title: str, le
         if label:
             row[0].set_ylabel(f"{label}\n{row[0].get_ylabel()}")
     lines.legend(figure, list(grid.ravel()), groups)
-    note = lines.reading_note(part, groups)
+    first, *further = parts.values()
+    note = lines.reading_note(first, every, True, *further)
     if left_out > 0:
         note += f" {left_out} further programs are not shown."
     style.heading(figure, title, note)

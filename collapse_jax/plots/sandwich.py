@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from collapse_jax.analysis import Thresholds
 from collapse_jax.plots import series as lines
 from collapse_jax.plots import style
-from collapse_jax.plots.information import evenly, measured_steps, point_title
+from collapse_jax.plots.information import measured_steps, point_title
 
 MAX_ROWS = 3
 # Okabe-Ito colours; from the loosest bound to the estimate.
@@ -43,7 +43,7 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
         raise style.NotDrawableError("no noisy_zx_given_y_sigma... is in the results; measure noisy_channel")
     measured = measured_steps(results, [f"noisy_zx_given_y_sigma{sigma}" for sigma in sigmas])
     every = lines.split(measured)
-    groups = evenly(every, MAX_ROWS)
+    groups = lines.evenly(every, MAX_ROWS)
     figure = style.new_figure(2.2 + 2.9 * len(sigmas), 1.2 + 2.3 * len(groups))
     grid = figure.subplots(len(groups), len(sigmas), squeeze=False, sharex=True, sharey=True)
     for number, (row, group) in enumerate(zip(grid, groups, strict=True)):

@@ -2,20 +2,25 @@
 
 import dataclasses
 import itertools
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from collapse_jax.analysis.summary import value_text
 from collapse_jax.config import STATIC_AXES
 from collapse_jax.grid import AXES
 from collapse_jax.plots import style
 from collapse_jax.static_axes import describe_point
+from collapse_jax.store.results import AXIS_NAMES
 
+T = TypeVar("T")
 SYMBOLS = {"weight_decay": "λ", "learning_rate": "η", "init_scale": "init scale"}
 MAX_NAMED = 8
 
@@ -44,11 +49,7 @@ class Series:
         """Its entry in the legend."""
         if len(self.point) == 1:
             return "0 (none)" if self.weight_decay == 0 else f"{self.weight_decay:g}"
-        return ", ".join(f"{SYMBOLS.get(k, k)} = {_text(v)}" for k, v in self.point.items())
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
+        return ", ".join(f"{SYMBOLS.get(k, k)} = {value_text(v)}" for k, v in self.point.items())
 
 
 def run_dimensions(results: xr.Dataset) -> list[str]:
@@ -69,12 +70,29 @@ def split(results: xr.Dataset) -> list[Series]:
         for s in found
     ]
     found.sort(key=lambda s: (s.weight_decay, str(s.point)))
-    decays = [s.weight_decay for s in found]
-    if len(set(decays)) < len(decays) <= MAX_NAMED:  # the weight decay alone does not tell them apart
-        ramp = style.colormap()(np.linspace(0.0, 1.0, len(found)))
-        return [dataclasses.replace(s, colour=tuple(c)) for s, c in zip(found, ramp, strict=True)]
-    norm = style.decay_norm(decays)
-    return [dataclasses.replace(s, colour=style.decay_colour(s.weight_decay, norm)) for s in found]
+    return [dataclasses.replace(s, colour=c) for s, c in zip(found, _colours(found), strict=True)]
+
+
+def _colours(series: list[Series]) -> list[Any]:
+    """By weight decay where it tells them apart or where there are too many to name, else one after the other."""
+    decays = [s.weight_decay for s in series]
+    key, norm = "weight_decay", style.decay_norm(decays)
+    if len(series) > MAX_NAMED:
+        key, norm = colour_scale(series)
+    elif len(set(decays)) < len(decays):
+        key = ""
+    if not key:
+        return [tuple(colour) for colour in style.colormap()(np.linspace(0.0, 1.0, len(series)))]
+    return [style.decay_colour(s.point[key], norm) for s in series]
+
+
+def colour_scale(series: list[Series]) -> tuple[str, LogNorm | None]:
+    """What colours too many series to name: the first hyperparameter with two positive values; or ("", None)."""
+    for key in series[0].point:
+        values = [s.point[key] for s in series]
+        if all(isinstance(value, (int, float)) for value in values) and (norm := style.decay_norm(values)):
+            return key, norm
+    return "", None
 
 
 def _product_series(results: xr.Dataset) -> list[Series]:
@@ -148,28 +166,39 @@ def draw(
 
 
 def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
-    """Names the series once for all panels: by a list, or by a colour bar when there are too many."""
-    if len(series) <= MAX_NAMED:
+    """Names the series once for all panels: by a list, or by a colour bar when there are too many.
+
+    Too many without a hyperparameter that makes a colour bar, such as optimizers: a list of some of them.
+    """
+    key, norm = colour_scale(series) if len(series) > MAX_NAMED else ("", None)
+    if norm is None:
         keys = list(series[0].point)
         title = "weight decay λ" if keys == ["weight_decay"] else "hyperparameters"
-        handles = [Line2D([], [], color=s.colour, linewidth=2.4, label=s.name) for s in series]
+        named = evenly(series, MAX_NAMED)
+        if len(named) < len(series):
+            title += f"\n({len(named)} of {len(series)} lines)"
+        handles = [Line2D([], [], color=s.colour, linewidth=2.4, label=s.name) for s in named]
         figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left")
         return
-    norm = style.decay_norm([s.weight_decay for s in series])
-    if norm is None:
-        return
-    text = "weight decay λ"
-    if any(s.weight_decay == 0 for s in series):
+    values = {name: {s.point[name] for s in series} for name in series[0].point}
+    text = AXIS_NAMES.get(key, key.replace("_", " "))
+    if 0 in values[key]:
         text += " (grey: 0)"
-    if len(series[0].point) > 1:
-        text += "; other hyperparameters not told apart"
+    if sum(len(found) > 1 for found in values.values()) > 1:
+        text += "\n(other hyperparameters not told apart)"
     bar = figure.colorbar(ScalarMappable(norm, style.colormap()), ax=panels, pad=0.02, aspect=30)
     bar.set_label(text)
     bar.outline.set_visible(False)
 
 
-def reading_note(results: xr.Dataset, series: list[Series], log: bool = True) -> str:
-    """How to read the lines, and what is missing from them, in words."""
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of the items, from the first to the last."""
+    picked = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
+    return [items[i] for i in picked]
+
+
+def reading_note(results: xr.Dataset, series: list[Series], log: bool = True, *further: xr.Dataset) -> str:
+    """How to read the lines, and what is missing from them, in words; `further` results are in the same figure."""
     counts = sorted({s.runs.sizes["seed"] for s in series})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     if counts == [1]:
@@ -177,13 +206,13 @@ def reading_note(results: xr.Dataset, series: list[Series], log: bool = True) ->
     else:
         kind = "mean (geometric on logarithmic axes)" if log else "mean"
         parts = [f"Line: {kind} over {seeds} seeds; band: lowest to highest seed."]
-    if "diverged_at" in results:
-        bad, total = int((results["diverged_at"] >= 0).sum()), int(results["diverged_at"].size)
-        if bad:
-            parts.append(
-                f"{bad} of {total} runs diverged: a cross marks their last value, the mean goes on without."
-            )
-    return " ".join([*parts, *_static_note(results), progress_note(results)]).strip()
+    diverged = [at for r in (results, *further) if "diverged_at" in r for at in r["diverged_at"].values.flat]
+    bad = sum(int(at) >= 0 for at in diverged)
+    if bad:
+        parts.append(
+            f"{bad} of {len(diverged)} runs diverged: a cross marks their last value, the mean goes on without."
+        )
+    return " ".join([*parts, *_static_note(results), progress_note(results, *further)]).strip()
 
 
 def _static_note(results: xr.Dataset) -> list[str]:
@@ -194,13 +223,19 @@ def _static_note(results: xr.Dataset) -> list[str]:
     return [f"Program {describe_point(point)}."] if point else []
 
 
-def progress_note(results: xr.Dataset) -> str:
-    """How far an unfinished sweep is; empty for a finished one."""
-    steps = results["step"].values
-    seen = np.zeros(len(steps), bool)
-    for values in results.data_vars.values():
-        if "step" in values.dims:
-            seen |= values.notnull().any([d for d in values.dims if d != "step"]).values
-    if not seen.any() or seen[-1]:
+def progress_note(*results: xr.Dataset) -> str:
+    """How far an unfinished sweep is, or those of several that are not finished; empty where all are."""
+    reached = []
+    for part in results:
+        steps = part["step"].values
+        seen = np.zeros(len(steps), bool)
+        for values in part.data_vars.values():
+            if "step" in values.dims:
+                seen |= values.notnull().any([d for d in values.dims if d != "step"]).values
+        if seen.any() and not seen[-1]:
+            reached.append(int(steps[seen][-1]))
+    if not reached:
         return ""
-    return f"Not finished: {steps[seen][-1]:,} of {steps[-1]:,} steps so far."
+    some = f"{len(reached)} of {len(results)} programs, " if len(results) > 1 else ""
+    far = " to ".join(f"{step:,}" for step in sorted({min(reached), max(reached)}))
+    return f"Not finished: {some}{far} of {max(int(part['step'].max()) for part in results):,} steps so far."

@@ -84,14 +84,17 @@ def colormap() -> Colormap:
     return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.0, 0.86, 256))[::-1], name="decay")
 
 
-def decay_norm(weight_decays: Sequence[float]) -> LogNorm | None:
-    """The logarithmic colour scale over the positive weight decays; None if there are fewer than two."""
-    positive = sorted({w for w in weight_decays if w > 0})
+def decay_norm(values: Sequence[float]) -> LogNorm | None:
+    """The logarithmic colour scale over the positive weight decays, or values of another hyperparameter.
+
+    None if there are fewer than two.
+    """
+    positive = sorted({value for value in values if value > 0})
     return LogNorm(positive[0], positive[-1]) if len(positive) > 1 else None
 
 
 def decay_colour(weight_decay: float, norm: LogNorm | None) -> Any:
-    """The colour of a weight decay: darker for stronger decay, grey for none."""
+    """The colour of a weight decay, or of a value on another scale: darker for stronger decay, grey for none."""
     if not weight_decay > 0:
         return NO_DECAY
     return colormap()(0.75 if norm is None else float(norm(weight_decay)))

@@ -10,6 +10,7 @@ from matplotlib.patches import ConnectionPatch
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis import timescales as measure
+from collapse_jax.analysis.summary import point_text
 from collapse_jax.analysis.timescales import PHASES, condition
 from collapse_jax.plots import style
 from collapse_jax.plots.series import progress_note, run_dimensions
@@ -55,8 +56,7 @@ def timeline(
     style.step_axis(rows[-1], steps)
     _marks(rows[0], list(rows[1:]), taus, thresholds, float(steps.max()))
     point = {k: one[k].item() for k in ("weight_decay", "learning_rate", "init_scale", "seed") if k in one.coords}
-    title = ", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in point.items())
-    style.heading(figure, f"One run: {title}", _note(one, taus))
+    style.heading(figure, f"One run: {point_text(point)}", _note(one, taus))
     return figure
 
 

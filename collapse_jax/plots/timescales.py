@@ -12,6 +12,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis import slopes as fit_slopes
 from collapse_jax.analysis import timescales as measure
+from collapse_jax.analysis.slopes import fits_of
+from collapse_jax.analysis.summary import value_text
 from collapse_jax.analysis.timescales import PHASES, condition
 from collapse_jax.plots import style
 from collapse_jax.plots.series import SYMBOLS
@@ -35,30 +37,35 @@ def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> Fig
     phases = [p for p in PHASES if f"tau_{p}" in taus]
     if not phases or "weight_decay" not in taus.coords:
         raise style.NotDrawableError("no weight_decay, or none of train_accuracy, test_accuracy, rnc1")
-    decays = np.unique(taus["weight_decay"].values)
-    decays = decays[decays > 0]
+    decays = _positive(taus)
     if len(decays) < 2:
         raise style.NotDrawableError("fewer than two positive weight decays: there is no dependence to show")
     table = fit_slopes(taus)
-    others = [str(d) for d in table["slope"].dims if d != "tau"]
-    points = [dict(zip(others, i, strict=True)) for i in np.ndindex(*(table.sizes[d] for d in others))]
-    shown = points[:MAX_PANELS]
+    every = list(fits_of(taus, table))
+    # In a zip grid the other hyperparameters may vary along with the weight decay.
+    shown = [one for one in every if len(_positive(one[1])) > 1][:MAX_PANELS]
+    if not shown:
+        raise style.NotDrawableError("no two runs with weight decay differ in it and the seed alone")
     figure = style.new_figure(8.8, 5.3 if len(shown) == 1 else 1.4 + 3.3 * len(shown))
     panels = list(figure.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0])
-    for axes, point in zip(panels, shown, strict=True):
-        texts = _panel(axes, taus.isel(point), table.isel(point), phases, thresholds, decays)
+    for axes, (point, part, fits) in zip(panels, shown, strict=True):
+        texts = _panel(axes, part, fits, phases, thresholds, decays)
         if point:
-            here = table.isel(point)
-            axes.set_title(", ".join(f"{SYMBOLS.get(d, d)} = {here[d].item():g}" for d in others))
+            axes.set_title(", ".join(f"{SYMBOLS.get(k, k)} = {value_text(v)}" for k, v in point.items()))
         _label_right(axes, texts)
     panels[-1].set_xlabel("weight decay λ")
     _key(panels[0], censored=bool(table["censored"].any()))
     style.heading(
         figure,
         "Time scales of training against weight decay",
-        _note(taus, table, phases, len(points) - len(shown)),
+        _note(taus, table, phases, len(every) - len(shown)),
     )
     return figure
+
+
+def _positive(taus: xr.Dataset) -> np.ndarray:
+    decays = np.unique(taus["weight_decay"].values)
+    return decays[decays > 0]
 
 
 def _panel(

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
+from collapse_jax.analysis.summary import point_text
 from collapse_jax.grid import AXES
 from collapse_jax.plots import style
 
@@ -128,9 +129,10 @@ def workdir_violins(
     for step in steps:
         snapshot = snapshots.snapshot(step, run)
         rows += [margins_of(snapshot, pair, step) for pair in check_pairs(pairs, snapshot.num_classes)]
-    fixed = {name: results[name].values.flat[0] for name in ("weight_decay", "seed") if name in results.coords}
-    shown = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in (fixed | run).items())
-    return violins(rows, caption=f"Run: {shown}.")
+    fixed = {
+        name: results[name].values.flat[0].item() for name in ("weight_decay", "seed") if name in results.coords
+    }
+    return violins(rows, caption=f"Run: {point_text(fixed | run)}.")
 
 
 @style.styled

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from collapse_jax import store
+from collapse_jax.analysis.nulls import null_name
 from collapse_jax.analysis.timescales import condition
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.static_axes import points_of
 
 MAX_NAMED = 10
 COARSE = 2.0  # a time known to no better than this factor
@@ -109,19 +111,21 @@ def _reference(sweep: Sweep) -> Iterator[str]:
 
 
 def _nulls(sweep: Sweep) -> Iterator[str]:
-    """Values of the last step that lie where the same estimate lies after a permutation, over all runs."""
+    """Values of the last step that lie where the same estimate lies after a permutation, over a program's runs."""
     results, found = sweep.results, []
     for name in map(str, results.data_vars):
-        null = f"{name}_null"
+        null = null_name(results[name])
         if null not in results or set(results[name].dims) != {*results["diverged_at"].dims, "step"}:
             continue
-        both = results[[name, null]].dropna("step", how="all")
-        if not both.sizes["step"]:
-            continue
-        last = both.isel(step=-1)
-        inside = (last[name] >= last[null].min()) & (last[name] <= last[null].max())
-        if inside.any():
-            found.append(f"{name} in {int(inside.sum())} of {int(last[name].notnull().sum())} runs")
+        inside = measured = 0
+        for point in points_of(results) or [{}]:
+            both = results[[name, null]].sel(point).dropna("step", how="all")
+            if both.sizes["step"]:
+                last = both.isel(step=-1)
+                inside += int(((last[name] >= last[null].min()) & (last[name] <= last[null].max())).sum())
+                measured += int(last[name].notnull().sum())
+        if inside:
+            found.append(f"{name} in {inside} of {measured} runs")
     if found:
         yield (
             "In the range of its null (the same estimate after a permutation) at the last step measured, and so "

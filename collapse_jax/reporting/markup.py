@@ -4,7 +4,8 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-VOID = ("br", "img", "meta")
+VOID = ("br", "img", "meta", "wbr")
+WIDE = 12  # columns from which words may break anywhere on paper, or a table would not fit
 
 
 class Markup(str):
@@ -48,7 +49,7 @@ def _piece(child: Any) -> str:
 
 
 def table(
-    caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]], *, names: int = 1, class_: str | None = None
+    caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], *, names: int = 1, class_: str | None = None
 ) -> Markup:
     """Build a table that scrolls inside its own box where it is wider than the page.
 
@@ -67,20 +68,30 @@ def table(
         )
         for row in rows
     ]
+    heads = [
+        tag("th", _breakable(cell), scope="col", class_="name" if i < names else None)
+        for i, cell in enumerate(header)
+    ]
+    classes = " ".join(filter(None, (class_, "wide" if len(header) > WIDE else None)))
     return tag(
         "div",
         tag(
             "table",
             tag("caption", caption),
-            tag("thead", tag("tr", [tag("th", cell, scope="col") for cell in header])),
+            tag("thead", tag("tr", heads)),
             tag("tbody", body),
-            class_=class_,
+            class_=classes or None,
         ),
         class_="scroll",
         tabindex=0,
         role="region",
         aria_label=caption,
     )
+
+
+def _breakable(text: str) -> Markup:
+    """Let the name of a variable break after its underscores."""
+    return Markup(join(text).replace("_", f"_{tag('wbr')}"))
 
 
 def section(title: str, *children: Any) -> Markup:

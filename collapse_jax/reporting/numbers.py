@@ -1,5 +1,6 @@
 """Time scales, last values and slopes as tables: of one sweep by setting, of several side by side."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ def numbers(sweeps: Sequence[Sweep]) -> Markup:
         "Time scales and last values",
         shown,
         paragraph(
-            "Mean and range from lowest to highest seed, of time scales the geometric mean in steps. A value "
+            "Mean and range from lowest to highest seed, of time scales the geometric mean in steps; last values "
+            "leave out the runs that diverged. A value "
             "after > is a lower bound, because a run had not crossed by its last step.",
             class_="note",
         ),
@@ -38,9 +40,10 @@ def _settings(sweep: Sweep) -> Markup:
 
 
 def _cell(text: str) -> Markup:
-    """Put the range of the seeds below their mean, so that tables stay narrow."""
-    mean, bracket, rest = text.partition(" [")
-    return join(mean, tag("span", f" [{rest}", class_="range") if bracket else None)
+    """Put what follows a mean, such as the range of the seeds, below it, so that tables stay narrow."""
+    found = re.search(r" [\[(]", text)
+    mean, rest = (text[: found.start()], text[found.start() :]) if found else (text, "")
+    return join(mean, tag("span", rest, class_="range") if rest else None)
 
 
 def _compared(sweeps: Sequence[Sweep]) -> Markup:

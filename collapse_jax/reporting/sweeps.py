@@ -1,5 +1,6 @@
 """What a report reads of a workdir: results, manifests, sizes on disk. Nothing is changed."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -121,6 +122,7 @@ def sizes(workdir: epath.Path) -> dict[str, int]:
         for file in files:
             path = os.path.join(root, file)
             part = next((p for p in os.path.relpath(path, workdir).split(os.sep) if p in PARTS), "")
-            if part and os.path.exists(path):
-                found[part] = found.get(part, 0) + os.path.getsize(path)
+            with contextlib.suppress(OSError):  # a sweep that trains deletes its old checkpoints
+                if part:
+                    found[part] = found.get(part, 0) + os.path.getsize(path)
     return {part: found[part] for part in PARTS if part in found}

@@ -1,10 +1,16 @@
 """Joins the results of the programs of static axes into one labelled array."""
 
+import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from collapse_jax import identity
+from collapse_jax.static_axes import programs_of
+from collapse_jax.store.workdir import read_experiment
 
 # Where a program has no value: no run diverged that was not trained.
 ABSENT: Mapping[str, Any] = {"diverged_at": -1}
@@ -41,7 +47,10 @@ def join_programs(
 
 
 def one_program(results: xr.Dataset, point: Mapping[str, Any]) -> xr.Dataset:
-    """Return the results of one program: without what it lacks, its static axes as scalar coordinates."""
+    """Return the results of one program: without what it lacks, its static axes as scalar coordinates.
+
+    `attrs["experiment"]` and `attrs["fingerprint"]` become its own, where the experiment of all is known.
+    """
     part = results.sel(dict(point))
     part = part.drop_vars([name for name, variable in part.data_vars.items() if variable.isnull().all()])
     runs = part["diverged_at"].dims
@@ -50,7 +59,20 @@ def one_program(results: xr.Dataset, point: Mapping[str, Any]) -> xr.Dataset:
         others = {name: [d for d in v.dims if d != dim] for name, v in part.data_vars.items() if dim in v.dims}
         held = [part[name].notnull().any(dims).values for name, dims in others.items()]
         part = part.isel({dim: np.flatnonzero(np.any(held, axis=0))}) if held else part.drop_dims([dim])
-    return part
+    return part.assign_attrs(_own_attributes(results, part))
+
+
+def _own_attributes(results: xr.Dataset, part: xr.Dataset) -> dict[str, str]:
+    """Return the experiment and fingerprint of one program; {} where that of all is unknown."""
+    try:
+        whole = read_experiment({"experiment": json.loads(results.attrs["experiment"])})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    for program in programs_of(whole):
+        if all(name in part.coords and part[name].item() == value for name, value in program.point.items()):
+            experiment = json.dumps(dataclasses.asdict(program.experiment))
+            return {"experiment": experiment, "fingerprint": identity.fingerprint(program.experiment)}
+    return {}
 
 
 def _common_coordinates(parts: Sequence[xr.Dataset]) -> tuple[dict[str, Any], dict[Any, int]]:

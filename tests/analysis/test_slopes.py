@@ -7,8 +7,11 @@ from scipy.optimize import minimize
 from scipy.stats import linregress, norm
 from synthetic_results import PAPER_DECAYS, as_zip, make_results
 
-from collapse_jax.analysis import slopes, timescales
+from collapse_jax.analysis import Thresholds, slopes, timescales
+from collapse_jax.analysis.slopes import fits_of
+from collapse_jax.analysis.summary import summarise
 from collapse_jax.analysis.tobit import FLOOR, fit_line
+from collapse_jax.plots import FIGURES, NotDrawableError
 
 DECAYS = np.array(PAPER_DECAYS)
 LIMIT = 1e5
@@ -130,6 +133,36 @@ def test_zip_grid_gives_the_product_grids_slopes():
     zipped = timescales(as_zip(make_results(jitter=0.2)))
     for name in ("slope", "low", "high", "censored"):
         np.testing.assert_allclose(slopes(zipped)[name], slopes(taus)[name], atol=1e-9)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_runs_that_differ_in_more_than_the_axis_get_a_slope_per_setting(shuffled):
+    product = make_results(weight_decay=(0.01, 0.1, 0.3), learning_rate=(3e-3, 1e-3), seed=(0, 1), jitter=0.1)
+    zipped = as_zip(product)
+    if shuffled:  # as in a shard, the runs of a setting need not be neighbours
+        zipped = zipped.isel(run=np.random.default_rng(0).permutation(zipped.sizes["run"]))
+    taus = timescales(zipped)
+    found, expected = slopes(taus), slopes(timescales(product))
+    assert found["slope"].dims == ("tau", "setting")
+    assert found.attrs == expected.attrs
+    order = [found["learning_rate"].values.tolist().index(rate) for rate in expected["learning_rate"]]
+    for name in ("slope", "low", "high", "runs"):
+        np.testing.assert_allclose(found[name][:, order], expected[name], atol=1e-9)
+    for point, part, fit in fits_of(taus, found):
+        assert set(part["learning_rate"].values) == {point["learning_rate"]}
+        assert part.sizes["run"] == fit["runs"].sel(tau="tau_fit") == 6
+    summary = summarise(zipped, Thresholds())
+    assert len(summary.slopes) == 6
+    assert {(*fit.point,) for fit in summary.slopes} == {("learning_rate",)}
+
+
+def test_no_slope_where_another_hyperparameter_varies_with_the_axis():
+    zipped = as_zip(make_results(weight_decay=(0.01, 0.1), seed=(0, 1)))
+    zipped = zipped.assign_coords(learning_rate=("run", np.where(zipped["weight_decay"] == 0.1, 1e-3, 2e-3)))
+    assert np.isnan(slopes(timescales(zipped))["slope"]).all()
+    assert summarise(zipped, Thresholds()).slopes == []
+    with pytest.raises(NotDrawableError, match="no two runs"):
+        FIGURES["timescales"](zipped)
 
 
 def test_other_dims_get_a_slope_each_and_other_axes_work():

@@ -3,6 +3,7 @@ import logging
 import matplotlib as mpl
 import numpy as np
 import pytest
+import xarray as xr
 from synthetic_results import as_zip, diverge, make_results
 
 from collapse_jax import plots
@@ -150,7 +151,9 @@ def test_timescales_writes_slopes_and_marks_censored_runs(results):
     early = FIGURES["timescales"](CASES["unfinished"](results))
     assert sum(len(line.get_xdata()) for line in gids(early, "censored_collapse")) >= 3
     assert "runs did not reach it" in words(early)
-    assert len(FIGURES["timescales"](CASES["rates"](results)).axes) == 2
+    for change in (lambda r: r, as_zip):
+        rates = FIGURES["timescales"](change(CASES["rates"](results)))
+        assert [axes.get_title("left") for axes in rates.axes] == ["η = 0.001", "η = 0.003"]
 
 
 def test_collapse_time_overlays_on_the_scaled_axis(results):
@@ -170,6 +173,10 @@ def test_timeline_marks_the_three_moments(results):
     for word in ("fitted", "grokked", "collapsed"):
         assert f"{word} at step" in words(figure)
     assert len(gids(figure, "tau_grok")) == 4
+    long = results.isel(seed=[0], weight_decay=[1]).assign_coords(seed=[1234567])
+    assert words(FIGURES["timeline"](long)).startswith(
+        "One run: weight decay 0.03, learning rate 0.001, seed 1234567"
+    )
     with pytest.raises(NotDrawableError, match="no run has"):
         FIGURES["timeline"](results, None, {"weight_decay": 0.5})
     with pytest.raises(NotDrawableError, match="'width'"):
@@ -197,6 +204,36 @@ def test_series_names_and_colours(results):
     assert len(series.split(as_zip(results))) == 3
     assert len(series.split(as_zip(results).drop_vars("seed"))) == 9
     assert style.decay_colour(0.0, style.decay_norm(DECAYS)) == style.NO_DECAY
+
+
+@pytest.mark.parametrize(
+    ("decays", "rates", "label"),
+    [
+        ((0.01,), 9, "learning rate η"),
+        ((0.0, 0.1), 5, "learning rate η\n(other hyperparameters not told apart)"),
+        ((0.0, 0.01, 0.1), 3, "weight decay λ (grey: 0)\n(other hyperparameters not told apart)"),
+    ],
+)
+def test_too_many_lines_are_coloured_by_what_varies(decays, rates, label):
+    many = make_results(decays, (0, 1), np.geomspace(1e-4, 1e-2, rates), last=1000)
+    found = series.split(many)
+    assert len(found) == len(decays) * rates
+    key = "weight_decay" if label.startswith("weight") else "learning_rate"
+    assert len({(s.point[key], s.colour) for s in found}) == len({s.colour for s in found}) == many[key].size
+    figure = FIGURES["phases"](many)
+    assert figure.axes[-1].get_ylabel() == label
+    assert not figure.legends
+
+
+def test_too_many_lines_without_a_scale_are_named_in_part():
+    few = make_results((0.1,), (0, 1), last=1000)
+    many = xr.concat([few] * 10, xr.Variable("optimizer", [f"own{i}" for i in range(10)]))
+    assert len({s.colour for s in series.split(many)}) == 10
+    (legend,) = FIGURES["phases"](many).legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert len(names) == 8
+    assert (names[0], names[-1]) == ("λ = 0.1, optimizer = own0", "λ = 0.1, optimizer = own9")
+    assert "8 of 10 lines" in legend.get_title().get_text()
 
 
 def test_mean_leaves_out_what_has_no_logarithm():

@@ -1,11 +1,15 @@
 """The figures of programs, of layers and of both normalisations of the within-class variance."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
+from synthetic_bounds import with_balancedness
 from synthetic_results import as_zip, diverge, make_results
 
-from collapse_jax import plots
+from collapse_jax import config, identity, plots
 from collapse_jax.plots import FIGURES, PROGRAM_FIGURES, NotDrawableError
 from collapse_jax.store.join_programs import join_programs
 
@@ -58,6 +62,15 @@ def test_programs_has_a_row_for_each_that_has_begun(joined):
         PROGRAM_FIGURES["programs"](make_results())
 
 
+def test_the_note_of_programs_is_about_all_of_them(results):
+    first = diverge(results, 9000, weight_decay=0.3, seed=1)
+    second = results.where(results["step"] <= 20_000).assign(diverged_at=results["diverged_at"])
+    joined = join_programs({"model": ("mlp", "cnn")}, [({"model": "mlp"}, first), ({"model": "cnn"}, second)])
+    note = PROGRAM_FIGURES["programs"](joined)._supxlabel.get_text()
+    assert "1 of 12 runs diverged" in note
+    assert "Not finished: 1 of 2 programs, 20,000 of 300,000 steps so far." in note
+
+
 def test_draw_puts_each_program_into_a_folder(joined, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "FIGURES", {"phases": FIGURES["phases"]})
     written = {str(path.relative_to(tmp_path)) for path in plots.draw(joined, None, tmp_path)}
@@ -72,6 +85,28 @@ def test_a_figure_of_one_program_names_it(joined):
 
     figure = FIGURES["phases"](one_program(joined, {"train_size": 3000, "model": "cnn"}))
     assert "Program train_size=3000, model=cnn." in figure._supxlabel.get_text()
+
+
+def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monkeypatch):
+    values = ("adamw", "sgd")
+    whole = config.Experiment(grid=config.Grid(optimizer=values))
+    joined = join_programs(
+        {"optimizer": values}, [({"optimizer": value}, with_balancedness(results)) for value in values]
+    )
+    joined.attrs = {"experiment": json.dumps(dataclasses.asdict(whole))}
+    seen = []
+
+    def balancedness(part, thresholds):
+        seen.append(part.attrs["fingerprint"])
+        return FIGURES["balancedness"](part, thresholds)
+
+    monkeypatch.setattr(plots, "FIGURES", {"balancedness": balancedness})
+    drawn = dict(plots.figures(joined))
+    notes = [drawn[f"optimizer={value}/balancedness"]._supxlabel.get_text() for value in values]
+    assert ["Descriptive" in note for note in notes] == [True, False]
+    assert "Largest relative deviation" in notes[1]
+    alone = [config.Experiment(optimizer=config.Optimizer(name=value)) for value in values]
+    assert seen == [identity.fingerprint(experiment) for experiment in alone]
 
 
 @pytest.mark.parametrize(

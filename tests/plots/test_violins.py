@@ -106,7 +106,7 @@ def test_margins_of_a_snapshot():
 def test_the_step_of_the_widest_gap():
     results = make_results(weight_decay=(0.003, 0.03), seed=(0, 1))
     run = pick_run(results)
-    assert run["weight_decay"] == pytest.approx(0.003) or run["weight_decay"] == pytest.approx(0.03)
+    assert run["weight_decay"] == 0.03  # |log(0.03 / 0.01)| = 1.10 < |log(0.003 / 0.01)| = 1.20
     steps = [0, 1000, 6000, 300_000]
     assert widest_gap(results, run, steps) in (1000, 6000)
     assert widest_gap(as_zip(results), pick_run(as_zip(results)), steps) == widest_gap(results, run, steps)
@@ -126,15 +126,16 @@ class Stored:
 
 
 def test_from_a_workdir(monkeypatch, tmp_path):
-    stored, results = Stored(), make_results(weight_decay=(0.01, 0.1), seed=(3, 4))
+    stored, results = Stored(), make_results(weight_decay=(0.01, 0.1), seed=(1234567, 4))
     monkeypatch.setattr(collapse_jax, "open_snapshots", lambda workdir: stored, raising=False)
     monkeypatch.setattr(collapse_jax, "open_results", lambda workdir: results)
     figure = plots.workdir_violins(tmp_path)
     assert [step for step, _ in stored.asked] == [1000, 300_000]
-    assert stored.asked[0][1] == {"weight_decay": 0.01, "seed": 3}
+    assert stored.asked[0][1] == {"weight_decay": 0.01, "seed": 1234567}
     assert len(figure.axes) == 8  # two steps, pairs (0, 1) and (4, 5) of six classes
+    assert "Run: weight decay 0.01, seed 1234567." in " ".join(figure._supxlabel.get_text().split())
     plots.workdir_violins(tmp_path, run={"weight_decay": 0.1}, steps=[0], pairs=[(2, 3)])
-    assert stored.asked[-1] == (0, {"weight_decay": 0.1, "seed": 3})
+    assert stored.asked[-1] == (0, {"weight_decay": 0.1, "seed": 1234567})
     with pytest.raises(ValueError, match="steps: 5; snapshots are stored of 0, 1000, 300000"):
         plots.workdir_violins(tmp_path, steps=[5])
     monkeypatch.setattr(plots, "FIGURES", {})

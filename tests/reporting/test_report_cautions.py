@@ -2,6 +2,7 @@
 
 import json
 
+import xarray as xr
 from report_pages import DECAYS, LAST, SEEDS, check, experiment_of, one_figure, write
 from synthetic_results import diverge, make_results
 
@@ -41,6 +42,39 @@ def test_warnings_name_runs_and_steps(tmp_path):
     assert warned(lines, "2 seeds:")
     assert "kept" in warned(lines, "nhsic was measured with mode=reference")
     assert "nhsic_zx in 3 of 3 runs" in warned(lines, "In the range of its null")
+
+
+def test_nulls_of_labelled_split_and_noisy_measures_are_found(tmp_path):
+    results = make_results(DECAYS, SEEDS, last=LAST)
+    inside, outside = results["rnc1"] * 0 + 0.5, results["rnc1"] * 0 + 0.9
+    kinds = {
+        ("nhsic_zx", "_reference"): inside,
+        ("nhsic_zx", "_test_mine"): inside,
+        ("nhsic_zx", ""): outside,
+        ("noisy_zy_sigma010", ""): inside,
+        ("noisy_zy_sigma010", "_test"): outside,
+    }
+    for (name, suffix), values in kinds.items():
+        stem, sigma, rest = name.partition("_sigma")
+        record = {"measured": json.dumps({"measure": "nhsic", "options": {}, "suffix": suffix})}
+        results[name + suffix] = values.assign_attrs(record)
+        results[f"{stem}_null{sigma}{rest}{suffix}"] = inside.assign_attrs(record)
+    line = warned(found(tmp_path, results), "In the range of its null")
+    named = ("nhsic_zx_reference", "nhsic_zx_test_mine", "noisy_zy_sigma010")
+    assert line.endswith("; ".join(f"{name} in 4 of 4 runs" for name in named) + ".")
+
+
+def test_nulls_are_those_of_the_same_program(tmp_path):
+    results = make_results(DECAYS, SEEDS, last=LAST)
+    # The value of each program lies in the null range of the other, and that of one in its own.
+    values = {"adamw": (0.5, 0.1), "sgd": (0.1, 0.5), "gd": (0.3, 0.3)}
+    parts = [
+        results.assign(mi=results["rnc1"] * 0 + value, mi_null=results["rnc1"] * 0 + null)
+        for value, null in values.values()
+    ]
+    joined = xr.concat(parts, xr.Variable("optimizer", list(values)))
+    line = warned(found(tmp_path, joined), "In the range of its null")
+    assert line.endswith("mi in 4 of 12 runs.")
 
 
 def test_warning_of_a_coarse_schedule(tmp_path):

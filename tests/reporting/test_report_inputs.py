@@ -76,6 +76,25 @@ def test_bad_input_is_one_line(arguments, code, said, tmp_path, capsys):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r.drop_attrs(),
+        lambda r: r.drop_vars("diverged_at"),
+        lambda r: r.assign_attrs(experiment="[1]"),
+        lambda r: r.assign_attrs(experiment='{"thresholds": {"loss": 1}}'),
+    ],
+    ids=["no_experiment", "no_diverged_at", "no_thresholds", "unknown_threshold"],
+)
+@pytest.mark.parametrize("command", ["show", "plot"])
+def test_a_dataset_that_a_user_saved_is_refused_in_one_line(command, change, tmp_path, capsys):
+    file = tmp_path / "saved.nc"
+    store.write_dataset(change(store.open_results(write(tmp_path / "w"))), epath.Path(file))
+    assert main([command, f"--workdir={file}"]) == 2
+    said = "need diverged_at and attrs['experiment'], the config with its thresholds"
+    assert capsys.readouterr().err == f"collapse-jax: results {file}: {said}\n"
+
+
 def test_errors_in_python(tmp_path):
     with pytest.raises(ConfigError):
         collapse_jax.report([])

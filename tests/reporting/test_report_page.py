@@ -1,18 +1,21 @@
 """The report: one HTML file that is whole, escaped, and says what the tables say."""
 
+import os
+
 import numpy as np
 import pytest
 import xarray as xr
 from etils import epath
 from report_pages import DECAYS, LAST, SEEDS, THRESHOLDS, check, experiment_of, one_figure, write
-from synthetic_results import make_results
+from synthetic_results import diverge, make_results
 
 import collapse_jax
 from collapse_jax import store
 from collapse_jax.__main__ import main
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import summarise
-from collapse_jax.reporting.markup import join, tag
+from collapse_jax.reporting.markup import join, table, tag
+from collapse_jax.reporting.numbers import _cell
 from collapse_jax.reporting.sweeps import sizes
 
 __all__ = ["one_figure"]
@@ -73,7 +76,15 @@ def test_markup(built, expected):
     assert built == expected
 
 
-def test_sizes_are_those_on_disk(tmp_path):
+def test_headers_break_after_underscores_and_name_what_heads_a_row():
+    built = table("Runs", ["seed", "nc2_<x>"], [["1", "2_3"]], class_="numbers")
+    assert '<th scope="col" class="name">seed</th><th scope="col">nc2_<wbr>&lt;x&gt;</th>' in built
+    assert "<td>2_3</td>" in built
+    assert '<table class="numbers">' in built
+    assert '<table class="numbers wide">' in table("", list("abcdefghijklm"), [], class_="numbers")
+
+
+def test_sizes_are_those_on_disk(tmp_path, monkeypatch):
     for name, size in {
         "snapshots/0/a": 3,
         "snapshots/0/b": 4,
@@ -83,6 +94,23 @@ def test_sizes_are_those_on_disk(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(bytes(size))
     assert sizes(epath.Path(tmp_path)) == {"snapshots": 7, "checkpoints": 5}
+    size_of = os.path.getsize
+    # A sweep that trains deletes files between the listing and the reading.
+    monkeypatch.setattr(os.path, "getsize", lambda path: (os.remove(path), size_of(path)))
+    assert sizes(epath.Path(tmp_path)) == {}
+
+
+def test_settings_count_diverged_runs_and_leave_out_their_last_values():
+    results = make_results((0.1, 0.3), range(5), last=LAST)
+    results["test_accuracy"][:] = xr.where(results["step"] < 20, 0.1, 0.9)
+    results = diverge(diverge(results, 20, weight_decay=0.1, seed=3), 20, weight_decay=0.3)
+    summary = summarise(results, THRESHOLDS)
+    header, *rows = tables.setting_rows(summary)
+    cells = [row[header.index("test_accuracy")] for row in rows]
+    assert cells == ["0.9 [0.9, 0.9] (1 diverged)", "- (5 diverged)"]
+    assert f"| 0.1 | {cells[0]} |" in tables.seeds_table(results, THRESHOLDS)
+    assert _cell(cells[0]) == '0.9<span class="range"> [0.9, 0.9] (1 diverged)</span>'
+    assert _cell(cells[1]) == '-<span class="range"> (5 diverged)</span>'
 
 
 def test_text_tables_take_words_and_whole_numbers():
