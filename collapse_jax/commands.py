@@ -135,10 +135,11 @@ def _plot(options: Options) -> None:
     from collapse_jax import plots, store
 
     assert options.workdir is not None
+    results = store.open_results(options.workdir)
+    thresholds = store.thresholds_of(results)
     if options.workdir.is_file():
         raise WorkdirError(f"workdir={options.workdir}: figures are drawn into a directory, and this is a file")
-    results = store.open_results(options.workdir)
-    for path in plots.draw(results, store.thresholds_of(results), options.workdir / "figures", options.workdir):
+    for path in plots.draw(results, thresholds, options.workdir / "figures", options.workdir):
         print(path)
 
 

@@ -95,6 +95,12 @@ def test_a_dataset_that_a_user_saved_is_refused_in_one_line(command, change, tmp
     assert capsys.readouterr().err == f"collapse-jax: results {file}: {said}\n"
 
 
+def test_plot_needs_a_directory(tmp_path, capsys):
+    file = write(tmp_path / "w") / "results.nc"
+    assert main(["plot", f"--workdir={file}"]) == 2
+    assert "figures are drawn into a directory" in capsys.readouterr().err
+
+
 def test_errors_in_python(tmp_path):
     with pytest.raises(ConfigError):
         collapse_jax.report([])
