@@ -1,6 +1,5 @@
 """Reads the command line: a command, its flags, and the config with its overrides."""
 
-import difflib
 import re
 
 from absl import flags
@@ -9,7 +8,7 @@ from ml_collections import config_flags
 
 from collapse_jax import config, identity
 from collapse_jax.commands import COMMANDS, Options
-from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.errors import ConfigError, closest, unknown
 from collapse_jax.typed import typed
 
 
@@ -105,8 +104,8 @@ def _unknown_field(message: str, argv: list[str]) -> ConfigError:
     known = identity.flatten(config.Experiment())
     asked = [re.sub(r"^--?config\.", "", a.partition("=")[0]) for a in argv if re.match(r"--?config\.", a)]
     field = next((a for a in asked if a.split(".")[-1] == found[1] and a not in known), found[1])
-    close = difflib.get_close_matches(field, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"fields: {', '.join(known)}"
+    close = closest(field, known)
+    hint = f"did you mean {close!r}?" if close else f"fields: {', '.join(known)}"
     return ConfigError(f"--config.{field}", _value_of(field, argv), f"unknown field; {hint}")
 
 
