@@ -160,8 +160,17 @@ class LocalLock(Lock):
         except OSError as error:
             if error.errno in NO_FLOCK:
                 return False
-            raise self._refusal(_parsed(os.pread(self._file, WIDTH, 0).decode(errors="replace"))) from None
+            raise self._refusal(self._holder()) from None
         return True
+
+    def _holder(self) -> dict[str, Any] | None:
+        """Read who holds the kernel's lock; its record follows a moment after it got the lock."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not (held := _parsed(os.pread(self._file, WIDTH, 0).decode(errors="replace"))):
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.01)
+        return held
 
     def _is_live(self, held: dict[str, Any]) -> bool:
         # The kernel has just said that no process of this machine holds it; a process id may be in use again.
