@@ -77,11 +77,8 @@ def test_a_wrong_flag_is_named_before_anything_compiles(flag, field, tmp_path, c
 
     monkeypatch.setattr(sweep, "compile_programs", None)
     assert main(["train", SMOKE, flag, f"--workdir={tmp_path / 'w'}"]) == 2
-    said = one_line(capsys)
-    assert said.startswith(("collapse-jax: argument=", f"collapse-jax: --{field}=", f"collapse-jax: {field}=")), (
-        said
-    )
-    assert ("Unknown command line flag" in said) == (flag == "--nocolour")
+    named = "argument" if field == "nocolour" else field
+    assert one_line(capsys).removeprefix("collapse-jax: ").removeprefix("--").startswith(f"{named}=")
     assert not (tmp_path / "w").exists()
 
 

@@ -149,7 +149,7 @@ def test_shards_of_programs_merge_to_the_same_grid(experiment, trained, tmp_path
     for name in trained[1].data_vars:
         xr.testing.assert_equal(merged[name], trained[1][name])
     shutil.rmtree(shards.Shard(1, 2).folder(last))
-    assert merge.merge(workdir, partial=True).attrs["missing_shards"] == "1/2 of train_size 60, depth 2"
+    assert merge.merge(workdir, partial=True).attrs["missing_shards"] == "1/2 of train_size=60, depth=2"
     shutil.rmtree(last)
     with pytest.raises(WorkdirError, match=f"not begun: program {last.name}; train these"):
         merge.merge(workdir)

@@ -77,7 +77,8 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     the CNN on MNIST takes 24 times as long there (jax 0.10.2). Which is chosen where a program is lowered, so that
     one compiled ahead of time for a TPU is the one that a TPU runs.
     """
-    on_cpu, elsewhere = (functools.partial(way, stride=stride) for way in (product_of_windows, convolution))
+    on_cpu = functools.partial(product_of_windows, stride=stride)
+    elsewhere = functools.partial(convolution, stride=stride)
     return jax.lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
 
 

@@ -13,7 +13,7 @@ from etils import epath
 from collapse_jax import config, grid, identity
 from collapse_jax.errors import WorkdirError
 from collapse_jax.measures import Variable
-from collapse_jax.static_axes import has_programs, programs_of, read_programs, static_axes
+from collapse_jax.static_axes import describe_point, has_programs, programs_of, read_programs, static_axes
 from collapse_jax.store.join_programs import join_programs
 from collapse_jax.store.measured import MEASURES, join
 from collapse_jax.store.netcdf import read_dataset
@@ -149,7 +149,7 @@ def _open_programs(workdir: epath.Path) -> xr.Dataset:
         "fingerprint": identity.fingerprint(experiment),
     }
     missing = [
-        f"{shard} of {', '.join(f'{axis} {value}' for axis, value in point.items())}"
+        f"{shard} of {describe_point(point)}"
         for point, part in parts
         for shard in part.attrs.get("missing_shards", "").split(", ")
         if shard

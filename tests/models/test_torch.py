@@ -100,7 +100,7 @@ def torch_copy(make_torch, state):
 def test_both_begin_with_the_same_distributions(case):
     """Constants are equal; random tensors have the same standard deviation and, if uniform, the same bound.
 
-    Of small ones the largest entry alone is compared: it tells them from zeros and from another scale.
+    Of small ones the largest entry is compared too: it tells them from zeros and from another scale.
     """
     _, make_torch, _, state, _ = case
     torch.manual_seed(0)
@@ -111,8 +111,9 @@ def test_both_begin_with_the_same_distributions(case):
             assert torch.equal(a, b), name
             continue
         n = a.numel()
-        if n < 100:  # too few for their standard deviation to be known
+        if n < 100:  # the standard deviation of so few may be anything, and zeros would pass
             assert 0.125 < b.abs().max() / a.abs().max() < 4, name
+        if n < 20:
             continue
         assert b.std() / a.std() == pytest.approx(1, abs=5 / n**0.5), name
         if n > 200 and "embed.weight" not in name and "cls" not in name:
