@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import machine
-from collapse_jax import config, grid
-from collapse_jax.packing import RUN, Layout, choose_layout
-from collapse_jax.programs import compile_programs
+from collapse_jax.engine.compile import compile_programs
+from collapse_jax.engine.packing import RUN, Layout, choose_layout
+from collapse_jax.experiment import config, grid
 
 PEAK_SIZE, PEAK_PRODUCTS = 1024, 20
 

@@ -17,10 +17,12 @@ import numpy as np
 import collapse_jax
 from benchmarks import machine, measures_opponents
 from benchmarks.interleave import Comparison, interleave
-from collapse_jax import config, packing, runtime
+from collapse_jax.engine import packing
+from collapse_jax.experiment import config
 from collapse_jax.measures import MEASURES, Probe, Snapshot
-from collapse_jax.measures.codes import principal_components, unit_variance
-from collapse_jax.measures.ksg import ksg_information
+from collapse_jax.measures.estimators.codes import principal_components, unit_variance
+from collapse_jax.measures.estimators.ksg import ksg_information
+from collapse_jax.system import runtime
 from collapse_jax.tasks.mnist import load
 
 # Devices, and runs that are vmapped together on each. On a CPU of 2 cores and jax 0.10.2, programs with batched

@@ -27,7 +27,7 @@ CALL_SECONDS = 0.7
 def variants(axis: str) -> dict[int, Any]:
     """Return the experiments of one axis by its values, everything else as in the main experiment."""
     from benchmarks import engine
-    from collapse_jax import config
+    from collapse_jax.experiment import config
 
     base = engine.main_experiment()
 
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=4)
     options = parser.parse_args()
     began = time.monotonic()
-    from collapse_jax import runtime
+    from collapse_jax.system import runtime
 
     runtime.start()
     from benchmarks import scaling_figure

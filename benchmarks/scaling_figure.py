@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from benchmarks import machine
-from collapse_jax.plots.style import GREY, PHASE_COLOURS, heading, new_figure, styled
+from collapse_jax.figures.style import GREY, PHASE_COLOURS, heading, new_figure, styled
 
 MEASURED, OTHER = PHASE_COLOURS["collapse"], PHASE_COLOURS["grok"]
 TITLES = {

@@ -50,7 +50,7 @@ class Parts:
 
 def compare(loops: list[str], repeats: int) -> tuple[Comparison, Comparison, dict[str, float], dict[str, Any]]:
     """Interleave our programs, the matrix products and the PyTorch loops: train steps, then log points."""
-    from collapse_jax import runtime
+    from collapse_jax.system import runtime
 
     runtime.start()
     import jax
@@ -115,7 +115,7 @@ def event_costs(seconds: dict[str, list[float]]) -> dict[str, float]:
 def project(step: float, costs: dict[str, float], start: float) -> Parts:
     """Put our main experiment together from its parts."""
     from benchmarks import engine
-    from collapse_jax.schedule import schedule_steps
+    from collapse_jax.experiment.schedule import schedule_steps
 
     e = engine.main_experiment()
     logs, snapshots = (len(schedule_steps(s, e.steps)) for s in (e.log, e.snapshots.schedule))

@@ -15,7 +15,8 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.workers import Workers
-from collapse_jax import config, runtime
+from collapse_jax.experiment import config
+from collapse_jax.system import runtime
 
 RARELY, AT_EVERY_BOUNDARY = 1e9, 1e-9
 
@@ -85,7 +86,7 @@ def main() -> None:
     alone = options.pop("alone")
     parts: dict[str, float] = {}
     runtime.start()
-    from collapse_jax import sweep
+    from collapse_jax.engine import sweep
 
     sweep.compile_programs = timed(parts, "compile", sweep.compile_programs)
     for name in ("run", "close"):

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collapse_jax.analysis import slopes, timescales
-    from collapse_jax.config import Experiment
+    from collapse_jax.engine.sweep import train
+    from collapse_jax.experiment.config import Experiment
     from collapse_jax.measures import measure_arrays
-    from collapse_jax.remeasure.engine import measure
-    from collapse_jax.remeasure.snapshots import open_snapshots
+    from collapse_jax.measuring.run import measure
+    from collapse_jax.measuring.snapshots import open_snapshots
     from collapse_jax.reporting import report
-    from collapse_jax.store import open_results
-    from collapse_jax.sweep import train
+    from collapse_jax.workdir import open_results
 
 _HOMES = {
-    "Experiment": "collapse_jax.config",
-    "measure": "collapse_jax.remeasure.engine",
+    "Experiment": "collapse_jax.experiment.config",
+    "measure": "collapse_jax.measuring.run",
     "measure_arrays": "collapse_jax.measures",
-    "open_results": "collapse_jax.store",
-    "open_snapshots": "collapse_jax.remeasure.snapshots",
+    "open_results": "collapse_jax.workdir",
+    "open_snapshots": "collapse_jax.measuring.snapshots",
     "report": "collapse_jax.reporting",
     "slopes": "collapse_jax.analysis",
     "timescales": "collapse_jax.analysis",
-    "train": "collapse_jax.sweep",
+    "train": "collapse_jax.engine.sweep",
 }
 
 __all__ = [

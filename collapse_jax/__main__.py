@@ -24,10 +24,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from collapse_jax import signals
-from collapse_jax.cli import flags_help, parse
-from collapse_jax.commands import COMMANDS
+from collapse_jax.cli.commands import COMMANDS
+from collapse_jax.cli.parse import flags_help, parse
 from collapse_jax.errors import CollapseError, StoreError, is_storage_error
+from collapse_jax.system import signals
 
 INTERRUPTED = 130
 READER_GONE = 141

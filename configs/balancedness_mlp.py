@@ -19,8 +19,8 @@ form. On held-out features the variance gap falls with slopes -0.53 to -0.61 aga
 features it does not fall. 4 minutes on 2 CPU cores at 1,700 run-steps/s.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
-from collapse_jax.sizes import require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -13,8 +13,8 @@ size, number of steps and scale of this figure: those of its MLP are taken, and 
 alone, which is the default of its code (`--config.model.init=zero_last_layer` is the code's other rule).
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

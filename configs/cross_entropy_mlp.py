@@ -9,8 +9,8 @@ AdamW divides by the size of the gradient, so one learning rate serves both. Cro
 weights without weight decay, so RNC1 and norms may part from what squared error shows.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

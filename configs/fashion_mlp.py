@@ -17,8 +17,8 @@ What Figure 13 shows (Section D.2, information bottleneck for another network or
 last command draws such a figure for this sweep; with configs/cnn_mnist.py it does for a CNN.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots, Task, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

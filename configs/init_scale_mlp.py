@@ -9,8 +9,8 @@ MLP 784-200-200-200-10 on the first 1000 MNIST images; all initial weights and b
 time of collapse moves with it is the question of this grid, which arXiv 2509.20829 leaves open.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -9,8 +9,8 @@ smaller share are wrong in a larger one, too. The shares are chosen here. Where 
 classes that collapse are not the true ones: RNC1 of the training set may fall while the test accuracy does not.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -14,8 +14,8 @@ to 1.00 and the test accuracy 0.14 to 0.18; at step 100,000 they are 1.00 and 0.
 `measure` computes features of any examples again.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -17,8 +17,8 @@ The authors of arXiv 2509.20829 left modular addition out on purpose: its classe
 closer to a regression. Whether RNC1 falls with the rise of the test accuracy is the question of this grid.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Snapshots, Task, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

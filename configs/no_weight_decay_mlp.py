@@ -8,8 +8,8 @@ theory ties the time of collapse to 1 / (eta lambda), which is infinite at 0; wh
 optimizer alone. Sizes, steps and the two other weight decays are taken from the main experiment.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

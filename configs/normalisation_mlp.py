@@ -10,8 +10,8 @@ experiment's rule where there is none. Behind a normalisation the scale of a lay
 rate alone; that of the head changes the outputs.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

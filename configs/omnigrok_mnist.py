@@ -12,8 +12,8 @@ The main experiment differs: one layer more, the loss summed (which AdamW hardly
 standardised, float32.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Snapshots, Task, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -11,8 +11,8 @@ MLP 784-200-200-200-10 on the first 1000 MNIST images, squared error summed over
 full batch needs a rate ten times smaller with a summed loss; configs/theory_mlp.py has it.
 """
 
-from collapse_jax.config import Experiment, Grid, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -4,8 +4,8 @@ python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quick
 python -m collapse_jax train --config=configs/quickstart.py:cpu --workdir=runs/quickstart    # the same
 """
 
-from collapse_jax.config import Experiment, Grid, Schedule, Snapshots, Task, Thresholds
-from collapse_jax.sizes import require_argument
+from collapse_jax.experiment.config import Experiment, Grid, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import require_argument
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -17,8 +17,8 @@ A GPU or TPU is needed. The argument "cpu" trains a network an eighth as wide on
 few epochs, one seed: it shows the beginning.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

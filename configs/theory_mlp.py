@@ -17,8 +17,8 @@ Against eta * lambda * t the curves of RNC1 coincide until each meets a floor th
 fit. 2 min 15 s on 2 CPU cores.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
-from collapse_jax.sizes import require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -14,8 +14,8 @@ steps, batch and weight decay of this figure; they are chosen as for TREC-6. Mea
 for texts.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -15,8 +15,8 @@ What the paper says of its Figure 9: no grokking; RNC1 and test accuracy disagre
 of its MLP are taken, and what its code scales. The sizes 100, 300 and 1000 are chosen here.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

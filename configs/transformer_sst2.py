@@ -16,8 +16,8 @@ phrases of a few words: the first 1000 hold less than 1000 sentences would. Meas
 texts.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -16,8 +16,8 @@ powers of two up to the scale of its MLP, and that MLP's 1000 training examples,
 Measures of the inputs (mutual information and nHSIC with X) do not exist for texts.
 """
 
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
-from collapse_jax.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.experiment.sizes import reduced, require_argument, smoke
 
 
 def get_config(arg: str = "") -> Experiment:

@@ -11,15 +11,17 @@ import argparse
 import json
 import pathlib
 
-from collapse_jax import runtime
+from collapse_jax.system import runtime
 
 runtime.start(devices=1)
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from collapse_jax import config, models, store, tasks  # noqa: E402
+from collapse_jax import models, tasks  # noqa: E402
+from collapse_jax import workdir as store  # noqa: E402
 from collapse_jax.analysis.variance_gap import variance_gap  # noqa: E402
+from collapse_jax.experiment import config  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--workdir", type=pathlib.Path, required=True)

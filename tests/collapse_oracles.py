@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.collapse import collapse
+from collapse_jax.measures.families.collapse import collapse
 
 CLASSES, DIM = 10, 40
 _collapse = jax.jit(collapse)

@@ -4,13 +4,13 @@ import pathlib
 
 import pytest
 
-from collapse_jax import runtime
+from collapse_jax.system import runtime
 
 runtime.start(devices=2)
 
 import jax  # noqa: E402
 
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Task  # noqa: E402
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -12,7 +12,9 @@ import xarray as xr
 from etils import epath
 from synthetic_results import make_results
 
-from collapse_jax import config, identity, plots, store
+from collapse_jax import figures as plots
+from collapse_jax import workdir as store
+from collapse_jax.experiment import config, identity
 from collapse_jax.reporting.markup import VOID
 
 LAST = 3000

@@ -10,8 +10,8 @@ import shared_data
 from stand_ins import use_stand_ins, write_stand_ins
 
 import collapse_jax
-from collapse_jax.config import Experiment
-from collapse_jax.validate import validate
+from collapse_jax.engine.validate import validate
+from collapse_jax.experiment.config import Experiment
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 import collapse_jax
-from collapse_jax import cli, config, models, store
-from collapse_jax.config import Experiment, Model, Task
+from collapse_jax import models
+from collapse_jax import workdir as store
+from collapse_jax.cli import parse as cli
+from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, WorkdirError
-from collapse_jax.validate import validate
+from collapse_jax.experiment import config
+from collapse_jax.experiment.config import Experiment, Model, Task
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "extending.md").read_text()

@@ -2,6 +2,6 @@
 
 from collapse_jax.analysis.slopes import slopes
 from collapse_jax.analysis.timescales import scaled_time, timescales
-from collapse_jax.config import Thresholds
+from collapse_jax.experiment.config import Thresholds
 
 __all__ = ["Thresholds", "scaled_time", "slopes", "timescales"]

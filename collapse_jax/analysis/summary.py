@@ -11,8 +11,8 @@ import xarray as xr
 
 from collapse_jax.analysis.slopes import fits_of, slopes
 from collapse_jax.analysis.timescales import PHASES, timescales
-from collapse_jax.config import Thresholds
-from collapse_jax.grid import AXES
+from collapse_jax.experiment.config import Thresholds
+from collapse_jax.experiment.grid import AXES
 
 FINAL = ("train_accuracy", "test_accuracy", "rnc1", "nc2_condition")
 

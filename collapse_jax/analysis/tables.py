@@ -8,7 +8,7 @@ import xarray as xr
 
 from collapse_jax.analysis.summary import Slope, Summary, Times, point_text, summarise, value_text
 from collapse_jax.analysis.timescales import PHASES, condition
-from collapse_jax.config import Thresholds
+from collapse_jax.experiment.config import Thresholds
 
 NOTHING = "-"
 

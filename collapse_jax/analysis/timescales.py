@@ -8,7 +8,7 @@ import math
 import numpy as np
 import xarray as xr
 
-from collapse_jax.config import Thresholds
+from collapse_jax.experiment.config import Thresholds
 
 # phase -> (variable of the results, sign of the comparison, wording)
 PHASES = {

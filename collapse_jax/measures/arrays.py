@@ -79,7 +79,7 @@ def measure_arrays(
     )
     if options.get("codes") == "autoencoder":
         # What trains a network is imported by those who need it.
-        from collapse_jax.measures.input_codes import add_codes
+        from collapse_jax.measures.estimators.input_codes import add_codes
 
         snapshot = add_codes(snapshot)
     result: dict[str, Any] = {}

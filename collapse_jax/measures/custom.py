@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.errors import ConfigError, unknown
-from collapse_jax.extensions import file_of, load_file, told
+from collapse_jax.experiment.extensions import file_of, load_file, told
 from collapse_jax.measures.base import Measure, Scalars, Variable
 
 

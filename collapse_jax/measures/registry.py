@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from collapse_jax import errors
-from collapse_jax.measures.balancedness import BALANCEDNESS
 from collapse_jax.measures.base import Measure
-from collapse_jax.measures.collapse import COLLAPSE
-from collapse_jax.measures.collapse_bounds import COLLAPSE_BOUNDS
 from collapse_jax.measures.custom import from_function, is_file_measure, load_measure
-from collapse_jax.measures.fit import FIT
-from collapse_jax.measures.generalisation import GENERALISATION
-from collapse_jax.measures.geometry import GEOMETRY
-from collapse_jax.measures.layerwise import LAYERWISE
-from collapse_jax.measures.margins import MARGINS
-from collapse_jax.measures.mutual_information import MUTUAL_INFORMATION
-from collapse_jax.measures.nhsic import NHSIC
-from collapse_jax.measures.noisy_channel import NOISY_CHANNEL
-from collapse_jax.measures.norms import NORMS
-from collapse_jax.measures.ood import OOD
-from collapse_jax.measures.spectrum import SPECTRUM
+from collapse_jax.measures.families.balancedness import BALANCEDNESS
+from collapse_jax.measures.families.collapse import COLLAPSE
+from collapse_jax.measures.families.collapse_bounds import COLLAPSE_BOUNDS
+from collapse_jax.measures.families.fit import FIT
+from collapse_jax.measures.families.generalisation import GENERALISATION
+from collapse_jax.measures.families.geometry import GEOMETRY
+from collapse_jax.measures.families.layerwise import LAYERWISE
+from collapse_jax.measures.families.margins import MARGINS
+from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION
+from collapse_jax.measures.families.nhsic import NHSIC
+from collapse_jax.measures.families.noisy_channel import NOISY_CHANNEL
+from collapse_jax.measures.families.norms import NORMS
+from collapse_jax.measures.families.ood import OOD
+from collapse_jax.measures.families.spectrum import SPECTRUM
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure

@@ -14,9 +14,9 @@ To add one, write a file with a `ModelInfo` and name it in `MODELS`, or, outside
 
 from flax import linen as nn
 
-from collapse_jax import config
 from collapse_jax.errors import ConfigError, unknown
-from collapse_jax.extensions import is_extension, load_extension
+from collapse_jax.experiment import config
+from collapse_jax.experiment.extensions import is_extension, load_extension
 from collapse_jax.models import cnn, mlp, resnet, transformer
 from collapse_jax.models.base import INITS, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import check_batches, check_model, has_batch_norm

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from collapse_jax import config
+from collapse_jax.experiment import config
 
 HEAD = "head"
 INITS = ("default", "all", "linear", "zero_last_layer")

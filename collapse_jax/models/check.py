@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from collapse_jax import config
 from collapse_jax.errors import ConfigError, require, require_one_of
+from collapse_jax.experiment import config
 from collapse_jax.models.base import INITS, ModelInfo
 from collapse_jax.models.layers import ACTIVATIONS
 from collapse_jax.models.mlp import NORMS

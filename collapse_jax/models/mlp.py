@@ -3,7 +3,7 @@
 import jax
 from flax import linen as nn
 
-from collapse_jax import config
+from collapse_jax.experiment import config
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, layer_norm, torch_linear
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from collapse_jax import config
+from collapse_jax.experiment import config
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.images import as_images
 from collapse_jax.models.layers import BatchNorm, Conv, torch_linear

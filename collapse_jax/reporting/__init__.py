@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from collapse_jax import store
+from collapse_jax import workdir as store
 from collapse_jax.errors import ConfigError
 from collapse_jax.reporting.page import page
 from collapse_jax.reporting.sweeps import load
-from collapse_jax.store.files import storing
+from collapse_jax.system.files import storing
 
 __all__ = ["report"]
 

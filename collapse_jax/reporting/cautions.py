@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from collapse_jax import store
+from collapse_jax import workdir as store
 from collapse_jax.analysis.nulls import null_name
 from collapse_jax.analysis.timescales import condition
+from collapse_jax.experiment.static_axes import points_of
 from collapse_jax.reporting.sweeps import Sweep
-from collapse_jax.static_axes import points_of
 
 MAX_NAMED = 10
 COARSE = 2.0  # a time known to no better than this factor

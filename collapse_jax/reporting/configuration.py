@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from collapse_jax import config, identity
+from collapse_jax.experiment import config, identity
 from collapse_jax.reporting.markup import Markup, details, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from PIL import Image
 
-from collapse_jax import plots
+from collapse_jax import figures as plots
 from collapse_jax.errors import CollapseError
-from collapse_jax.progress import say
 from collapse_jax.reporting.markup import Markup, details, paragraph, section, tag
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.system.progress import say
 
 SCREEN = 110  # pixels of a page per inch of a figure: its letters are then as large as the notes beside it
 DPI = 200  # as the files of `plot`: sharp on paper, and on a phone when enlarged

@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from collapse_jax import identity
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import point_text, value_text
 from collapse_jax.analysis.timescales import condition
+from collapse_jax.experiment import identity
+from collapse_jax.experiment.static_axes import FIELDS
 from collapse_jax.reporting.markup import Markup, details, join, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
-from collapse_jax.static_axes import FIELDS
 
 
 def numbers(sweeps: Sequence[Sweep]) -> Markup:

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from collapse_jax import config
 from collapse_jax.errors import ConfigError, first_line
-from collapse_jax.paths import local_path, version_of
+from collapse_jax.experiment import config
+from collapse_jax.system.paths import local_path, version_of
 from collapse_jax.tasks import subset, text
 from collapse_jax.tasks.assemble import ARRAYS, assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from collapse_jax import config
+from collapse_jax.experiment import config
 from collapse_jax.tasks import images, subset, text
 from collapse_jax.tasks.base import Dataset, Split
 

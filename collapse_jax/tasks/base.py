@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from flax import struct
 
-from collapse_jax import config
+from collapse_jax.experiment import config
 
 
 @struct.dataclass

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from collapse_jax import config
 from collapse_jax.errors import ConfigError, require, require_one_of, unknown
-from collapse_jax.extensions import is_extension, load_extension
+from collapse_jax.experiment import config
+from collapse_jax.experiment.extensions import is_extension, load_extension
 from collapse_jax.tasks import arrays, idx, mnist, modular, text, text_files, tfds_source
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, TaskInfo

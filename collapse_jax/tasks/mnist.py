@@ -6,8 +6,8 @@ import pathlib
 
 import numpy as np
 
-from collapse_jax import config
 from collapse_jax.errors import StoreError
+from collapse_jax.experiment import config
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo
 

@@ -8,8 +8,8 @@ Gromov 2023 (arXiv:2301.02679).
 
 import numpy as np
 
-from collapse_jax import config
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment import config
 from collapse_jax.tasks import subset
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from collapse_jax import config
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment import config
 from collapse_jax.tasks.base import Split
 
 

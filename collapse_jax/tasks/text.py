@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from collapse_jax import config
 from collapse_jax.errors import ConfigError
-from collapse_jax.paths import local_path
+from collapse_jax.experiment import config
+from collapse_jax.system.paths import local_path
 from collapse_jax.tasks.base import Split
 
 PAD = 0

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from collapse_jax import config
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment import config
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, TaskInfo
 from collapse_jax.tasks.text import data_dir, directory_flag

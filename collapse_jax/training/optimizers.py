@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from collapse_jax import config
-from collapse_jax.grid import Hyperparameters
+from collapse_jax.experiment import config
+from collapse_jax.experiment.grid import Hyperparameters
 
 MakeOptimizer = Callable[[Hyperparameters], optax.GradientTransformation]
 

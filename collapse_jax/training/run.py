@@ -12,8 +12,9 @@ import optax
 from flax import linen as nn
 from flax import struct
 
-from collapse_jax import config, models
-from collapse_jax.grid import Hyperparameters
+from collapse_jax import models
+from collapse_jax.experiment import config
+from collapse_jax.experiment.grid import Hyperparameters
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.models import InitialScale
 from collapse_jax.tasks import Dataset

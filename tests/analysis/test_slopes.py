@@ -11,7 +11,7 @@ from collapse_jax.analysis import Thresholds, slopes, timescales
 from collapse_jax.analysis.slopes import fits_of
 from collapse_jax.analysis.summary import summarise
 from collapse_jax.analysis.tobit import FLOOR, fit_line
-from collapse_jax.plots import FIGURES, NotDrawableError
+from collapse_jax.figures import FIGURES, NotDrawableError
 
 DECAYS = np.array(PAPER_DECAYS)
 LIMIT = 1e5

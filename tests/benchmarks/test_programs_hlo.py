@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from collapse_jax import packing, programs
-from collapse_jax.config import Grid, Packing
+from collapse_jax.engine import compile as programs
+from collapse_jax.engine import packing
+from collapse_jax.experiment.config import Grid, Packing
 
 COLLECTIVES = (
     "all-gather",

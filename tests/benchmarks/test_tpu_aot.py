@@ -16,7 +16,7 @@ MEGABYTES = {"tpu-v5e:2x2": 29.1, "tpu-v6e:2x2": 28.8, "tpu-v5p:2x2x1": 32.4}
 PLAN = """
 import dataclasses, json, sys
 sys.path.insert(0, ".")
-from collapse_jax.config import Snapshots
+from collapse_jax.experiment.config import Snapshots
 from collapse_jax.plan import plan
 from configs.mnist_mlp import get_config
 

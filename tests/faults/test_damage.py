@@ -11,7 +11,8 @@ import pytest
 from harness import assert_same_sweep, experiment, state
 
 import collapse_jax
-from collapse_jax import store, sweep
+from collapse_jax import workdir as store
+from collapse_jax.engine import sweep
 from collapse_jax.errors import CollapseError, Preempted, WorkdirError
 
 # What Orbax and h5netcdf leave behind when they meet a damaged file.

@@ -10,7 +10,7 @@ from harness import experiment
 
 import collapse_jax
 from collapse_jax.__main__ import main
-from collapse_jax.config import Grid, Optimizer, Task
+from collapse_jax.experiment.config import Grid, Optimizer, Task
 from collapse_jax.training import RunState
 
 RATES = (1e-5, 2e-5)
@@ -61,7 +61,7 @@ def test_parameters_that_overflow_without_the_loss_are_noticed(tmp_path, monkeyp
         bias = layer["bias"].at[0].set(jnp.where(h.learning_rate == jnp.float32(RATES[1]), -jnp.inf, 0.0))
         return state.replace(params={**state.params, first: {**layer, "bias": bias}})
 
-    monkeypatch.setattr(collapse_jax.programs, "init_run", broken)
+    monkeypatch.setattr(collapse_jax.engine.compile, "init_run", broken)
     results = collapse_jax.train(sweep(RATES), tmp_path / "w")
     assert results.diverged_at.squeeze().values.tolist() == [-1, 0]
     assert "1 of 2 runs diverged" in capsys.readouterr().err
@@ -87,7 +87,7 @@ def test_features_without_variance_have_documented_values(tmp_path, monkeypatch)
         keep = (h.learning_rate != jnp.float32(RATES[1])).astype(jnp.float32)
         return state.replace(params=jax.tree.map(lambda leaf: leaf * keep, state.params))
 
-    monkeypatch.setattr(collapse_jax.programs, "init_run", collapsed)
+    monkeypatch.setattr(collapse_jax.engine.compile, "init_run", collapsed)
     results = collapse_jax.train(sweep(RATES), tmp_path / "w").squeeze()
     dead, alive = (results.sel(learning_rate=rate).isel(step=0) for rate in reversed(RATES))
     assert (results.diverged_at == -1).all()

@@ -10,9 +10,11 @@ import pytest
 from harness import Child, assert_same_sweep, experiment
 
 import collapse_jax
-from collapse_jax import signals, store, sweep
-from collapse_jax.chunks import Chunks
+from collapse_jax import workdir as store
+from collapse_jax.engine import sweep
+from collapse_jax.engine.chunks import Chunks
 from collapse_jax.errors import Preempted
+from collapse_jax.system import signals
 
 WHAT = experiment()
 LONG = experiment(steps=100, every=10)

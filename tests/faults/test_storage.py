@@ -13,7 +13,7 @@ import xarray as xr
 from harness import Child, assert_same_sweep, experiment
 
 import collapse_jax
-from collapse_jax import store
+from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.errors import StoreError
 

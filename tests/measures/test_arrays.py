@@ -9,7 +9,7 @@ import pytest
 
 from collapse_jax.measures import MEASURES, Measure, Probe, Snapshot, get_measure, measure_arrays
 from collapse_jax.measures.base import Variable
-from collapse_jax.measures.collapse import collapse
+from collapse_jax.measures.families.collapse import collapse
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(12, 4))

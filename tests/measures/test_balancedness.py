@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import collapse_jax
-from collapse_jax.config import Grid, Model, Optimizer, Schedule
-from collapse_jax.measures.balancedness import VARIABLES, balancedness
+from collapse_jax.experiment.config import Grid, Model, Optimizer, Schedule
+from collapse_jax.figures.balancedness import deviation, relative
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.plots.balancedness import deviation, relative
+from collapse_jax.measures.families.balancedness import VARIABLES, balancedness
 
 EMPTY = Probe(jnp.zeros((1, 1)), jnp.zeros(1, jnp.int32))
 

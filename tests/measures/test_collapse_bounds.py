@@ -10,7 +10,7 @@ from collapse_oracles import assert_values
 
 from collapse_jax.measures import MEASURES
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.collapse_bounds import VARIABLES, collapse_bounds
+from collapse_jax.measures.families.collapse_bounds import VARIABLES, collapse_bounds
 
 _measure = jax.jit(collapse_bounds)
 RELU = lambda x: np.maximum(x, 0)  # noqa: E731

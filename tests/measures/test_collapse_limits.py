@@ -7,7 +7,7 @@ import pytest
 from collapse_oracles import CLASSES, DIM, assert_values, example, measure, plain
 
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.collapse import COLLAPSE, VARIABLES, collapse
+from collapse_jax.measures.families.collapse import COLLAPSE, VARIABLES, collapse
 
 
 def test_missing_class_is_left_out():

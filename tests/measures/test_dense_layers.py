@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from collapse_jax.measures.dense_layers import operator_norm
+from collapse_jax.measures.estimators.dense_layers import operator_norm
 
 _norm = jax.jit(operator_norm)
 

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.fit import FIT, fit
-from collapse_jax.measures.norms import NORMS, norms
+from collapse_jax.measures.families.fit import FIT, fit
+from collapse_jax.measures.families.norms import NORMS, norms
 
 LOGITS = jnp.array([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 5.0]])
 LABELS = jnp.array([0, 1, 1, 0])

@@ -8,7 +8,7 @@ from collapse_oracles import assert_values, isotropic
 
 from collapse_jax.measures import measure_arrays
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.generalisation import VARIABLES, generalisation
+from collapse_jax.measures.families.generalisation import VARIABLES, generalisation
 
 _measure = jax.jit(generalisation)
 BOUNDS = ("test_error", "test_error_bound_directional", "test_error_bound")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from collapse_jax import measure_arrays
 from collapse_jax.measures import Probe, Snapshot
-from collapse_jax.measures.geometry import VARIABLES, geometry
+from collapse_jax.measures.families.geometry import VARIABLES, geometry
 
 _geometry = jax.jit(geometry)
 

@@ -10,11 +10,12 @@ import numpy as np
 import optax
 import pytest
 
-from collapse_jax.measures import autoencoder, measure_arrays
-from collapse_jax.measures.autoencoder import AutoencoderSettings, modules, reconstruction_error
+from collapse_jax.measures import measure_arrays
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.input_codes import add_codes, fitted_parameters, input_codes
-from collapse_jax.measures.mutual_information import mutual_information
+from collapse_jax.measures.estimators import autoencoder
+from collapse_jax.measures.estimators.autoencoder import AutoencoderSettings, modules, reconstruction_error
+from collapse_jax.measures.estimators.input_codes import add_codes, fitted_parameters, input_codes
+from collapse_jax.measures.families.mutual_information import mutual_information
 
 FAST = AutoencoderSettings(epochs=120, batch_size=60, learning_rate=5e-3, dropout=0.0)
 COUNT, SIDE = 120, 8
@@ -133,7 +134,7 @@ def test_measure_with_codes(cache, monkeypatch):
         mutual_information(Snapshot(probe, num_classes=2), codes="autoencoder")
     with pytest.raises(ValueError, match=r"^codes: 'vae'; it must be one of pca, autoencoder"):
         mutual_information(Snapshot(probe, num_classes=2), codes="vae")
-    monkeypatch.setattr("collapse_jax.runtime.cache_directory", lambda: cache)
+    monkeypatch.setattr("collapse_jax.system.runtime.cache_directory", lambda: cache)
     coded = add_codes(Snapshot(probe, num_classes=2), settings=AutoencoderSettings(epochs=1))
     np.testing.assert_allclose(coded.train.codes, codes, atol=1e-6)
     trained = fitted_parameters(stripes()[..., None], FAST, cache)

@@ -9,15 +9,15 @@ from scipy.spatial import cKDTree
 from scipy.special import digamma
 from scipy.stats import differential_entropy
 
-from collapse_jax.measures import neighbours
-from collapse_jax.measures.codes import principal_components, unit_variance, whiten
-from collapse_jax.measures.kl_entropy import (
+from collapse_jax.measures.estimators import neighbours
+from collapse_jax.measures.estimators.codes import principal_components, unit_variance, whiten
+from collapse_jax.measures.estimators.kl_entropy import (
     conditional_entropy,
     entropy_weights,
     log_ball_volume,
     weighted_entropy,
 )
-from collapse_jax.measures.neighbours import (
+from collapse_jax.measures.estimators.neighbours import (
     LANES,
     count_closer,
     distances_euclidean,

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
-from collapse_jax.measures.ksg import ksg_information, ross_information
+from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
 
 _ksg = jax.jit(ksg_information, static_argnames="k")
 _ross = jax.jit(ross_information, static_argnames="k")

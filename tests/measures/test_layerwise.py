@@ -8,7 +8,7 @@ from collapse_oracles import CLASSES, assert_values, example
 
 from collapse_jax import measure_arrays
 from collapse_jax.measures import Probe, Snapshot
-from collapse_jax.measures.layerwise import LAYERWISE, VARIABLES, layerwise
+from collapse_jax.measures.families.layerwise import LAYERWISE, VARIABLES, layerwise
 
 RNG = np.random.default_rng(0)
 

@@ -8,7 +8,7 @@ from collapse_oracles import CLASSES, DIM, example
 
 from collapse_jax import measure_arrays
 from collapse_jax.measures import Probe, Snapshot
-from collapse_jax.measures.margins import MARGINS, PAIRS, QUANTILES, VARIABLES, margins, pair_margins
+from collapse_jax.measures.families.margins import MARGINS, PAIRS, QUANTILES, VARIABLES, margins, pair_margins
 
 BIAS = np.random.default_rng(0).normal(size=CLASSES).astype(np.float32)
 

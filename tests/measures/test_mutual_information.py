@@ -9,7 +9,7 @@ import pytest
 
 from collapse_jax.measures import measure_arrays
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.mutual_information import MUTUAL_INFORMATION, mutual_information
+from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION, mutual_information
 
 _STATIC = ("mode", "k", "dim", "samples", "permutations", "subsets", "split")
 _information = jax.jit(mutual_information, static_argnames=_STATIC)

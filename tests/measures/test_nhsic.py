@@ -7,7 +7,7 @@ import pytest
 
 from collapse_jax.measures import measure_arrays
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.nhsic import NHSIC, label_smoother, nhsic, smoother, squared_distances
+from collapse_jax.measures.families.nhsic import NHSIC, label_smoother, nhsic, smoother, squared_distances
 
 STEP = np.arange(360).reshape(60, 6)
 LABELS = np.arange(60) % 3

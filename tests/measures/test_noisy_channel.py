@@ -7,8 +7,8 @@ import pytest
 
 from collapse_jax.measures import measure_arrays
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.noisy_channel import NOISY_CHANNEL, SIGMAS, noisy_channel
-from collapse_jax.measures.reference_channel import REFERENCE_VARIABLES
+from collapse_jax.measures.estimators.reference_channel import REFERENCE_VARIABLES
+from collapse_jax.measures.families.noisy_channel import NOISY_CHANNEL, SIGMAS, noisy_channel
 
 _channel = jax.jit(noisy_channel, static_argnames=("mode", "samples", "split"))
 DIM, CLASSES, COUNT = 8, 4, 400

@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from collapse_jax import measure_arrays
-from collapse_jax.measures.class_geometry import principal_axes
-from collapse_jax.measures.ood import VARIABLES, auroc, false_positive_rate
+from collapse_jax.measures.estimators.class_geometry import principal_axes
+from collapse_jax.measures.families.ood import VARIABLES, auroc, false_positive_rate
 
 
 def arrays(seed=0):
@@ -156,7 +156,7 @@ def test_errors_name_the_argument(change, message):
 
 def test_vmapped_equals_alone():
     from collapse_jax.measures.array_inputs import read_snapshot
-    from collapse_jax.measures.ood import ood
+    from collapse_jax.measures.families.ood import ood
 
     runs = [read_snapshot(**arrays(seed), head_kernel=None, head_bias=None, inputs=None) for seed in (7, 8)]
     together = jax.jit(jax.vmap(ood))(jax.tree.map(lambda *a: jnp.stack(a), *runs))

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.probe_choice import choose_examples
+from collapse_jax.measures.estimators.probe_choice import choose_examples
 
 TRAIN = Probe(jnp.zeros((4, 2)), jnp.arange(4))
 TEST = Probe(jnp.ones((3, 2)), jnp.arange(3))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collapse_jax import measure_arrays
 from collapse_jax.measures import Probe, Snapshot
-from collapse_jax.measures.spectrum import VARIABLES, spectrum
+from collapse_jax.measures.families.spectrum import VARIABLES, spectrum
 
 _spectrum = jax.jit(spectrum)
 

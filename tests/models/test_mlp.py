@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from collapse_jax import models
-from collapse_jax.config import Model
+from collapse_jax.experiment.config import Model
 from collapse_jax.models.layers import smooth_leaky_relu
 
 

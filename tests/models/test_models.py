@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from collapse_jax import config, models
+from collapse_jax import models
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment import config
 from collapse_jax.models.images import as_images
 from collapse_jax.models.layers import convolution, convolve, max_pool, product_of_windows
 from collapse_jax.models.transformer import Transformer

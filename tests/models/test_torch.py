@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install 
 
 import torch_models  # noqa: E402
 
-from collapse_jax import config, models, tasks  # noqa: E402
-from collapse_jax.grid import Hyperparameters  # noqa: E402
+from collapse_jax import models, tasks  # noqa: E402
+from collapse_jax.experiment import config  # noqa: E402
+from collapse_jax.experiment.grid import Hyperparameters  # noqa: E402
 from collapse_jax.models.resnet import DEPTHS, ResNet  # noqa: E402
 from collapse_jax.models.transformer import Transformer  # noqa: E402
 from collapse_jax.training import LOSSES, Recipe, init_run, network_of, observe_probe  # noqa: E402

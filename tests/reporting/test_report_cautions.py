@@ -7,7 +7,7 @@ from report_pages import DECAYS, LAST, SEEDS, check, experiment_of, one_figure, 
 from synthetic_results import diverge, make_results
 
 import collapse_jax
-from collapse_jax import config
+from collapse_jax.experiment import config
 from collapse_jax.reporting.cautions import cautions
 from collapse_jax.reporting.sweeps import load
 

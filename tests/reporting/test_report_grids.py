@@ -8,8 +8,9 @@ from report_pages import DECAYS, LAST, SEEDS, check, experiment_of, one_figure, 
 from synthetic_results import as_zip, make_results
 
 import collapse_jax
-from collapse_jax import config, store
+from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
+from collapse_jax.experiment import config
 
 __all__ = ["one_figure"]
 
@@ -47,7 +48,7 @@ def test_without_results_or_manifest(tmp_path):
 def test_programs_of_static_axes(tmp_path):
     axes = {"depth": (1, 2), "optimizer": ("adamw", "sgd")}
     whole = experiment_of(grid=dataclasses.replace(experiment_of().grid, **axes))
-    from collapse_jax.static_axes import open_programs
+    from collapse_jax.experiment.static_axes import open_programs
 
     programs = open_programs(epath.Path(tmp_path / "sweep"), whole)
     for program in programs[:3]:  # the last has not begun

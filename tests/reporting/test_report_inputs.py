@@ -7,9 +7,10 @@ from etils import epath
 from report_pages import experiment_of, one_figure, write
 
 import collapse_jax
-from collapse_jax import config, store
+from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.experiment import config
 from collapse_jax.reporting.configuration import config_file
 
 __all__ = ["one_figure"]

@@ -10,7 +10,7 @@ from report_pages import DECAYS, LAST, SEEDS, THRESHOLDS, check, experiment_of, 
 from synthetic_results import diverge, make_results
 
 import collapse_jax
-from collapse_jax import store
+from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import summarise

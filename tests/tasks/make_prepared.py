@@ -12,7 +12,7 @@ import tempfile
 import numpy as np
 import tensorflow_datasets as tfds
 
-from collapse_jax.prepare import keep_order
+from collapse_jax.tasks.prepare import keep_order
 
 TARGET = pathlib.Path(__file__).parent / "prepared"
 SIZES = {"train": 12, "test": 6}

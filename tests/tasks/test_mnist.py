@@ -5,8 +5,8 @@ import pytest
 import shared_data
 
 from collapse_jax import tasks
-from collapse_jax.config import Task
 from collapse_jax.errors import ConfigError, StoreError
+from collapse_jax.experiment.config import Task
 from collapse_jax.tasks import idx, mnist
 
 FOLDER = shared_data.FOLDER

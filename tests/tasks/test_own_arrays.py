@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from collapse_jax import tasks
-from collapse_jax.config import Experiment, Task
+from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment.config import Experiment, Task
 from collapse_jax.tasks import images
-from collapse_jax.validate import validate
 
 RANDOM = np.random.default_rng(0)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import shared_data
 
-from collapse_jax import prepare, tasks
-from collapse_jax.config import Task
+from collapse_jax import tasks
 from collapse_jax.errors import ConfigError
-from collapse_jax.tasks import idx
+from collapse_jax.experiment.config import Task
+from collapse_jax.tasks import idx, prepare
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from collapse_jax import tasks
-from collapse_jax.config import Task
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment.config import Task
 from collapse_jax.tasks import subset
 from collapse_jax.tasks.base import InMemory
 

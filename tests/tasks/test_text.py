@@ -11,8 +11,8 @@ import pytest
 import shared_data
 
 from collapse_jax import tasks
-from collapse_jax.config import Task
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment.config import Task
 from collapse_jax.tasks import text_files
 
 pytest.importorskip("tokenizers", reason="the extra `data` is not installed")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from collapse_jax import tasks
-from collapse_jax.config import Task
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment.config import Task
 
 pytest.importorskip("tensorflow_datasets", reason="the extra `data` is not installed")
 
@@ -55,7 +55,7 @@ def test_balanced_and_standardised():
 
 def test_no_tensorflow_is_imported():
     code = (
-        "import sys; from collapse_jax import tasks; from collapse_jax.config import Task; "
+        "import sys; from collapse_jax import tasks; from collapse_jax.experiment.config import Task; "
         f"tasks.load(Task(dataset='tiny_images', train_size=3, data_dir={str(PREPARED)!r})); "
         "sys.exit('tensorflow' in sys.modules)"
     )

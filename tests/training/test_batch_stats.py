@@ -9,9 +9,12 @@ import pytest
 import xarray as xr
 
 import collapse_jax
-from collapse_jax import grid, packing, store, tasks
-from collapse_jax.config import Grid, Model, Packing, Schedule, Snapshots
+from collapse_jax import tasks
+from collapse_jax import workdir as store
+from collapse_jax.engine import packing
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment import grid
+from collapse_jax.experiment.config import Grid, Model, Packing, Schedule, Snapshots
 from collapse_jax.training import advance_run, init_run, make_recipe
 
 BATCH_NORM = Model(hidden=(8, 6), norm="batch")

@@ -8,10 +8,11 @@ import pytest
 from test_optimizers import LEARNING_RATE, WEIGHT_DECAY, numpy_training
 
 import collapse_jax
-from collapse_jax import store, tasks
-from collapse_jax.config import Experiment, Grid, Model, Schedule, Snapshots, Task
+from collapse_jax import tasks
+from collapse_jax import workdir as store
 from collapse_jax.errors import ConfigError
-from collapse_jax.identity import fingerprint
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task
+from collapse_jax.experiment.identity import fingerprint
 from collapse_jax.training.batches import epoch_order
 from collapse_jax.training.run import BATCHES
 

@@ -7,8 +7,8 @@ import optax
 import pytest
 
 from collapse_jax import tasks
-from collapse_jax.config import Experiment, Grid, Model, Optimizer, Task
-from collapse_jax.grid import Hyperparameters
+from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Task
+from collapse_jax.experiment.grid import Hyperparameters
 from collapse_jax.training import make_recipe
 from collapse_jax.training.optimizers import adamw
 from collapse_jax.training.run import RunState, transposed, update

@@ -6,8 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from collapse_jax import grid, packing, tasks
-from collapse_jax.config import Grid, Optimizer, Packing
+from collapse_jax import tasks
+from collapse_jax.engine import packing
+from collapse_jax.experiment import grid
+from collapse_jax.experiment.config import Grid, Optimizer, Packing
 from collapse_jax.training import advance_run, init_run, make_recipe, observe_run
 from collapse_jax.training import run as run_module
 

@@ -1,0 +1,1 @@
+"""Trains grids: packing, compiled programs, the loop over steps."""

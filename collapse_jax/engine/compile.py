@@ -1,0 +1,204 @@
+"""The compiled programs of a sweep: all that runs on the devices."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from collapse_jax import measures, tasks
+from collapse_jax.engine import memory, packing
+from collapse_jax.engine.packing import Layout
+from collapse_jax.errors import CollapseError, ConfigError
+from collapse_jax.experiment import config, grid
+from collapse_jax.experiment.extensions import file_of, is_extension, told
+from collapse_jax.measures import Measure, Snapshot, Variable
+from collapse_jax.tasks import Dataset
+from collapse_jax.training import (
+    LOSSES,
+    Recipe,
+    RunState,
+    advance_run,
+    has_finite_parameters,
+    init_run,
+    make_recipe,
+    network_of,
+    observe_run,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """Programs compiled for one sweep, with the arrays that they share already on the devices.
+
+    Attributes:
+      initial: () -> states of all runs.
+      advance: (states, start, stop) -> states; the given states are donated.
+      measure: (states) -> {variable: [R]}, with "diverged_at" and "finite" (whether the parameters are).
+      snapshot: (states) -> arrays [R, ...] of the snapshot's content.
+      place: puts host states on the devices.
+      variables: descriptions of what `measure` returns.
+      shapes: shape of each of its values for one run.
+      memory: bytes that the sweep takes on each device.
+    """
+
+    initial: Callable[[], RunState]
+    advance: Callable[[RunState, int, int], RunState]
+    measure: Callable[[RunState], dict[str, jax.Array]]
+    snapshot: Callable[[RunState], Any]
+    place: Callable[[RunState], RunState]
+    variables: Mapping[str, Variable]
+    shapes: Mapping[str, tuple[int, ...]]
+    memory: memory.Memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """The compiled programs alone; the arrays that they take need not exist.
+
+    Attributes:
+      recipe: what is fixed for all runs.
+      initial: (hyperparameters, data) -> states; compiled when it is called.
+      advance: (states, hyperparameters, data, start, stop) -> states.
+      measure: (states, data) -> {variable: [R]}.
+      snapshot: (states, data) -> arrays.
+      states: shapes of the states.
+      hparams: shapes of the hyperparameters.
+      values: shapes of what `measure` returns.
+      families: the in-line measures.
+    """
+
+    recipe: Recipe
+    initial: jax.stages.Wrapped
+    advance: jax.stages.Compiled
+    measure: jax.stages.Compiled
+    snapshot: jax.stages.Compiled
+    states: Any
+    hparams: Any
+    values: dict[str, jax.ShapeDtypeStruct]
+    families: tuple[Measure, ...]
+
+
+def check_model(experiment: config.Experiment, data: Dataset) -> None:
+    """Follow the shapes of one run through its network, before anything is compiled or written.
+
+    Raises:
+      ConfigError: the network does not take the inputs of the task; a user's own raised, returned something else
+        than logits and layers, or has no layer called head.
+    """
+    name = experiment.model.name
+    recipe = make_recipe(experiment, data)
+    hparams = jax.tree.map(lambda leaf: leaf[0], grid.stack_hyperparameters(grid.grid_runs(experiment.grid)[:1]))
+    try:
+        state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
+        if not {"kernel", "bias"} <= set(state.params.get("head", ())):
+            allowed = f"its last layer must be called head, with kernel and bias; it has {', '.join(state.params)}"
+            raise ConfigError("model.name", name, allowed)
+        observe = functools.partial(observe_run, recipe, layers=True)
+        jax.eval_shape(observe, network_of(state), data)
+    except CollapseError:
+        raise
+    except Exception as error:
+        if not is_extension(name):
+            raise
+        allowed = "it must map inputs [N, ...] to (logits [N, K], layers)"
+        raise ConfigError("model.name", name, f"{told(error, file_of('model.name', name))}; {allowed}") from None
+
+
+def compile_programs(experiment: config.Experiment, layout: Layout, data: Dataset | None = None) -> Programs:
+    """Put the data on the devices once, loading it if it is not given, and compile every program ahead of time."""
+    data = data or tasks.load(experiment.task, experiment.dtype)
+    compiled = compile_for(experiment, layout, data)
+    data = packing.place(layout, data, shared=True)
+    hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))
+    described = {name: v for family in compiled.families for name, v in family.variables.items()}
+    return Programs(
+        initial=lambda: compiled.initial(hparams, data),
+        advance=lambda s, start, stop: compiled.advance(s, hparams, data, np.int32(start), np.int32(stop)),
+        measure=lambda s: compiled.measure(s, data),
+        snapshot=lambda s: compiled.snapshot(s, data),
+        place=functools.partial(packing.place, layout),
+        variables={name: v for name, v in described.items() if name in compiled.values},
+        shapes={name: value.shape[1:] for name, value in compiled.values.items()},
+        memory=memory.of_programs(compiled, data),
+    )
+
+
+def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) -> Compiled:
+    """Compile every program of a sweep from the shapes of its arrays; the devices of the layout need not exist."""
+    recipe = make_recipe(experiment, data)
+    hparams = grid.stack_hyperparameters(grid.grid_runs(experiment.grid))
+    hparams = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((layout.padded,), leaf.dtype), hparams)
+    data = packing.shapes(layout, data, shared=True)
+    hparams = packing.shapes(layout, hparams)
+
+    families = inline_measures(experiment)
+    lift = functools.partial(packing.over_runs, layout)
+    initial = lift(functools.partial(init_run, recipe))
+    states = packing.shapes(layout, jax.eval_shape(initial, hparams, data))
+    lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
+    step = jax.ShapeDtypeStruct((), np.int32)
+    advance = lifted.lower(states, hparams, data, step, step).compile()
+    lifted_measure = packing.over_runs(measuring(layout), functools.partial(measure_run, recipe, families))
+    values = jax.eval_shape(lifted_measure, states, data)
+    measure = lifted_measure.lower(states, data).compile()
+    snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(states, data).compile()
+    return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, families)
+
+
+def measuring(layout: Layout) -> Layout:
+    """Return how runs are laid out to be measured: on CPU one by one.
+
+    Several host devices that factorise batches of matrices at the same time wait for each other's threads for ever
+    (jax 0.10.2 on 2 cores), and the measures of one run fill a core.
+    """
+    on_cpu = layout.mesh.devices.flat[0].platform == "cpu"
+    return dataclasses.replace(layout, runs_per_tile=1) if on_cpu else layout
+
+
+def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:
+    """Return the in-line measures with the options that the experiment fixes bound."""
+    return tuple(bind_measure(experiment, measures.get_measure(name)) for name in experiment.measures)
+
+
+def bind_measure(experiment: config.Experiment, family: Measure) -> Measure:
+    """Bind the options that the experiment fixes: the loss, and its unit."""
+    if family.name != "fit":
+        return family
+    loss = LOSSES[experiment.loss]
+    function = functools.partial(family.function, loss=loss.per_example)
+    described = family.variables.items()
+    units = {n: dataclasses.replace(v, units=loss.units) for n, v in described if v.units == "loss"}
+    return dataclasses.replace(family, function=function, variables={**family.variables, **units})
+
+
+def measure_run(
+    recipe: Recipe, families: tuple[Measure, ...], state: RunState, data: Dataset
+) -> dict[str, jax.Array]:
+    """Take all in-line measures of one run in one program, so that its features are computed once."""
+    layers = any("layers" in family.needs for family in families)
+    snapshot = observe_run(recipe, network_of(state), data, layers=layers)
+    values = {"diverged_at": state.diverged_at, "finite": has_finite_parameters(state)}
+    for family in families:
+        values |= family.function(snapshot)
+    return values
+
+
+def snapshot_run(recipe: Recipe, content: config.Snapshots, state: RunState, data: Dataset) -> dict[str, Any]:
+    """Select what is stored of one run."""
+    size = content.test_size or len(data.test_labels)
+    data = dataclasses.replace(data, test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
+    snapshot: Snapshot = observe_run(recipe, network_of(state), data)
+    assert snapshot.test is not None
+    parts: dict[str, Any] = {
+        "train": {"features": snapshot.train.features, "logits": snapshot.train.logits},
+        "test": {"features": snapshot.test.features, "logits": snapshot.test.logits},
+        "head": {"kernel": snapshot.head_kernel, "bias": snapshot.head_bias},
+        "parameters": network_of(state),
+    }
+    return {name: parts[name] for name in content.content}
+
+
+__all__ = ["Compiled", "Programs", "bind_measure", "check_model", "compile_for", "compile_programs", "snapshot_run"]

@@ -1,0 +1,91 @@
+"""What a sweep takes of a device's memory, by XLA's own count of the compiled programs."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from collapse_jax.engine import packing
+from collapse_jax.experiment import config
+
+if TYPE_CHECKING:
+    from collapse_jax.engine.compile import Compiled
+    from collapse_jax.tasks import Dataset
+
+# Outputs of a boundary stay on the devices while the next chunk runs, so those of two boundaries can be alive.
+BOUNDARIES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes per device.
+
+    Attributes:
+      states: parameters and moments of all runs of the device.
+      data: the data set.
+      working: the largest temporary memory of any program: gradients, activations, measures.
+      outputs: measures and snapshots that wait to be written.
+      limit: of the device, None where it is not known.
+    """
+
+    states: int
+    data: int
+    working: int
+    outputs: int
+    limit: int | None = None
+
+    @property
+    def total(self) -> int:
+        """Bytes at the peak."""
+        return self.states + self.data + self.working + self.outputs
+
+    def __str__(self) -> str:
+        parts = {"states": self.states, "data": self.data, "working": self.working, "outputs": self.outputs}
+        parts_text = ", ".join(f"{name} {_text(size)}" for name, size in parts.items())
+        limit = f" of {_text(self.limit)}" if self.limit else ""
+        return f"{_text(self.total)}{limit} ({parts_text})"
+
+
+def of_programs(compiled: "Compiled", data: "Dataset", limit: int | None = None) -> Memory:
+    """Read the memory of a sweep from its compiled programs."""
+    data_bytes = _bytes(data)
+    programs = (compiled.advance, compiled.measure, compiled.snapshot)
+    advance, measure, snapshot = (analysis(program) for program in programs)
+    return Memory(
+        # As they lie on the device, padding included.
+        states=advance.output_size_in_bytes,
+        data=data_bytes,
+        working=max(program.temp_size_in_bytes for program in (advance, measure, snapshot)),
+        outputs=BOUNDARIES * (measure.output_size_in_bytes + snapshot.output_size_in_bytes),
+        limit=packing.device_memory() if limit is None else limit,
+    )
+
+
+def demand(experiment: config.Experiment, device: Any = None) -> packing.Demand:
+    """Return what runs take of a device, from the programs of a single run compiled for it.
+
+    Args:
+      experiment: a validated experiment.
+      device: the device, which need not exist; None takes the first of this process.
+    """
+    from collapse_jax import tasks
+    from collapse_jax.engine import compile as programs
+
+    one = dataclasses.replace(experiment, grid=config.Grid(), packing=config.Packing(1, 1))
+    layout = packing.Layout(1, 1, 1, hardware=(device,) if device is not None else ())
+    data = tasks.load(experiment.task, experiment.dtype)
+    of_one = of_programs(programs.compile_for(one, layout, data), data)
+    return packing.Demand(of_one.data, of_one.states + of_one.outputs, of_one.working)
+
+
+def analysis(program: jax.stages.Compiled) -> Any:
+    """Return XLA's count of a program's memory; every backend of the engine has one."""
+    return program.memory_analysis()
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _text(size: float) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

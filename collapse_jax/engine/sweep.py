@@ -1,0 +1,297 @@
+"""Trains a grid: the only impure loop of the engine.
+
+Between two boundaries of the schedule the devices run one compiled program. What they hand out - measures,
+snapshots, checkpoints - is written while they already work on the next chunk.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from etils import epath
+
+from collapse_jax import tasks
+from collapse_jax import workdir as store
+from collapse_jax.analysis.summary import point_text
+from collapse_jax.engine import memory
+from collapse_jax.engine.chunks import Chunks
+from collapse_jax.engine.compile import Programs, check_model, compile_programs
+from collapse_jax.engine.packing import Layout, choose_layout
+from collapse_jax.engine.validate import validate
+from collapse_jax.errors import Preempted, StoreError, WorkdirError
+from collapse_jax.experiment import config, grid, identity
+from collapse_jax.experiment.schedule import schedule_steps
+from collapse_jax.experiment.static_axes import open_programs, static_axes
+from collapse_jax.planning import bench as calibration
+from collapse_jax.system import runtime, signals
+from collapse_jax.system.progress import Progress, say
+from collapse_jax.training import HEALTHY
+
+NOTHING_DONE = -1
+
+
+@runtime.in_dtype_of_experiment
+def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
+    """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
+
+    A grid with static axes is trained program after program, each in a folder of the workdir (`static_axes`).
+
+    Args:
+      experiment: what to train.
+      workdir: directory of the sweep; made when it does not exist.
+
+    Returns:
+      The results, as `open_results(workdir)` reads them.
+
+    Raises:
+      ConfigError: a field of the experiment is not allowed; nothing was compiled or written.
+      WorkdirError: the workdir belongs to another experiment, is damaged, cannot be written or is being written by
+        another process.
+      StoreError: storage failed on the way; the last checkpoint is good.
+      Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
+        once, with KeyboardInterrupt.
+    """
+    experiment, workdir = validate(experiment), epath.Path(workdir)
+    if static_axes(experiment.grid):
+        for program in open_programs(workdir, experiment):
+            say(f"program {program.name}")
+            folder = program.folder(workdir)
+            train(calibration.settle_packing(program.experiment, folder), folder)
+        return store.open_results(workdir)
+    runs = grid.grid_runs(experiment.grid)
+    data = tasks.load(experiment.task, experiment.dtype)
+    check_model(experiment, data)
+    layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))
+    with signals.listening() as stop, store.one_writer(workdir) as lock:
+        stop.before_leaving.append(lock.release)
+        store.open_workdir(workdir, experiment, layout, tasks.record(data))
+        say(
+            f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
+            f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); "
+            "compiling ..."
+        )
+        began = time.monotonic()
+        programs = compile_programs(experiment, layout, data)
+        say(f"compiled in {time.monotonic() - began:.1f} s; memory per device: {programs.memory}")
+        with stop.unsaved_work():
+            sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock)
+            try:
+                sweep.run()
+            except BaseException:
+                with contextlib.suppress(StoreError):  # of a later save; the first error is the one to report
+                    sweep.close()
+                raise
+            sweep.close()
+        return store.open_results(workdir)
+
+
+class Sweep:
+    """A grid being trained: device state, the results so far, and the stores that they go to."""
+
+    def __init__(
+        self,
+        experiment: config.Experiment,
+        workdir: epath.Path,
+        layout: Layout,
+        programs: Programs,
+        *,
+        stop: signals.Stop,
+        lock: store.Lock,
+    ):
+        self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
+        self.stop, self.lock = stop, lock
+        self.chunks = Chunks(experiment.chunk_seconds)
+        self.log_steps = schedule_steps(experiment.log, experiment.steps)
+        self.snapshot_steps = (
+            schedule_steps(experiment.snapshots.schedule, experiment.steps)
+            if experiment.snapshots.content
+            else np.array([], np.int64)
+        )
+        self.checkpoints = store.TreeStore(workdir / "checkpoints", keep=2)
+        self.snapshots = store.TreeStore(workdir / "snapshots")
+        self.pending: collections.deque[Callable[[], None]] = collections.deque()
+        self._restore_or_begin()
+
+    def _restore_or_begin(self) -> None:
+        """Take the newest good checkpoint; say which were skipped and why, never begin again silently."""
+        runs = self.layout.runs
+        self.states = self.programs.initial()
+        self.results = {
+            name: np.full((runs, len(self.log_steps), *self.programs.shapes[name]), np.nan, np.float32)
+            for name in self.programs.variables
+        }
+        self.diverged_at = np.full(runs, HEALTHY, np.int32)
+        self.step = NOTHING_DONE
+        steps = self.checkpoints.steps()
+        if not steps and (self.workdir / store.RESULTS).exists():
+            # Results follow the first checkpoint, so it was there: beginning again would overwrite them.
+            raise WorkdirError(
+                f"workdir={self.workdir}: holds {store.RESULTS} but no checkpoint; to begin again, move it away"
+            )
+        for step in reversed(steps):
+            try:
+                flat = self.checkpoints.load(step)
+            except StoreError as error:
+                say(f"skipped a checkpoint: {error}")
+                continue
+            whole = store.from_flat(flat, {"states": self.states, "results": self.results, "diverged_at": 0})
+            self.states = self.programs.place(whole["states"])
+            self.results = jax.tree.map(np.array, whole["results"])
+            self.diverged_at, self.step = np.array(whole["diverged_at"]), step
+            say(f"continuing at step {step}")
+            self._say_missing_snapshots()
+            break
+        else:
+            if steps:
+                raise WorkdirError(f"workdir={self.workdir}: no checkpoint is readable; delete it to begin again")
+        # Anything newer than the restored state is written again, with the same bits.
+        self.checkpoints.delete_after(self.step)
+        self.snapshots.delete_after(self.step)
+
+    def _say_missing_snapshots(self) -> None:
+        missing = sorted({*self.snapshot_steps[self.snapshot_steps <= self.step]} - {*self.snapshots.steps()})
+        if missing:
+            say(f"snapshots of the steps {', '.join(map(str, missing))} are gone and are not made again")
+
+    def run(self) -> None:
+        """Train to the end, measuring and storing at the boundaries of the schedule.
+
+        Raises:
+          Preempted: a signal came; everything is saved.
+        """
+        runs, begun = self.layout.runs, max(self.step, 0)
+        self.progress = Progress(total=runs * self.experiment.steps, done=runs * begun)
+        boundaries = np.union1d(self.log_steps, self.snapshot_steps)
+        self.saved_at, self.saved_step = time.monotonic(), self.step
+        for stop in boundaries[boundaries > self.step].tolist():
+            self._advance(stop)
+            while self.step < stop:
+                self._advance(stop)
+            if stop in self.log_steps:
+                self._later(self._record, stop, self.programs.measure(self.states))
+            if stop in self.snapshot_steps:
+                self._later(self._store_snapshot, stop, self.programs.snapshot(self.states))
+        self._write(self.pending)
+        self._save_now()
+        if not self._results_are_good():
+            self._write_results()
+        self.progress.close()
+        if self.progress.rate > 0:
+            say(f"{self.progress.rate:.0f} run-steps/s")
+        self._report_diverged()
+
+    def _advance(self, stop: int) -> None:
+        """Train towards `stop` for a bounded time; before that, save and stop where a signal asks for it."""
+        if self.stop.requested:
+            self._write(self.pending)
+            self._save_now()
+            self.progress.close()
+            raise Preempted(f"{self.stop.requested}: saved at step {self.step}; the same command continues")
+        if self.step > self.saved_step and time.monotonic() - self.saved_at > self.experiment.checkpoint_seconds:
+            # Copied to the host before the next chunk, to which the states are donated.
+            self._later(self._checkpoint, self.step, jax.tree.map(np.array, self.states))
+            self.saved_at = time.monotonic()
+        earlier, self.pending = self.pending, collections.deque()
+        start, began = max(self.step, 0), time.monotonic()
+        self.step = self.chunks.end(start, stop)
+        self.states = self.programs.advance(self.states, start, self.step)
+        # The devices now work on this chunk: time to write what the one before it handed out.
+        self._write(earlier)
+        jax.block_until_ready(self.states)
+        self.chunks.took(self.step - start, time.monotonic() - began)
+        self.progress.update(self.layout.runs * self.step)
+
+    def _later(self, action: Callable[..., None], *arguments: Any) -> None:
+        self.pending.append(lambda: action(*arguments))
+
+    def _write(self, actions: collections.deque[Callable[[], None]]) -> None:
+        while actions:
+            actions.popleft()()
+
+    def _record(self, step: int, values: dict[str, jax.Array]) -> None:
+        column = int(np.searchsorted(self.log_steps, step))
+        host = {name: np.asarray(value)[: self.layout.runs] for name, value in values.items()}
+        diverged_at, finite = host.pop("diverged_at"), host.pop("finite")
+        for name, value in host.items():
+            self.results[name][:, column] = value
+        # Parameters that are not finite without the loss showing it are noticed here; a date once given stays.
+        diverged_at = np.where((diverged_at == HEALTHY) & ~finite, np.int32(step), diverged_at)
+        for run in np.flatnonzero((diverged_at != HEALTHY) & (self.diverged_at == HEALTHY)):
+            self.diverged_at[run] = diverged_at[run]
+            say(f"diverged at step {diverged_at[run]}: {self._name(run)}; masked from there on, the others go on")
+
+    def _name(self, run: Any) -> str:
+        return point_text(grid.grid_runs(self.experiment.grid)[run])
+
+    def _report_diverged(self) -> None:
+        bad = np.flatnonzero(self.diverged_at != HEALTHY)
+        if len(bad):
+            named = "; ".join(f"{self._name(run)} at step {self.diverged_at[run]}" for run in bad)
+            say(f"{len(bad)} of {self.layout.runs} runs diverged: {named}")
+
+    def _store_snapshot(self, step: int, arrays: Any) -> None:
+        self.lock.check()
+        host = jax.tree.map(lambda leaf: np.asarray(leaf)[: self.layout.runs], arrays)
+        self.snapshots.save(step, host)
+
+    def _save_now(self) -> None:
+        """Save what is not saved yet, and return when it is on the disk and reads back well."""
+        if self.step > self.saved_step:
+            self._checkpoint(self.step, jax.tree.map(np.array, self.states))
+        self.checkpoints.verify()
+
+    def _checkpoint(self, step: int, states: Any) -> None:
+        self.lock.check()
+        states = jax.tree.map(lambda leaf: leaf[: self.layout.runs], states)
+        # A checkpoint promises that everything up to its step is on disk.
+        self.snapshots.verify()
+        results = jax.tree.map(np.array, self.results)
+        whole = {"states": states, "results": results, "diverged_at": self.diverged_at.copy()}
+        self.checkpoints.save(step, whole)
+        if self.saved_step == NOTHING_DONE:
+            self.checkpoints.wait()  # results without a checkpoint mean that one was lost
+        self.saved_step = step
+        self._write_results()
+
+    def _results_are_good(self) -> bool:
+        """Whether the results on disk are those of the checkpoint; a damaged file is written anew."""
+        if not (self.workdir / store.RESULTS).exists():
+            return False
+        try:
+            return (
+                store.open_results(self.workdir)
+                .drop_attrs(deep=False)
+                .identical(self._labelled().drop_attrs(deep=False))
+            )
+        except WorkdirError as error:
+            say(f"{error}; written anew from the checkpoint")
+            return False
+
+    def _labelled(self) -> xr.Dataset:
+        return store.label(
+            self.experiment.grid, self.log_steps, self.results, self.diverged_at, self.programs.variables
+        )
+
+    def _write_results(self) -> None:
+        dataset = self._labelled()
+        dataset.attrs = {
+            "title": self.experiment.name,
+            "experiment": json.dumps(dataclasses.asdict(self.experiment)),
+            "fingerprint": identity.fingerprint(self.experiment),
+            "packing": json.dumps(self.layout.record()),
+        }
+        store.write_dataset(dataset, self.workdir / store.RESULTS)
+
+    def close(self) -> None:
+        """Wait for the stores and release them."""
+        self.snapshots.close()
+        self.checkpoints.close()

@@ -1,0 +1,1 @@
+"""What is asked for: the typed config and all that follows from it without jax."""

@@ -1,0 +1,96 @@
+"""What a user defines in a file of their own: models, tasks and measures, `my_model.py:MODEL`."""
+
+import hashlib
+import importlib.util
+import pathlib
+import sys
+import traceback
+import types
+from typing import Any, TypeVar
+
+from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.experiment import config
+from collapse_jax.system.paths import local_path
+
+Kind = TypeVar("Kind")
+
+
+def source_hashes(experiment: config.Experiment) -> dict[str, str]:
+    """Name the contents of the files that define the model and the task of an experiment, by field."""
+    fields = {"model.name": experiment.model.name, "task.dataset": experiment.task.dataset}
+    return {field: source_hash(field, name) for field, name in fields.items() if is_extension(name)}
+
+
+def source_hash(field: str, where: str) -> str:
+    """Name the content of the file of "FILE.py:NAME", so that an earlier version of it is known as such."""
+    return hashlib.sha256(file_of(field, where).read_bytes()).hexdigest()[:16]
+
+
+def is_extension(name: str) -> bool:
+    """Whether a name is "FILE.py:NAME" and not that of something in the package."""
+    return name.endswith(".py") or ".py:" in name
+
+
+def load_extension(field: str, where: str, kind: type[Kind]) -> Kind:
+    """Return the object that `where`, "FILE.py:NAME", names.
+
+    Args:
+      field: of the config, for messages.
+      where: file, absolute or relative to the current directory, and name of a global variable in it.
+      kind: class of which the object must be.
+
+    Raises:
+      ConfigError: there is no such file or name, the file raised, or the object is something else.
+    """
+    _, _, name = where.rpartition(":")
+    if name == where:
+        raise ConfigError(field, where, f"name the {kind.__name__} in it, FILE.py:NAME")
+    module = load_file(field, where, "FILE.py:NAME")
+    defined = {key: value for key, value in vars(module).items() if isinstance(value, kind)}
+    if name not in defined:
+        raise ConfigError(field, where, unknown(f"{kind.__name__} in {file_of(field, where)}", name, defined))
+    return defined[name]
+
+
+def load_file(field: str, where: str, form: str) -> types.ModuleType:
+    """Run the file of `where` and return it as a module; `form` says in messages how to name what is in it.
+
+    Raises:
+      ConfigError: there is no such file, or it raised.
+    """
+    file = file_of(field, where)
+    if not file.is_file():
+        raise ConfigError(field, where, f"no file {str(file)!r}; it must be {form}")
+    path = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
+    spec = importlib.util.spec_from_file_location(f"extension_{file.stem}_{path}", file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(field, where, f"{file} is no Python file; it must be {form}")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses, and so Flax modules, look up annotations that are strings in the module that has this name.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(spec.name, None)
+        raise ConfigError(field, where, told(error, file)) from None
+    return module
+
+
+def _same(filename: str, file: pathlib.Path) -> bool:
+    return pathlib.Path(filename).resolve() == file.resolve()
+
+
+def file_of(field: str, where: str) -> pathlib.Path:
+    """Return the file that "FILE.py:NAME", the value of a field, names."""
+    return local_path(field, where.rpartition(":")[0] or where)
+
+
+def told(error: BaseException, file: pathlib.Path | None) -> str:
+    """Say an error of a user's code in one line, with the last line of the user's file that it passed."""
+    passed = traceback.extract_tb(error.__traceback__) if file else ()
+    lines: list[Any] = [f.lineno for f in passed if file and _same(f.filename, file)]
+    if isinstance(error, SyntaxError):
+        lines = [error.lineno]
+    place = f"{file.name}, line {lines[-1]}: " if lines and file else ""
+    message = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{place}{type(error).__name__}: {message}"[:400]

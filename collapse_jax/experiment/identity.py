@@ -1,0 +1,51 @@
+"""Which experiment is which: the fields that bind a workdir, and the fingerprint that names them."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from collapse_jax.experiment.config import STATIC_AXES, Experiment
+
+# Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.
+# Where data lies is free: the checksums of what was loaded bind instead.
+FREE_FIELDS = (
+    "name",
+    "checkpoint_seconds",
+    "chunk_seconds",
+    "thresholds.",
+    "packing.",
+    "task.data_dir",
+    "task.vocabulary",
+)
+
+# Fields that did not exist when the first workdirs were written: at these values they are as if they did not, so
+# that fingerprints stay what they were.
+ABSENT_VALUES: dict[str, Any] = {"dtype": "float32", "task.modulus": 97} | {
+    f"grid.{name}": () for name in STATIC_AXES
+}
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Map dotted field names to values: {"grid.seed": (0,), "steps": 100000, ...}."""
+    flat: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            flat |= flatten(value, f"{prefix}{item.name}.")
+        else:
+            flat[prefix + item.name] = value
+    return flat
+
+
+def binding_fields(experiment: Experiment) -> dict[str, Any]:
+    """Return the fields on which the numbers of a sweep depend, as JSON would give them back."""
+    flat = {name: value for name, value in flatten(experiment).items() if not name.startswith(FREE_FIELDS)}
+    flat = {name: value for name, value in flat.items() if (name, value) not in ABSENT_VALUES.items()}
+    return json.loads(json.dumps(flat))
+
+
+def fingerprint(experiment: Experiment) -> str:
+    """Return 16 hexadecimal digits that name the experiment: equal if and only if `binding_fields` are."""
+    text = json.dumps(binding_fields(experiment), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

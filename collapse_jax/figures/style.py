@@ -1,0 +1,167 @@
+"""How every figure looks: fonts, colours, axes, and how it reaches the disk."""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from etils import epath
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, ListedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
+
+from collapse_jax.errors import CollapseError
+from collapse_jax.system.files import replacing
+
+RC = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelcolor": "#222222",
+    "axes.labelsize": 9.5,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "figure.titlesize": 12.5,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8.5,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
+    "legend.title_fontsize": 9.0,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "pdf.fonttype": 42,  # text stays text in the PDF
+    "savefig.dpi": 200,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+}
+
+# One colour per phase (Okabe-Ito: distinct for colour-blind readers and in grey).
+PHASE_COLOURS = {"fit": "#4d4d4d", "grok": "#d55e00", "collapse": "#0072b2"}
+PHASE_MARKERS = {"fit": "s", "grok": "o", "collapse": "D"}
+GREY = "#8c8c8c"
+NO_DECAY = "#9a9a9a"
+BAND_ALPHA = 0.18
+
+
+class NotDrawableError(CollapseError, ValueError):
+    """The results do not hold what a figure needs; the message says what."""
+
+
+def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draws under `RC` without touching the caller's matplotlib settings."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Figure:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(cast(Any, RC))
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure outside pyplot's registry whose layout leaves nothing cut off. Inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03)  # type: ignore[union-attr, call-arg]
+    return figure
+
+
+def colormap() -> Colormap:
+    """Viridis without its brightest end: ordered in lightness, so also in grey and to the colour-blind."""
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.0, 0.86, 256))[::-1], name="decay")
+
+
+def decay_norm(values: Sequence[float]) -> LogNorm | None:
+    """The logarithmic colour scale over the positive weight decays, or values of another hyperparameter.
+
+    None if there are fewer than two.
+    """
+    positive = sorted({value for value in values if value > 0})
+    return LogNorm(positive[0], positive[-1]) if len(positive) > 1 else None
+
+
+def decay_colour(weight_decay: float, norm: LogNorm | None) -> Any:
+    """The colour of a weight decay, or of a value on another scale: darker for stronger decay, grey for none."""
+    if not weight_decay > 0:
+        return NO_DECAY
+    return colormap()(0.75 if norm is None else float(norm(weight_decay)))
+
+
+def label(results: xr.Dataset, name: str) -> str:
+    """An axis title from the attributes of a variable or coordinate: 'long name (units)'."""
+    attrs = results[name].attrs if name in results.variables else {}
+    text = str(attrs.get("long_name", name.replace("_", " ")))
+    units = str(attrs.get("units", ""))
+    return text if units in ("", "1", "dimensionless") else f"{text} ({units})"
+
+
+def step_axis(axes: Axes, steps: np.ndarray, first: float = 1.0) -> None:
+    """A logarithmic step axis over the whole schedule, done or not, from `first` on (0 has no logarithm).
+
+    Raises:
+      NotDrawableError: if no step after `first` is in the schedule.
+    """
+    if not steps.size or steps.max() <= first:
+        raise NotDrawableError(f"no step after {first:g} is logged")
+    axes.set_xscale("log")
+    axes.set_xlim(first, float(steps.max()))
+    axes.set_xlabel("training step")
+    axes.xaxis.set_major_locator(LogLocator(numticks=12))
+    axes.xaxis.set_major_formatter(FuncFormatter(short_number))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def short_number(value: float, _: object = None) -> str:
+    """1, 10, 1k, 100k, 1M."""
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{suffix}"
+    return f"{value:g}"
+
+
+def log_values(axes: Axes) -> None:
+    """A logarithmic value axis; below two decades with plain numbers."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high / low < 10:
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    elif high / low < 100:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    else:
+        axes.yaxis.set_major_locator(LogLocator(numticks=8))
+        axes.yaxis.set_major_formatter(LogFormatterSciNotation())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def heading(figure: Figure, title: str, note: str) -> None:
+    """A title at the top left and, in grey at the bottom, how to read the figure."""
+    figure.suptitle(title, x=0.01, ha="left", weight="bold")
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=7.8, color="#666666", linespacing=1.4)
+
+
+def save(figure: Figure, path_stem: str | os.PathLike[str]) -> list[epath.Path]:
+    """Writes `<path_stem>.png` (200 dpi) and `.pdf`, each by atomic rename and without dates inside."""
+    stem = epath.Path(path_stem)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
+        path = stem.with_name(stem.name + suffix)
+        with mpl.rc_context(cast(Any, {"pdf.fonttype": 42})), replacing(path) as partial:
+            figure.savefig(partial, format=suffix[1:], dpi=200, metadata=cast(Any, metadata))
+        written.append(path)
+    return written

@@ -1,0 +1,201 @@
+"""The times of fitting, grokking and collapse against the weight decay."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis import slopes as fit_slopes
+from collapse_jax.analysis import timescales as measure
+from collapse_jax.analysis.slopes import fits_of
+from collapse_jax.analysis.summary import value_text
+from collapse_jax.analysis.timescales import PHASES, condition
+from collapse_jax.figures import style
+from collapse_jax.figures.series import SYMBOLS
+
+NAMES = {"fit": "Fit", "grok": "Grokking", "collapse": "Collapse"}
+SIDE = {"fit": 0.0, "grok": -1.0, "collapse": 1.0}
+DASHED = (0, (4, 2))
+MAX_PANELS = 6
+
+
+@style.styled
+def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
+    """Do fitting and collapse run on different clocks?
+
+    Time of each phase against the weight decay, log-log: runs, geometric means, the fitted power law with
+    its interval, and the slope of theory. One panel per combination of the other hyperparameters.
+    Source: arXiv 2509.20829, Theorem 4.3.
+    """
+    thresholds = thresholds or Thresholds()
+    taus = measure(results, thresholds)
+    phases = [p for p in PHASES if f"tau_{p}" in taus]
+    if not phases or "weight_decay" not in taus.coords:
+        raise style.NotDrawableError("no weight_decay, or none of train_accuracy, test_accuracy, rnc1")
+    decays = _positive(taus)
+    if len(decays) < 2:
+        raise style.NotDrawableError("fewer than two positive weight decays: there is no dependence to show")
+    table = fit_slopes(taus)
+    every = list(fits_of(taus, table))
+    # In a zip grid the other hyperparameters may vary along with the weight decay.
+    shown = [one for one in every if len(_positive(one[1])) > 1][:MAX_PANELS]
+    if not shown:
+        raise style.NotDrawableError("no two runs with weight decay differ in it and the seed alone")
+    figure = style.new_figure(8.8, 5.3 if len(shown) == 1 else 1.4 + 3.3 * len(shown))
+    panels = list(figure.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0])
+    for axes, (point, part, fits) in zip(panels, shown, strict=True):
+        texts = _panel(axes, part, fits, phases, thresholds, decays)
+        if point:
+            axes.set_title(", ".join(f"{SYMBOLS.get(k, k)} = {value_text(v)}" for k, v in point.items()))
+        _label_right(axes, texts)
+    panels[-1].set_xlabel("weight decay λ")
+    _key(panels[0], censored=bool(table["censored"].any()))
+    style.heading(
+        figure,
+        "Time scales of training against weight decay",
+        _note(taus, table, phases, len(every) - len(shown)),
+    )
+    return figure
+
+
+def _positive(taus: xr.Dataset) -> np.ndarray:
+    decays = np.unique(taus["weight_decay"].values)
+    return decays[decays > 0]
+
+
+def _panel(
+    axes: Axes,
+    taus: xr.Dataset,
+    table: xr.Dataset,
+    phases: list[str],
+    thresholds: Thresholds,
+    decays: np.ndarray,
+) -> list[tuple[float, str, str]]:
+    """Draws the runs and lines of one panel; returns (height, text, colour) of each line's label."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    # The three phases of one weight decay stand side by side, or they would hide each other.
+    side = min(0.09, float(np.diff(np.log(decays)).min()) / 4)
+    span = np.array([decays[0] * np.exp(-2 * side), decays[-1] * np.exp(2 * side)])
+    texts = []
+    for phase in phases:
+        colour = style.PHASE_COLOURS[phase]
+        tau = taus[f"tau_{phase}"]
+        x = taus["weight_decay"].broadcast_like(tau).transpose(*tau.dims).values.ravel()
+        y, bound = tau.values.ravel(), taus[f"{phase}_censored"].values.ravel()
+        ok = (x > 0) & (y > 0)
+        for decay in decays[np.isin(decays, x[ok])]:
+            mine = ok & (x == decay)
+            _column(axes, phase, decay * np.exp(side * SIDE[phase]), y[mine], bound[mine], side)
+        fit = table.sel(tau=f"tau_{phase}")
+        text = f"{NAMES[phase]} ({condition(phase, thresholds)})\n{_slope_text(fit)}"
+        height = np.exp(np.log(y[ok]).mean()) if ok.any() else 1.0
+        if np.isfinite(fit["slope"]):
+            slope, scale = float(fit["slope"]), np.exp(float(fit["intercept"]))
+            axes.plot(span, scale * span**slope, color=colour, linewidth=1.3, gid=f"fit_{phase}")
+            height, middle = scale * span[1] ** slope, np.sqrt(span.prod())
+            ideal = scale * middle**slope * (span / middle) ** float(fit["theory"])
+            axes.plot(span, ideal, color=style.GREY, linewidth=1.0, linestyle=DASHED, gid=f"theory_{phase}")
+        if int(fit["censored"]):
+            text += f"\n{int(fit['censored'])} of {int(fit['runs'])} runs did not reach it"
+        texts.append((float(height), text, colour))
+    axes.set_xlim(span[0] / 1.1, span[1] * 1.1)
+    axes.set_ylabel("training steps until …")
+    if len(decays) <= 10 and all(len(f"{d:g}") <= 6 for d in decays):
+        axes.set_xticks(decays)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(style.short_number))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    return texts
+
+
+def _column(axes: Axes, phase: str, x: float, tau: np.ndarray, bound: np.ndarray, side: float) -> None:
+    """The runs of one phase at one weight decay, and their geometric mean unless it is unknown."""
+    look: dict[str, Any] = {"color": style.PHASE_COLOURS[phase], "linestyle": "none"}
+    reached, open_ = tau[~bound], tau[bound]
+    if len(reached):
+        axes.plot(
+            np.full(len(reached), x),
+            reached,
+            marker="o",
+            markersize=3.2,
+            markeredgewidth=0,
+            alpha=0.45,
+            **look,
+        )
+    if len(open_):
+        # Spread sideways, or runs that were all stopped at the same step would look like one.
+        fan = x * np.exp(np.linspace(-0.42, 0.42, len(open_)) * side * (len(open_) > 1))
+        axes.plot(fan, open_, marker="^", markersize=5, fillstyle="none", gid=f"censored_{phase}", **look)
+        return
+    centre, spread = np.log(tau).mean(), np.log(tau).std(ddof=1) if len(tau) > 1 else 0.0
+    ends = np.exp([centre - spread, centre + spread])
+    axes.plot([x, x], ends, color=look["color"], linewidth=1.3)
+    mark = style.PHASE_MARKERS[phase]
+    axes.plot(x, np.exp(centre), marker=mark, markersize=5.5, markeredgewidth=0, **look)
+
+
+def _slope_text(fit: xr.Dataset) -> str:
+    """'slope -0.93 [-1.00, -0.85], theory -1', with true minus signs."""
+
+    def number(name: str, digits: int = 2) -> str:
+        return f"{float(fit[name]) or 0.0:.{digits}f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+
+    if not np.isfinite(fit["slope"]):
+        return "no slope: reached at fewer than two weight decays"
+    interval = f" [{number('low')}, {number('high')}]" if np.isfinite(fit["low"]) else ""
+    return f"slope {number('slope')}{interval}, theory {number('theory', 0)}"
+
+
+def _label_right(axes: Axes, texts: list[tuple[float, str, str]]) -> None:
+    """Writes each text beside the right end of its line, moved apart where they would overlap."""
+    low, high = np.log(axes.get_ylim())
+    inches = axes.get_position().height * float(axes.figure.get_size_inches()[1])  # type: ignore[union-attr]
+    texts = sorted(texts, key=lambda t: t[0])
+    places = [float((np.log(t[0]) - low) / (high - low)) for t in texts]
+    heights = [(0.17 * (t[1].count("\n") + 1) + 0.08) / inches for t in texts]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + (heights[i] + heights[i - 1]) / 2)
+    ceiling = 1.0
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], ceiling)
+        ceiling = places[i] - (heights[i] + heights[max(i - 1, 0)]) / 2
+    for place, (_, text, colour) in zip(places, texts, strict=True):
+        axes.text(1.02, place, text, color=colour, transform=axes.transAxes, va="center", linespacing=1.3)
+
+
+def _key(axes: Axes, censored: bool) -> None:
+    """The signs that are not named at the lines; upper right, which falling lines leave free."""
+    look: dict[str, Any] = {"color": "#555555"}
+    handles = [
+        Line2D([], [], marker="o", markersize=3.2, linestyle="none", alpha=0.6, label="run", **look),
+        Line2D([], [], marker="o", linewidth=1.3, label="geometric mean, ± 1 s.d. of log τ", **look),
+        Line2D([], [], marker="^", fillstyle="none", linestyle="none", label="not reached: takes longer", **look),
+        Line2D([], [], color=style.GREY, linestyle=DASHED, linewidth=1.0, label="slope of theory"),
+    ]
+    if not censored:
+        del handles[2]
+    axes.legend(handles=handles, loc="upper right")
+
+
+def _note(taus: xr.Dataset, table: xr.Dataset, phases: list[str], hidden: int) -> str:
+    parts = [
+        f"Lines: power law by maximum likelihood; runs that did not reach a phase count as lower bounds. "
+        f"Brackets: {table.attrs['confidence']:.0%} bootstrap interval over seeds."
+    ]
+    for phase in phases:
+        bracket = taus[f"{phase}_bracket"].values
+        factor = float(np.median(bracket[np.isfinite(bracket)])) if np.isfinite(bracket).any() else 1.0
+        if factor > 2:
+            parts.append(f"{NAMES[phase]}: the log schedule places it only within a factor {factor:.2g}.")
+    if int(table["excluded"].max()):
+        parts.append("Left out: runs without weight decay, without values, or past a threshold at step 0.")
+    if hidden:
+        parts.append(f"{hidden} more combinations of the other hyperparameters are not shown.")
+    return "\n".join(parts)

@@ -1,0 +1,111 @@
+"""The collapse measures, nearest-centre accuracy and nHSIC of every hidden layer.
+
+Sources: arXiv:2202.09028 (Galanti, Galanti and Ben-Shaul: collapse and nearest-centre separability by layer);
+`collapse` and `nhsic` give those of the measures themselves.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
+from collapse_jax.measures.families.collapse import COLLAPSE, collapse
+from collapse_jax.measures.families.nhsic import NHSIC, nhsic
+
+_COLLAPSE = ("rnc1", "nc1", "nc1_pinv", "nc2_condition", "nc2_equinorm", "nc2_etf_error")
+# nearest-centre accuracy is the agreement of the nearest class centre with the label in the place of the prediction
+_CENTRE = {"": "nc4_agreement", "_test": "nc4_agreement_test_around_train"}
+
+
+def _by_layer(variable: Variable) -> Variable:
+    return dataclasses.replace(
+        variable, long_name=f"{variable.long_name}, by layer", dims=("layer",), definition=variable.definition
+    )
+
+
+VARIABLES = (
+    {
+        f"layer_{name}{suffix}": _by_layer(COLLAPSE.variables[name + suffix])
+        for suffix in ("", "_test")
+        for name in _COLLAPSE
+    }
+    | {
+        f"layer_centre_accuracy{suffix}": Variable(
+            f"Nearest-centre accuracy, {kind}, by layer",
+            "1",
+            f"fraction of {kind} examples whose nearest class mean of the train features is that of the label",
+            ("layer",),
+        )
+        for suffix, kind in (("", "train"), ("_test", "test"))
+    }
+    | {f"layer_{name}": _by_layer(variable) for name, variable in NHSIC.variables.items()}
+)
+
+
+def layerwise(
+    snapshot: Snapshot,
+    *,
+    hsic: bool = True,
+    batch_size: int = 100,
+    bandwidth: str = "sup_norm",
+    split: str = "auto",
+    seed: int = 0,
+) -> Scalars:
+    """What `collapse` and `nhsic` say of the features, for the output of each of the L hidden layers.
+
+    Every value is a vector [L], first hidden layer first; the last entry belongs to the features themselves and
+    equals the variable without `layer_`. Outputs are flattened: of a convolution, all positions and channels.
+
+    * `layer_rnc1`, `layer_nc1`, `layer_nc1_pinv`, `layer_nc2_condition`, `layer_nc2_equinorm`,
+      `layer_nc2_etf_error`, and the same with `_test`: see `collapse`.
+    * `layer_centre_accuracy` = fraction of the train examples whose nearest class mean is that of their label;
+      `_test`: of the test examples, still with the class means of the train layer. Chance: the largest class.
+    * `layer_nhsic_zx`, `layer_nhsic_zy`, their nulls and `layer_superfluous_nhsic`: see `nhsic`, default mode.
+
+    Widths may differ: RNC1, NC1, NC2 and centre accuracy may be compared between layers, nHSIC only against its own
+    null, which differs by layer. Limits are those of `collapse` and `nhsic`; D < K makes `layer_nc2_condition` inf.
+
+    Args:
+      snapshot: `layers` and labels of `train`, of `test` where they are there; inputs for `layer_nhsic_zx`.
+      hsic: False leaves nHSIC out, which takes most of the time.
+      batch_size: of nHSIC.
+      bandwidth: of nHSIC.
+      split: of nHSIC.
+      seed: of nHSIC.
+
+    Returns:
+      The variables that the snapshot allows; nothing without `train.layers`.
+    """
+    if snapshot.train.layers is None:
+        return {}
+    test_layers = None if snapshot.test is None else snapshot.test.layers
+    if test_layers is not None and len(test_layers) != len(snapshot.train.layers):
+        raise ValueError(f"test layers: {len(test_layers)}; the train probe has {len(snapshot.train.layers)}")
+    rows = []
+    for index, layer in enumerate(snapshot.train.layers):
+        test = None
+        if snapshot.test is not None and test_layers is not None:
+            test = dataclasses.replace(snapshot.test, features=test_layers[index])
+        own = Snapshot(
+            train=dataclasses.replace(snapshot.train, features=layer), test=test, num_classes=snapshot.num_classes
+        )
+        rows.append(_one_layer(own))
+        if hsic:
+            values = nhsic(own, batch_size=batch_size, bandwidth=bandwidth, split=split, seed=seed)
+            rows[-1] |= {f"layer_{name}": value for name, value in values.items()}
+    return {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _one_layer(snapshot: Snapshot) -> Scalars:
+    def told(probe: Probe) -> Probe:
+        return dataclasses.replace(probe, logits=jax.nn.one_hot(probe.labels, snapshot.num_classes))
+
+    test = None if snapshot.test is None else told(snapshot.test)
+    values = collapse(dataclasses.replace(snapshot, train=told(snapshot.train), test=test))
+    suffixes = ("",) if test is None else ("", "_test")
+    result = {f"layer_{name}{suffix}": values[name + suffix] for suffix in suffixes for name in _COLLAPSE}
+    return result | {f"layer_centre_accuracy{suffix}": values[_CENTRE[suffix]] for suffix in suffixes}
+
+
+LAYERWISE = Measure("layerwise", layerwise, VARIABLES, needs=("train", "layers"))

@@ -1,0 +1,155 @@
+"""Mutual information of features with inputs and labels, each with a null and an error."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
+from collapse_jax.measures.estimators.codes import principal_components, unit_variance, whiten
+from collapse_jax.measures.estimators.kl_entropy import conditional_entropy, weighted_entropy
+from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
+from collapse_jax.measures.estimators.probe_choice import Examples, choose_examples, require_at_least, require_mode
+
+_KINDS = {
+    "": ("", "{}, features and inputs as their first principal components"),
+    "_null": (", null", "{}, after the rows of the features were permuted: 0 if the estimator is sound"),
+    "_error": (", error", "{}: standard error, from the spread over disjoint subsets of the examples"),
+}
+VARIABLES = {
+    name + suffix: Variable(title + addition, "nat", text.format(what))
+    for name, title, what in (
+        ("mi_zx", "I(Z;X)", "mutual information of features and inputs"),
+        ("mi_zy", "I(Z;Y)", "mutual information of features and labels"),
+        ("superfluous_information", "I(Z;X) - I(Z;Y)", "mi_zx - mi_zy"),
+    )
+    for suffix, (addition, text) in _KINDS.items()
+}
+
+
+def mutual_information(
+    snapshot: Snapshot,
+    *,
+    mode: str = "ksg",
+    codes: str = "pca",
+    k: int = 5,
+    dim: int = 4,
+    samples: int | None = None,
+    permutations: int = 1,
+    subsets: int = 5,
+    split: str = "auto",
+    seed: int = 0,
+) -> Scalars:
+    """Estimates I(Z;X), I(Z;Y) and their difference from neighbours of low-dimensional codes, in nats.
+
+    Z is coded by its first `dim` principal components, refitted at every snapshot; X likewise (codes "pca"), or by
+    the autoencoder of `input_codes` (codes "autoencoder", as in arXiv:2509.20829: `measure_arrays` trains it, or
+    reads it from the cache; elsewhere the `codes` of the probe must hold what `input_codes` returns). Components of
+    `dim` columns or fewer are a rotation, so that any other codes can be given as `inputs`. Rows are paired. By the
+    data processing inequality the codes share no more information than features and inputs do.
+
+    * mode "ksg" (default): components of unit variance; `ksg_information` for X, `ross_information` for labels.
+    * mode "reference": the estimator of arXiv:2509.20829 on paired rows (its code pairs them wrongly). Components
+      are whitened with 1e-6 I added to the covariance, and with `weighted_entropy` h
+
+          I(Z;X) = h(Z) + h(X) - h(Z, X),    I(Z;Y) = h(Z) - sum_y (n_y / N) h(Z | Y = y).
+
+      When classes collapse the errors of these entropies no longer cancel and I(Z;X) falls without limit, without
+      any dependence too: then the null moves away from 0, which is how to see it.
+
+    `_null` is the mean of the same estimate over random permutations of the rows of Z. `_error` is the standard
+    deviation over `subsets` disjoint subsets, each with its share of every class, over the square root of their
+    number (Holmes & Nemenman 2019): it knows nothing of the bias.
+
+    Limits: nan for nan or infinite features, for k >= N, and I(Z;Y) if a class has from 1 to k examples (the
+    error: if its share of a subset has). Inputs that determine features make I(Z;X) infinite: a finite estimate
+    then reflects N and k. Where a class has shrunk to 10^-6 of the norm of its features, float32 rounds its
+    members to a grid. Constant features give 0 in mode "ksg".
+
+    Args:
+      snapshot: features and labels, for `mi_zx` also inputs, of the chosen probe.
+      mode: "ksg" or "reference".
+      codes: of X, "pca" or "autoencoder".
+      k: which neighbour.
+      dim: number of principal components of Z, and of X.
+      samples: measure a random subset of so many examples (time grows with its square); None: all.
+      permutations: how many of them the null averages.
+      subsets: how many of them the error compares.
+      split: "train", "test" or "auto" (test if its inputs are there, else train).
+      seed: of the permutations and subsets.
+
+    Returns:
+      `mi_zy` and, where there are inputs, `mi_zx` and `superfluous_information`, each with null and error.
+    """
+    require_mode("mode", mode, ("ksg", "reference"))
+    require_mode("codes", codes, ("pca", "autoencoder"))
+    options = {"k": (k, 1), "dim": (dim, 1), "permutations": (permutations, 1), "subsets": (subsets, 2)}
+    for name, (value, least) in options.items():
+        require_at_least(name, value, least)
+    examples = choose_examples(snapshot, split, "codes" if codes == "autoencoder" else "inputs")
+    if codes == "autoencoder" and examples.inputs is None:
+        raise ValueError("codes: 'autoencoder'; the probe holds no codes: fill them with add_codes(snapshot)")
+    sample_key, null_key, subset_key = jax.random.split(jax.random.key(seed), 3)
+    if samples is not None and samples < len(examples.labels):
+        require_at_least("samples", samples, 2)
+        chosen = jax.random.permutation(sample_key, len(examples.labels))[:samples]
+        examples = jax.tree.map(lambda rows: rows[chosen], examples)
+    coded = _encode(examples, dim, mode)
+    count = len(coded.labels)
+
+    identity = jnp.arange(count)
+    shuffled = jax.vmap(lambda key: jax.random.permutation(key, count))(jax.random.split(null_key, permutations))
+    # The value and its null run through one compiled loop: the null differs in the order of the rows only.
+    values = lax.map(
+        lambda order: _estimate(coded._replace(features=coded.features[order]), k, mode),
+        jnp.concatenate([identity[None, :], shuffled]),
+    )
+    result = {name: value[0] for name, value in values.items()}
+    result |= {f"{name}_null": jnp.mean(value[1:]) for name, value in values.items()}
+    spread = lax.map(
+        lambda rows: _estimate(jax.tree.map(lambda array: array[rows], coded), k, mode),
+        _subsets(subset_key, coded.labels, subsets),
+    )
+    result |= {f"{name}_error": jnp.std(value, ddof=1) / subsets**0.5 for name, value in spread.items()}
+    # Neighbours of rows that are no numbers are no nan by themselves.
+    features_finite = jnp.all(jnp.isfinite(coded.features))
+    both_finite = features_finite
+    if coded.inputs is not None:
+        both_finite &= jnp.all(jnp.isfinite(coded.inputs))
+    finite = {name: features_finite if name.startswith("mi_zy") else both_finite for name in result}
+    return {name: jnp.where(finite[name], result[name], jnp.nan) for name in VARIABLES if name in result}
+
+
+def _encode(examples: Examples, dim: int, mode: str) -> Examples:
+    """The examples with codes [N, dim] in the place of features and inputs."""
+    scale = whiten if mode == "reference" else unit_variance
+    inputs = None if examples.inputs is None else scale(principal_components(examples.inputs, dim))
+    return Examples(scale(principal_components(examples.features, dim)), examples.labels, inputs)
+
+
+def _estimate(codes: Examples, k: int, mode: str) -> Scalars:
+    z, labels, x = codes
+    result = {}
+    if mode == "ksg":
+        if x is not None:
+            result["mi_zx"] = ksg_information(z, x, k)
+        result["mi_zy"] = ross_information(z, labels, k)
+    else:
+        entropy = weighted_entropy(z, k)
+        if x is not None:
+            joint = jnp.concatenate([z, x], axis=1)
+            result["mi_zx"] = entropy + weighted_entropy(x, k) - weighted_entropy(joint, k)
+        result["mi_zy"] = entropy - conditional_entropy(z, labels, k)
+    if x is not None:
+        result["superfluous_information"] = result["mi_zx"] - result["mi_zy"]
+    return result
+
+
+def _subsets(key: jax.Array, labels: jax.Array, number: int) -> jax.Array:
+    """[number, N // number] rows of disjoint random subsets, among which every class is dealt out evenly."""
+    shuffled = jax.random.permutation(key, len(labels))
+    by_class = shuffled[jnp.argsort(labels[shuffled], stable=True)]
+    size = len(labels) // number
+    return by_class[: size * number].reshape(size, number).T
+
+
+MUTUAL_INFORMATION = Measure("mutual_information", mutual_information, VARIABLES, needs=("probe",))

@@ -1,0 +1,147 @@
+"""Features of inputs from outside the distribution: orthogonality NC5 and the NECO score.
+
+Source: arXiv:2310.06823 (Ben Ammar et al., ICLR 2024), Equations 5 and 6, and its public code.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
+from collapse_jax.measures.estimators.class_geometry import class_means, matmul, prepare, principal_axes
+from collapse_jax.measures.estimators.probe_choice import require_at_least, require_mode
+
+_NC5 = "mean over classes of |cosine of the class mean of the train features with the mean of the {} features|"
+_NECO = "mean over the {} features of the fraction of their norm in the leading principal train directions"
+VARIABLES = {
+    "nc5_orthogonality": Variable("NC5", "1", _NC5.format("out-of-distribution")),
+    "nc5_orthogonality_test": Variable("NC5, test features instead", "1", _NC5.format("test")),
+    "neco": Variable("NECO score, in distribution", "1", _NECO.format("test (else train)")),
+    "neco_ood": Variable("NECO score, out of distribution", "1", _NECO.format("out-of-distribution")),
+    "neco_auroc": Variable(
+        "NECO, area under the ROC curve",
+        "1",
+        "probability that an example of the distribution has the higher score",
+    ),
+    "neco_fpr95": Variable(
+        "NECO, false positives at 95 %", "1", "fraction out of distribution above the score that 95 % inside reach"
+    ),
+}
+
+
+def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "none") -> Scalars:
+    """How features of foreign inputs lie to those of the training classes; no units.
+
+    * `nc5_orthogonality` = (1/K) sum_c |cos(mu_c, mu_ood)|, the class means mu_c of the train features and the mean
+      mu_ood of the foreign ones, none of them centred; in [0, 1], towards 0 as NC5 holds.
+      `nc5_orthogonality_test` has the mean of the test features in the place of mu_ood: what inputs of the
+      distribution give. Features that are never negative have large cosines anyway: read one against the other.
+    * NECO(x) = ||P g(x)|| / ||g(x)||, in [0, 1], with P the projection on the leading principal directions of the
+      train features. `neco` and `neco_ood` are its means inside (test probe, else train) and outside.
+    * `neco_auroc` = P(inside > outside) + P(equal) / 2. Chance: 1/2, whatever the scores.
+    * `neco_fpr95` = fraction of foreign examples whose score reaches the largest threshold that at least 95 % of
+      those inside reach. Chance: 0.95.
+
+    scaling "none" (default) is Equation 6 on the features as they are. "standard" divides features by their
+    standard deviation after subtracting the mean, both of the train features, as the public code does for
+    convolutional networks; it is then not unchanged by rotation. That code also multiplies by the largest logit
+    for transformers, which is not done here. NC5 is never scaled.
+
+    Limits:
+      * K - 1 directions are what a collapsed network uses; with all D the score is 1 everywhere, and early in
+        training a low score may only mean that K - 1 directions do not hold the features. Directions that the
+        train features do not span are left out.
+      * A feature vector of norm 0 has the score 0. Constant train features: NECO is nan. A mean of norm 0: NC5 nan.
+      * Classes without a train member are left out of NC5. nan or infinite features make what reads them nan.
+
+    Args:
+      snapshot: `ood` (its labels are not read), `train`, `test` where it is there, `num_classes`.
+      directions: of P, at least 1; None: K - 1, or 1 for a single class. More than min(N, D) are as many.
+      scaling: "none" or "standard".
+
+    Returns:
+      The variables above; nothing without an `ood` probe. `nc5_orthogonality_test` needs `test`.
+    """
+    require_mode("scaling", scaling, ("none", "standard"))
+    if directions is None:
+        directions = max(snapshot.num_classes - 1, 1)
+    require_at_least("directions", directions, 1)
+    if snapshot.ood is None:
+        return {}
+    train, one_hot = prepare(snapshot.train, snapshot.num_classes)
+    means = class_means(train.features, train.labels, one_hot)
+    foreign = _floating(snapshot.ood)
+    inside = train.features if snapshot.test is None else _floating(snapshot.test)
+    units = _unit_rows(means.anchors + means.offsets)
+
+    def orthogonality(features: jax.Array) -> jax.Array:
+        cosines = jnp.abs(matmul(units, _unit_rows(_mean(features))[0]))
+        return jnp.sum(jnp.where(means.present, cosines, 0)) / means.present.sum()
+
+    result = {"nc5_orthogonality": orthogonality(foreign)}
+    if snapshot.test is not None:
+        result["nc5_orthogonality_test"] = orthogonality(inside)
+    reference, features = train.features, [inside, foreign]
+    if scaling == "standard":
+        centre = _mean(reference)
+        deviation = jnp.sqrt(jnp.mean((reference - centre) ** 2, axis=0, keepdims=True))
+        deviation = jnp.where(deviation > 0, deviation, 1)
+        reference, *features = ((x - centre) / deviation for x in (reference, *features))
+    values, axes = principal_axes(reference)
+    resolved = values > values[0] * max(reference.shape) * jnp.finfo(values.dtype).eps
+    axes = jnp.where(resolved[:, None], axes, 0)[:directions]
+    scores, foreign_scores = (_scores(x, axes) for x in features)
+    known = jnp.isfinite(values[0])
+    scores, foreign_scores = jnp.where(known, scores, jnp.nan), jnp.where(known, foreign_scores, jnp.nan)
+    return result | {
+        "neco": jnp.mean(scores),
+        "neco_ood": jnp.mean(foreign_scores),
+        "neco_auroc": auroc(scores, foreign_scores),
+        "neco_fpr95": false_positive_rate(scores, foreign_scores, 0.95),
+    }
+
+
+def auroc(inside: jax.Array, outside: jax.Array) -> jax.Array:
+    """P(score inside > score outside) + P(equal) / 2 of scores [N] and [M]; nan if one of them is nan."""
+    ordered = jnp.sort(outside)
+    below = jnp.searchsorted(ordered, inside, side="left") + jnp.searchsorted(ordered, inside, side="right")
+    area = jnp.mean(below / (2 * len(outside)), dtype=inside.dtype)
+    return jnp.where(_any_nan(inside, outside), jnp.nan, area)
+
+
+def false_positive_rate(inside: jax.Array, outside: jax.Array, recall: float) -> jax.Array:
+    """Fraction of `outside` [M] at or above the largest threshold that a fraction `recall` of `inside` reaches."""
+    threshold = jnp.sort(inside)[len(inside) - max(math.ceil(recall * len(inside) - 1e-9), 1)]
+    rate = jnp.mean(outside >= threshold, dtype=inside.dtype)
+    return jnp.where(_any_nan(inside, outside), jnp.nan, rate)
+
+
+def _any_nan(*arrays: jax.Array) -> jax.Array:
+    return jnp.any(jnp.stack([jnp.any(jnp.isnan(array)) for array in arrays]))
+
+
+def _floating(probe: Probe) -> jax.Array:
+    features = jnp.asarray(probe.features)
+    return features.astype(jnp.promote_types(features.dtype, jnp.float32))
+
+
+def _mean(features: jax.Array) -> jax.Array:
+    return jnp.mean(features, axis=0, keepdims=True)
+
+
+def _unit_rows(rows: jax.Array) -> jax.Array:
+    """The rows divided by their norms; nan where that is 0."""
+    # The largest entry first, so that squares neither overflow nor vanish.
+    rows = rows / jnp.max(jnp.abs(rows), axis=1, keepdims=True)
+    return rows / jnp.sqrt(jnp.sum(rows**2, axis=1, keepdims=True))
+
+
+def _scores(features: jax.Array, axes: jax.Array) -> jax.Array:
+    """[N] norm of the part of each row along the orthonormal `axes` [m, D], over the norm of the row; 0 for 0."""
+    zero = jnp.all(features == 0, axis=1)
+    parts = matmul(_unit_rows(jnp.where(zero[:, None], 1, features)), axes.T)
+    return jnp.where(zero, 0, jnp.sqrt(jnp.sum(parts**2, axis=1)))
+
+
+OOD = Measure("ood", ood, VARIABLES, needs=("train", "ood"))

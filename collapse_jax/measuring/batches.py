@@ -1,0 +1,147 @@
+"""Programs that take a measure of many runs at once, within a bound on memory."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from collapse_jax.engine import packing
+from collapse_jax.engine.packing import Layout
+from collapse_jax.errors import ConfigError
+from collapse_jax.experiment import extensions
+from collapse_jax.measuring.requests import Request
+from collapse_jax.measuring.snapshots import StoredSnapshots
+
+# Runs of one device that are vmapped together: what depends on inputs and labels alone is then computed once for
+# all of them. Wider tiles gain nothing more and leave the cache.
+WIDEST_TILE = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """A compiled measure of as many runs as fit.
+
+    Attributes:
+      layout: of one call; its runs are those of a call, of any snapshots.
+      program: parts [layout.runs, ...] -> {variable: [layout.runs, ...]}.
+      bytes: that one call holds: data, snapshots, working memory.
+    """
+
+    layout: Layout
+    program: Any
+    bytes: int
+
+    def take(self, parts: Any) -> dict[str, np.ndarray]:
+        """Take the measure of any number of runs, call after call: parts [U, ...] -> {variable: [U, ...]}."""
+        block, units = self.layout.runs, len(jax.tree.leaves(parts)[0])
+        calls = []
+        for start in range(0, units, block):
+            chunk = jax.tree.map(lambda leaf, start=start: leaf[start : start + block], parts)
+            values = self.program(packing.place(self.layout, chunk))
+            calls.append({name: np.asarray(v)[: units - start] for name, v in values.items()})
+        return {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
+
+
+def usable_devices() -> int:
+    """Return the devices that may share the runs.
+
+    On CPU one, whose operations use all cores: several may hang (see `programs.measuring`), and one shares the
+    inputs' side of a measure among more runs.
+    """
+    return 1 if jax.default_backend() == "cpu" else jax.local_device_count()
+
+
+def take_of_run(
+    request: Request, snapshots: StoredSnapshots, parts: Any, data: Any, ood: Any, codes: Any
+) -> dict[str, jax.Array]:
+    """Take the measure of one run from its parts."""
+    return request.take(snapshots.build(parts, data, ood, codes, layers=request.layers and snapshots.recomputed))
+
+
+def shapes_of(request: Request, snapshots: StoredSnapshots) -> dict[str, tuple[int, ...]]:
+    """Trace the measure of one run, without compiling: shapes of its variables.
+
+    Raises:
+      ConfigError: the measure refuses its options, is wrong, or has nothing to measure.
+    """
+    function = functools.partial(take_of_run, request, snapshots)
+    held = f"the snapshots hold {', '.join(snapshots.content)}"
+    try:
+        values = jax.eval_shape(function, snapshots.parts_of_a_run, *snapshots.shared)
+    except ConfigError as error:
+        if "NoneType" not in str(error):
+            raise
+        raise ConfigError("measures", request.name, f"{str(error).partition(': ')[2]}; {held}") from None
+    except (ValueError, TypeError) as error:
+        raise ConfigError("measures", request.name, extensions.told(error, None)) from None
+    if not values:
+        raise ConfigError("measures", request.name, f"nothing to measure; {held}")
+    return {name: value.shape for name, value in values.items()}
+
+
+def compile_batch(request: Request, snapshots: StoredSnapshots, units: int, devices: int, memory: float) -> Batch:
+    """Compile a measure for as many of `units` runs at once as `memory` bytes allow.
+
+    Args:
+      request: the measure.
+      snapshots: where the parts come from.
+      units: runs times snapshots that there are to measure.
+      devices: that share them; fewer when they do not fit.
+      memory: bound on the bytes of arrays: on CPU of all devices together, else of each device.
+
+    Raises:
+      ConfigError: one run does not fit.
+    """
+    shares_memory = jax.default_backend() == "cpu"
+    devices = min(devices, units)
+    tile = min(-(-units // devices), WIDEST_TILE)
+    # The snapshot as it was read, and the task's own copy of the data.
+    reserved = (
+        len(snapshots.runs) * _bytes(snapshots.parts_of_a_run) + _bytes(snapshots.shared) if shares_memory else 0
+    )
+    while True:
+        layout = Layout(devices * tile, devices, tile)
+        program = _compiled(request, snapshots, layout)
+        working = _working_bytes(program) * (devices if shares_memory else 1)
+        if reserved + working <= memory:
+            return Batch(layout, _with_data(program, snapshots, layout), reserved + working)
+        if tile > 1:
+            tile = min(tile - 1, max(1, int(tile * (memory - reserved) / working)))
+        elif devices > 1:
+            devices = 1
+        else:
+            allowed = f"one run of {request.name} takes {reserved + working:.2g} bytes"
+            raise ConfigError("memory", memory, f"{allowed}; allow more, or measure fewer examples (test_size)")
+
+
+def _compiled(request: Request, snapshots: StoredSnapshots, layout: Layout) -> jax.stages.Compiled:
+    one = functools.partial(take_of_run, request, snapshots)
+    runs = jax.sharding.NamedSharding(layout.mesh, packing.RUN)
+    shared = jax.sharding.NamedSharding(layout.mesh, packing.SHARED)
+    parts = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((layout.runs, *leaf.shape), leaf.dtype, sharding=runs),
+        snapshots.parts_of_a_run,
+    )
+    data = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=shared), snapshots.shared
+    )
+    return packing.over_runs(layout, one).lower(parts, *data).compile()
+
+
+def _with_data(program: jax.stages.Compiled, snapshots: StoredSnapshots, layout: Layout) -> Any:
+    data = packing.place(layout, snapshots.shared, shared=True)
+    return lambda parts: program(parts, *data)
+
+
+def _working_bytes(program: jax.stages.Compiled) -> int:
+    """Bytes of arguments, results and temporaries of one device; 0 where the backend does not tell."""
+    sizes = program.memory_analysis()
+    if sizes is None:
+        return 0
+    return sizes.argument_size_in_bytes + sizes.output_size_in_bytes + sizes.temp_size_in_bytes
+
+
+def _bytes(tree: Any) -> int:
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,243 @@
+"""Measures what a sweep stored: streams its snapshots, measures all runs in batches, keeps what is done."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from etils import epath
+
+from collapse_jax import workdir as store
+from collapse_jax.cli.measure_flags import MEMORY
+from collapse_jax.errors import ConfigError, StoreError, WorkdirError
+from collapse_jax.experiment.static_axes import has_programs, program_folders
+from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
+from collapse_jax.measuring.files import MeasureFile
+from collapse_jax.measuring.requests import Request, make_requests
+from collapse_jax.measuring.snapshots import StoredSnapshots, open_snapshots
+from collapse_jax.system import runtime
+from collapse_jax.system.progress import Progress, say
+
+# A killed command loses at most what it measured in so many seconds.
+SAVE_SECONDS = 5.0
+# Snapshots are measured together until there are so many runs: small grids fill devices and tiles too.
+RUNS_TOGETHER = 32
+
+
+def measure(
+    workdir: str | os.PathLike[str],
+    measures: str | Callable[..., Any] | Sequence[str | Callable[..., Any]],
+    *,
+    splits: str | Sequence[str] = (),
+    steps: Sequence[int] | None = None,
+    test_size: int | None = None,
+    ood: str | os.PathLike[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    label: str = "",
+    memory: float = MEMORY,
+) -> xr.Dataset:
+    """Measure the stored snapshots of a sweep: any measure, batched over runs and snapshots.
+
+    Values go to `<workdir>/measures/<name>.nc`, which `open_results` joins. The file is written every few seconds,
+    whole or not at all; the same call continues where an earlier one stopped and takes no step twice. Other
+    options, another test set or a changed file of your own measure everything anew; the earlier file is kept in
+    `measures/other_options`, and is taken back when it is asked for again. `label` keeps both in the results
+    under different names.
+
+    Where the sweep stored parameters, features, logits and layers are computed again from the task's data, on as
+    many test examples as you like; else the stored ones are measured. With the defaults the values are those that
+    the same measure gives in-line, up to rounding. From the step at which a run diverged its values are nan.
+
+    Example:
+      >>> results = collapse_jax.measure("runs/mnist_mlp", ["nhsic"], test_size=1000)  # doctest: +SKIP
+      >>> results.superfluous_nhsic.sel(weight_decay=0.1).mean("seed").plot()  # doctest: +SKIP
+
+    Args:
+      workdir: directory of the sweep, finished or still training.
+      measures: names (`collapse_jax.measures.MEASURES` holds them), a function of a `Snapshot` that returns a
+        number or a dict of numbers, or "FILE.py:FUNCTION"; one or several.
+      splits: "train" or "test" for measures with the option `split`; with both, the variables are named
+        `<variable>_train` and `<variable>_test`.
+      steps: snapshot steps; None measures all that are stored.
+      test_size: test examples, the first ones; None: those of the in-line measures (or those stored), 0: all.
+      ood: .npz file with the array `inputs`, examples from outside the distribution in the task's form.
+      options: options of the measures, each passed to those that take it.
+      label: added to the names of the variables and of the file.
+      memory: bound on the bytes of arrays in use (data, a snapshot of all runs, working memory), on CPU in total,
+        else on each device. jax and Python themselves take 0.3 to 0.5 GB more.
+
+    Returns:
+      The results, as `open_results(workdir)` reads them.
+
+    Raises:
+      ConfigError: an argument is not allowed, or the snapshots lack what a measure needs.
+      WorkdirError: there is no sweep, or it stored no snapshots.
+      StoreError: a snapshot is damaged (raised at the end: the others are measured), or a file cannot be written.
+    """
+    several = measures if not isinstance(measures, str) and isinstance(measures, Sequence) else [measures]
+    divided = [splits] if isinstance(splits, str) else splits
+    measure_files(
+        workdir,
+        several,
+        splits=[split for split in divided if split],
+        steps=steps,
+        test_size=test_size,
+        ood=ood,
+        options=options or {},
+        label=label,
+        memory=memory,
+    )
+    return store.open_results(workdir)
+
+
+def measure_files(
+    workdir: str | os.PathLike[str],
+    measures: Sequence[Any],
+    *,
+    splits: Sequence[str],
+    steps: Sequence[int] | None,
+    test_size: int | None,
+    ood: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+    label: str,
+    memory: float,
+) -> list[epath.Path]:
+    """Do what `measure` says, and return the files written."""
+    if not memory > 0:
+        raise ConfigError("memory", memory, "must be > 0, in bytes")
+    workdir = epath.Path(workdir)
+    if has_programs(workdir):
+        given = {"splits": splits, "steps": steps, "test_size": test_size, "ood": ood, "options": options}
+        return _measure_programs(workdir, measures, given | {"label": label, "memory": memory})
+    snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
+    try:
+        experiment = snapshots.experiment
+        with jax.default_matmul_precision(experiment.precision), runtime.floats(experiment.dtype):
+            requests = make_requests(snapshots, measures, splits, options, label)
+            shapes = [shapes_of(request, snapshots) for request in requests]
+            chosen = _choose_steps(snapshots, steps)
+            files = [MeasureFile(workdir, r, snapshots, s) for r, s in zip(requests, shapes, strict=True)]
+            _warn_of_clashes(workdir, requests, files)
+            Measuring(snapshots, list(zip(requests, files, strict=True)), chosen, memory).run()
+    finally:
+        snapshots.close()
+    return [file.path for file in files]
+
+
+def _measure_programs(workdir: epath.Path, measures: Sequence[Any], given: dict[str, Any]) -> list[epath.Path]:
+    """Measure every program that has begun; a damaged snapshot of one keeps no other from being measured."""
+    written, damaged = [], []
+    for program, folder in program_folders(workdir):
+        say(f"program {program.name}")
+        try:
+            written += measure_files(folder, measures, **given)
+        except StoreError as error:
+            damaged.append(f"{program.name}: {error}")
+    if damaged:
+        raise StoreError("; ".join(damaged))
+    if not written:
+        raise WorkdirError(f"workdir={workdir}: none of its programs has begun")
+    return written
+
+
+def _choose_steps(snapshots: StoredSnapshots, asked: Sequence[int] | None) -> list[int]:
+    stored = snapshots.steps
+    for step in asked or []:
+        if step not in stored:
+            raise ConfigError("steps", step, f"no snapshot of it; there are {', '.join(map(str, stored))}")
+    return stored if asked is None else sorted(set(asked))
+
+
+def _warn_of_clashes(workdir: epath.Path, requests: list[Request], files: list[MeasureFile]) -> None:
+    if not (workdir / store.RESULTS).exists():
+        return
+    in_line = store.open_results(workdir / store.RESULTS).data_vars
+    for request, file in zip(requests, files, strict=True):
+        names = [name for name in file.variables if name in in_line]
+        if names:
+            some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            say(
+                f"{request.name}: {some} were measured in-line too, and open_results keeps those; the new ones are "
+                f"in {file.path.name} alone, or under names of their own with a label"
+            )
+
+
+class Measuring:
+    """One call of `measure`: the steps that each measure lacks, group after group of snapshots."""
+
+    def __init__(
+        self,
+        snapshots: StoredSnapshots,
+        work: list[tuple[Request, MeasureFile]],
+        steps: list[int],
+        memory: float,
+    ):
+        self.snapshots, self.work, self.memory = snapshots, work, memory
+        self.lacking = [[step for step in steps if step not in file.columns] for _, file in work]
+        self.damaged: list[str] = []
+        self._batches: dict[str, Batch] = {}
+
+    def run(self) -> None:
+        """Measure, save, and at the end raise `StoreError` if snapshots were damaged."""
+        runs = len(self.snapshots.runs)
+        progress = Progress(sum(map(len, self.lacking)) * runs, 0, "measured runs")
+        saved = time.monotonic()
+        try:
+            for group in self._groups():
+                parts = self._load(group)
+                for (request, file), lacking in zip(self.work, self.lacking, strict=True):
+                    todo = [step for step in parts if step in lacking]
+                    if todo:
+                        self._take(request, file, {step: parts[step] for step in todo}, len(lacking) * runs)
+                    progress.add(runs * sum(step in lacking for step in group), request.name)
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    self._save()
+                    saved = time.monotonic()
+        finally:
+            progress.close()
+            self._save()
+        if self.damaged:
+            raise StoreError(
+                f"incomplete: {len(self.damaged)} damaged snapshot(s) left out: {'; '.join(self.damaged)}; "
+                "delete them to go without"
+            )
+
+    def _groups(self) -> Iterator[list[int]]:
+        steps = sorted(set().union(*self.lacking))
+        size = max(1, RUNS_TOGETHER // len(self.snapshots.runs))
+        for start in range(0, len(steps), size):
+            yield steps[start : start + size]
+
+    def _load(self, steps: list[int]) -> dict[int, Any]:
+        parts = {}
+        for step in steps:
+            try:
+                parts[step] = self.snapshots.parts(step)
+            except StoreError as error:
+                say(f"skipped a snapshot: {error}")
+                self.damaged.append(str(error))
+        return parts
+
+    def _take(self, request: Request, file: MeasureFile, parts: dict[int, Any], units: int) -> None:
+        if request.name not in self._batches:
+            say(f"{request.name}: compiling ...")
+            began = time.monotonic()
+            batch = compile_batch(request, self.snapshots, units, usable_devices(), self.memory)
+            took, layout = time.monotonic() - began, batch.layout
+            say(
+                f"{request.name}: compiled in {took:.1f} s; {layout.runs} run(s) at a time on {layout.devices} "
+                f"device(s), {batch.bytes / 1e6:,.0f} MB of {self.memory / 1e6:,.0f}"
+            )
+            self._batches[request.name] = batch
+        stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts.values())
+        values = self._batches[request.name].take(stacked)
+        for i, step in enumerate(parts):
+            runs = slice(i * len(self.snapshots.runs), (i + 1) * len(self.snapshots.runs))
+            file.add(step, {name: value[runs] for name, value in values.items()})
+
+    def _save(self) -> None:
+        for _, file in self.work:
+            file.save()

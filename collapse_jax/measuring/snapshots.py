@@ -1,0 +1,268 @@
+"""The snapshots of a sweep, read from its workdir: complete again where parameters were stored."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+
+from collapse_jax import tasks, training
+from collapse_jax import workdir as store
+from collapse_jax.engine.compile import snapshot_run
+from collapse_jax.errors import ConfigError, StoreError, WorkdirError
+from collapse_jax.experiment import config, grid
+from collapse_jax.measures import Probe, Snapshot
+from collapse_jax.measures.estimators.input_codes import input_codes
+from collapse_jax.measuring.outside import read_outside
+from collapse_jax.system import runtime
+
+PARAMETERS = "parameters"
+
+
+def open_snapshots(
+    workdir: str | os.PathLike[str], *, test_size: int | None = None, ood: str | os.PathLike[str] | None = None
+) -> "StoredSnapshots":
+    """Open the snapshots of a sweep, finished or still training, for reading.
+
+    Example:
+      >>> snapshots = collapse_jax.open_snapshots("runs/mnist_mlp")  # doctest: +SKIP
+      >>> run = snapshots.snapshot(snapshots.steps[-1], {"weight_decay": 0.1, "seed": 42})  # doctest: +SKIP
+      >>> run.test.features.shape  # doctest: +SKIP
+      (10000, 200)
+
+    Args:
+      workdir: directory of the sweep.
+      test_size: test examples of a snapshot, the first ones. None: those of the in-line measures where parameters
+        were stored, else those that were stored; 0: all that the task holds.
+      ood: .npz file with the array `inputs` [M, ...]: examples from outside the distribution, prepared as the
+        task prepares its own (see the task's `load`). Needs stored parameters.
+
+    Raises:
+      WorkdirError: there is no sweep, or it has no snapshots.
+      ConfigError: `test_size` or `ood` asks for what was not stored.
+    """
+    return StoredSnapshots(epath.Path(workdir), test_size, ood)
+
+
+class StoredSnapshots:
+    """Snapshots of all runs of a sweep, by step; make one with `open_snapshots`.
+
+    Where the parameters were stored, features, logits and layers are computed from them and from the task's data;
+    else they are the stored ones, and labels and inputs come from the task.
+
+    Attributes:
+      experiment: the config of the sweep.
+      fingerprint: names the experiment; see `identity.fingerprint`.
+      runs: hyperparameters of every run, in the order of the run axis.
+      content: what was stored; see `config.Snapshots`.
+      data: the task's examples; its test set has the size of the test probe.
+      codes: codes of the inputs of each probe, after `encode_inputs`.
+      ood: inputs from outside the distribution, or None.
+      ood_hash: names the content of their file.
+    """
+
+    def __init__(self, workdir: epath.Path, test_size: int | None, ood: str | os.PathLike[str] | None):
+        record = store.read_manifest(workdir)
+        self.experiment, self.fingerprint = store.read_experiment(record), record["fingerprint"]
+        self.runs = grid.grid_runs(self.experiment.grid)
+        self.content = self.experiment.snapshots.content
+        directory = workdir / "snapshots"
+        if not self.content:
+            raise WorkdirError(f"workdir={workdir}: the sweep stored no snapshots (snapshots.content is empty)")
+        self._store = store.TreeStore(directory, read_only=True) if directory.is_dir() else None
+        if not self.steps:
+            raise WorkdirError(f"workdir={workdir}: no snapshot is stored yet")
+        self.recomputed = PARAMETERS in self.content
+        task = self.experiment.task
+        task = config.Task(**{**vars(task), "test_size": self._test_size(test_size)})
+        self.data = tasks.load(task, self.experiment.dtype)
+        store.refuse_other_data(workdir, record, tasks.record(self.data), part=True)
+        self.recipe = training.make_recipe(self.experiment, self.data)
+        store.refuse_other_sources(workdir, record, self.experiment)
+        self.codes: dict[str, jax.Array] | None = None
+        self.ood, self.ood_hash = None, ""
+        if ood is not None:
+            if not self.recomputed:
+                raise ConfigError("ood", str(ood), self.to_store(PARAMETERS))
+            self.ood, self.ood_hash = read_outside(ood, self.data.train_inputs.shape[1:])
+
+    def _test_size(self, asked: int | None) -> int:
+        e = self.experiment
+        held = tasks.find_task(e.task).test_size
+        stored = e.snapshots.test_size or e.task.test_size or held
+        if not self.recomputed and "test" in self.content:
+            allowed = f"the snapshots hold {stored} test examples; {self.to_store(PARAMETERS)}"
+            if asked is not None and not 0 < (asked or held) <= stored:
+                raise ConfigError("test_size", asked, allowed)
+            return asked or (held if asked == 0 else stored)
+        if asked is not None and not 0 <= asked <= held:
+            raise ConfigError("test_size", asked, f"must be in 0 ... {held} (0 means all)")
+        return e.task.test_size if asked is None else asked
+
+    def to_store(self, *parts: str) -> str:
+        """Say with which config the snapshots would hold `parts` too."""
+        content = tuple(dict.fromkeys((*self.content, *parts)))
+        return f'to have it, train with --config.snapshots.content="{content}"'
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps that are stored, in ascending order."""
+        return self._store.steps() if self._store else []
+
+    @functools.cached_property
+    def available(self) -> tuple[str, ...]:
+        """The parts, of `measures.base.NEEDS`, that a snapshot has."""
+        if self.recomputed:
+            return (
+                "probe",
+                "train",
+                "test",
+                "head",
+                PARAMETERS,
+                "layers",
+                *(("ood",) if self.ood is not None else ()),
+            )
+        return (*(("probe",) if {"train", "test"} & set(self.content) else ()), *self.content)
+
+    def load(self, step: int) -> dict[str, np.ndarray]:
+        """Read and verify all that was stored at a step: "train/features" and so on, each [R, ...].
+
+        Raises:
+          StoreError: there is no such step, or it is damaged.
+        """
+        return self._load(step, "")
+
+    def _load(self, step: int, only: str) -> dict[str, np.ndarray]:
+        if self._store is None or step not in self.steps:
+            raise StoreError(f"step {step}: no snapshot; there are {', '.join(map(str, self.steps))}")
+        return self._store.load(step, only)
+
+    @functools.cached_property
+    def parts_of_a_run(self) -> Any:
+        """Shapes of what `build` takes of one run: only the parameters, where they were stored."""
+        h = jax.tree.map(lambda leaf: leaf[0], grid.stack_hyperparameters(self.runs[:1]))
+        content = config.Snapshots(content=(PARAMETERS,) if self.recomputed else self.content, test_size=0)
+        state = jax.eval_shape(functools.partial(training.init_run, self.recipe), h, self.data)
+        return jax.eval_shape(functools.partial(snapshot_run, self.recipe, content), state, self.data)
+
+    def parts(self, step: int) -> Any:
+        """Read what `build` takes, of all runs: a tree with leaves [R, ...].
+
+        Raises:
+          StoreError: the step is damaged.
+        """
+        flat = self._load(step, f"{PARAMETERS}/" if self.recomputed else "")
+        flat = {name: leaf[:, : self._rows(name, leaf)] for name, leaf in flat.items()}
+        try:
+            parts = store.from_flat(flat, self.parts_of_a_run)
+        except KeyError as error:
+            raise StoreError(f"snapshot {step} is not what the experiment describes: {error} is missing") from None
+        for found, expected in zip(jax.tree.leaves(parts), jax.tree.leaves(self.parts_of_a_run), strict=True):
+            if found.shape != (len(self.runs), *expected.shape):
+                raise StoreError(f"snapshot {step} is not what the experiment describes: shape {found.shape}")
+        return parts
+
+    def _rows(self, name: str, leaf: np.ndarray) -> int | None:
+        return len(self.data.test_labels) if name.startswith("test/") else None
+
+    def encode_inputs(self) -> None:
+        """Give every probe codes of its inputs by an autoencoder, trained once on all of them; see `input_codes`.
+
+        Raises:
+          ConfigError: the inputs are no images.
+        """
+        inputs = {"train": self.data.train_inputs, "test": self.data.test_inputs}
+        together = np.concatenate([np.asarray(part) for part in inputs.values()])
+        try:
+            with runtime.floats("float32"):
+                self.codes = {kind: jnp.asarray(input_codes(part, together)) for kind, part in inputs.items()}
+        except ValueError as error:
+            raise ConfigError("codes", "autoencoder", str(error)) from None
+
+    @property
+    def shared(self) -> tuple[Any, Any, Any]:
+        """What `build` takes that is the same for all runs and steps."""
+        return self.data, self.ood, self.codes
+
+    def build(
+        self, parts: Any, data: tasks.Dataset, ood: Any, codes: Any = None, *, layers: bool = False
+    ) -> Snapshot:
+        """Make the snapshot of one run from its parts; pure, to be compiled."""
+        snapshot = self._build_without_codes(parts, data, ood, layers)
+        for kind, code in (codes or {}).items():
+            probe = getattr(snapshot, kind)
+            if probe is not None:
+                snapshot = dataclasses.replace(snapshot, **{kind: dataclasses.replace(probe, codes=code)})
+        return snapshot
+
+    def _build_without_codes(self, parts: Any, data: tasks.Dataset, ood: Any, layers: bool) -> Snapshot:
+        if self.recomputed:
+            params = parts[PARAMETERS]
+            snapshot = training.observe_run(self.recipe, params, data, layers=layers)
+            if ood is None:
+                return snapshot
+            nothing = jnp.zeros(len(ood), jnp.int32)
+            outside = training.observe_probe(self.recipe, params, ood, nothing, layers=layers)
+            return dataclasses.replace(snapshot, ood=outside)
+        probes = {
+            "train": (data.train_labels, data.train_inputs),
+            "test": (data.test_labels, data.test_inputs),
+        }
+        built = {
+            kind: Probe(parts[kind]["features"], labels, parts[kind]["logits"], training.measurable(inputs))
+            for kind, (labels, inputs) in probes.items()
+            if kind in parts
+        }
+        head = parts.get("head", {})
+        return Snapshot(
+            **built, head_kernel=head.get("kernel"), head_bias=head.get("bias"), num_classes=data.num_classes
+        )
+
+    def snapshot(self, step: int, run: int | Mapping[str, float] = 0) -> Snapshot:
+        """Read one run at one step, complete, with the outputs of all hidden layers where parameters were stored.
+
+        Args:
+          step: one of `steps`.
+          run: index of the run, or hyperparameters that single it out, such as {"weight_decay": 0.1, "seed": 42}.
+
+        Raises:
+          ConfigError: no run, or more than one, is meant.
+          StoreError: the step is not there or damaged.
+        """
+        index = self._run_index(run)
+        with jax.default_matmul_precision(self.experiment.precision), runtime.floats(self.experiment.dtype):
+            parts = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self.parts(step))
+            return self._build_with_layers(parts, *self.shared)
+
+    @functools.cached_property
+    def _build_with_layers(self) -> Any:
+        return jax.jit(functools.partial(self.build, layers=self.recomputed))
+
+    def _run_index(self, run: int | Mapping[str, float]) -> int:
+        if not isinstance(run, Mapping):
+            if not 0 <= run < len(self.runs):
+                raise ConfigError("run", run, f"must be in 0 ... {len(self.runs) - 1}")
+            return int(run)
+        for name in run:
+            if name not in grid.AXES:
+                raise ConfigError("run", dict(run), f"{name!r} is none of {', '.join(grid.AXES)}")
+        meant = [
+            i
+            for i, h in enumerate(self.runs)
+            if all(np.isclose(h[k], v, rtol=1e-5, atol=0) for k, v in run.items())
+        ]
+        if len(meant) != 1:
+            values = {name: sorted({h[name] for h in self.runs}) for name in run}
+            raise ConfigError("run", dict(run), f"must single out one run, not {len(meant)}; there are {values}")
+        return meant[0]
+
+    def close(self) -> None:
+        """Release the threads of the store."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None

@@ -1,5 +1,0 @@
-"""Planning a sweep for hardware that is not at hand."""
-
-from collapse_jax.plan.report import plan
-
-__all__ = ["plan"]

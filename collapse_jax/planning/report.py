@@ -1,0 +1,153 @@
+"""What a sweep would take of hardware that is not at hand: memory, packing, time. All of it is an estimate."""
+
+import dataclasses
+import re
+
+from collapse_jax.experiment import config
+from collapse_jax.planning import aot
+from collapse_jax.planning.chips import Target, parse_target
+from collapse_jax.system import runtime
+
+COLLECTIVE = re.compile(
+    r" (all-gather|all-reduce|all-to-all|collective-broadcast|collective-permute|ragged-all-to-all|reduce-scatter)"
+    r"(-start)?\("
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What was found for a target.
+
+    Attributes:
+      target: the chips.
+      compiled_for: "tpu", or "cpu" where only the CPU's compiler was at hand.
+      runs: runs of the grid.
+      devices: chips that would be used.
+      runs_per_tile: runs vmapped together.
+      memory: per chip, as text.
+      memory_bytes: per chip.
+      flops_per_run_step: floating-point operations.
+      bytes_per_run_step: bytes read and written.
+      state_bytes: of all runs of a chip.
+      donated_bytes: of the states, updated in place.
+      collectives: communication operations in any of the programs; must be ().
+      bound: "memory" or "compute".
+      seconds: of training and of in-line measures, by the roofline.
+    """
+
+    target: Target
+    compiled_for: str
+    runs: int
+    devices: int
+    runs_per_tile: int
+    memory: str
+    memory_bytes: int
+    flops_per_run_step: float
+    bytes_per_run_step: float
+    state_bytes: int
+    donated_bytes: int
+    collectives: tuple[str, ...]
+    bound: str
+    seconds: tuple[float, float]
+
+    def __str__(self) -> str:
+        train, measure = self.seconds
+        compiler = (
+            "XLA:TPU for this topology" if self.compiled_for == "tpu" else "XLA:CPU; bytes differ on the target"
+        )
+        tiles = -(-self.runs // (self.devices * self.runs_per_tile))
+        return "\n".join(
+            [
+                f"target      {self.target.name}, {self.target.devices} chip(s); programs compiled by {compiler}",
+                f"packing     {self.runs} runs on {self.devices} chip(s): {tiles} tile(s) of {self.runs_per_tile} "
+                f"run(s) each; --config.packing.runs_per_tile={self.runs_per_tile}",
+                f"memory      {self.memory}",
+                f"in place    {self.donated_bytes / max(self.state_bytes, 1):.0%} of the states; communication: "
+                f"{', '.join(self.collectives) or 'none'}",
+                f"run-step    {self.flops_per_run_step / 1e6:.1f} MFLOP, {self.bytes_per_run_step / 1e6:.2f} MB, "
+                f"{self.bound}-bound",
+                f"time        at least {_time(train)} of training and {_time(measure)} of in-line measures: an "
+                "ESTIMATE from peak rates, never measured on this chip; small grids are slower (launch-bound)",
+            ]
+        )
+
+
+def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
+    """Compile a sweep for a target and read off its memory, packing and roofline.
+
+    Args:
+      experiment: what would be trained.
+      target: "chip:topology"; None is the smallest TPU host, tpu-v5e:2x2.
+
+    Raises:
+      ConfigError: the experiment or the target is not allowed, or the grid does not fit (with the number of
+        shards that would).
+    """
+    chips = parse_target(target)
+    on_tpu = chips.is_tpu and aot.available()
+    if on_tpu:
+        aot.prepare()
+    runtime.start(1 if on_tpu else min(chips.devices, config.number_of_runs(experiment.grid)), experiment.precision)
+    import jax
+
+    if on_tpu:
+        # A program for absent devices can be written to the cache of compiled programs but not read from it.
+        jax.config.update("jax_enable_compilation_cache", False)
+    return _plan(experiment, chips, on_tpu)
+
+
+@runtime.in_dtype_of_experiment
+def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
+    """Compile the programs of a sweep for a target, after jax has been set up, and estimate."""
+    import jax
+
+    from collapse_jax import tasks
+    from collapse_jax.engine import compile as programs
+    from collapse_jax.engine import memory, packing
+    from collapse_jax.engine.validate import validate
+    from collapse_jax.experiment.schedule import schedule_steps
+    from collapse_jax.planning import cost
+
+    experiment = validate(experiment)
+    runs = config.number_of_runs(experiment.grid)
+    hardware = aot.devices(chips) if on_tpu else tuple(jax.local_devices())
+    devices = min(chips.devices, runs, len(hardware))
+    per_device = -(-runs // devices)
+    needed = memory.demand(experiment, hardware[0])
+    fitting = needed.fitting(int(chips.chip.memory), per_device)
+    if not fitting:
+        raise packing.too_large(runs, devices, needed, int(chips.chip.memory))
+    tile = min(experiment.packing.runs_per_tile or fitting, per_device)
+    layout = packing.Layout(runs, devices, tile, hardware=hardware)
+    data = tasks.load(experiment.task, experiment.dtype)
+    compiled = programs.compile_for(experiment, layout, data)
+    found = memory.of_programs(compiled, data, int(chips.chip.memory))
+    step = cost.of_step(compiled.recipe, compiled, data, tile, hardware[0])
+    log_point = cost.of_log_point(compiled, tile)
+    texts = [program.as_text() or "" for program in (compiled.advance, compiled.measure, compiled.snapshot)]
+    analysis = memory.analysis(compiled.advance)
+    points = len(schedule_steps(experiment.log, experiment.steps))
+    padded = layout.padded // devices
+    return Plan(
+        target=chips,
+        compiled_for="tpu" if on_tpu else "cpu",
+        runs=runs,
+        devices=devices,
+        runs_per_tile=tile,
+        memory=str(found),
+        memory_bytes=found.total,
+        flops_per_run_step=step.flops,
+        bytes_per_run_step=step.bytes,
+        state_bytes=analysis.output_size_in_bytes,
+        donated_bytes=analysis.alias_size_in_bytes,
+        collectives=tuple(sorted({match[1] for text in texts for match in COLLECTIVE.finditer(text)})),
+        bound=step.bound(chips.chip, experiment.precision),
+        seconds=(
+            padded * experiment.steps * step.seconds(chips.chip, experiment.precision),
+            padded * points * log_point.seconds(chips.chip, experiment.precision),
+        ),
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

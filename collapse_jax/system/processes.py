@@ -1,0 +1,136 @@
+"""Several processes of one job: the hosts of a TPU slice, the tasks of a Slurm step, the ranks of `mpirun`.
+
+No run talks to another, so each process trains its own share of the runs on its own devices, at its own pace and
+with its own checkpoints, as a shard of the grid. Nothing has to be agreed on the way: after a kill each process
+walks back to its own newest good checkpoint. When all are done, process 0 merges the shares.
+
+The job starts and ends as a whole, since jax lets no process join it again: a signal to one process stops all.
+
+The workdir must be one that all processes see: a shared file system or an object store.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from collapse_jax.engine.shards import Shard
+from collapse_jax.errors import CollapseError, ConfigError, Preempted
+from collapse_jax.system import signals
+
+DONE = "collapse_jax_done"
+STOP = "collapse_jax_stop"
+LEFT = "collapse_jax_left"
+MONTH_MS = 30 * 24 * 3600 * 1000
+POLL_SECONDS = 0.5
+LEAVING_SECONDS = 60.0  # in which the other processes must have saved
+
+
+def start(shard: Shard) -> Shard:
+    """Join the job and return the share of `shard` that this process trains.
+
+    The cluster is found by jax itself: TPU, Slurm, Open MPI and Kubernetes. Elsewhere the processes are told by
+    JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and JAX_PROCESS_ID. Must precede the first use of a
+    device.
+
+    Raises:
+      ConfigError: no cluster was found, or its coordinator does not answer.
+    """
+    import jax
+
+    told: dict[str, Any] = {name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")}
+    # Only used between processes on CPU; TPU and GPU have collectives of their own.
+    with contextlib.suppress(AttributeError):
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        numbers: dict[str, Any] = {name: int(value) for name, value in told.items() if value is not None}
+        jax.distributed.initialize(**numbers)
+    except (ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            "--distributed",
+            True,
+            f"no cluster: {reason} Run it under TPU, Slurm, Open MPI or Kubernetes, or set "
+            "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID",
+        ) from None
+    job = _job()
+    return shard.divided(job.process_id, job.num_processes)
+
+
+@contextlib.contextmanager
+def ending_together() -> Iterator[None]:
+    """Stop all processes when one is told to; let one that failed or is preempted end without waiting for the rest.
+
+    A signal to one process asks all of them to save and to leave with the code of a preemption. Process 0, without
+    which jax would end the others, leaves last. One that fails leaves at once, and jax ends the others after 100 s;
+    at its exit it would wait for them, and they for it at the end of the sweep.
+    """
+    with signals.listening() as stop:  # also takes the handlers back, which jax has replaced
+        done = threading.Event()
+        stop.when_asked.append(_tell_others)
+        stop.before_leaving.append(lambda: _depart(stop))
+        thread = threading.Thread(target=_listen_to_others, args=(stop, done), name="job", daemon=True)
+        thread.start()
+        try:
+            yield
+        except BaseException as error:
+            code = getattr(error, "code", 1)
+            lines = " ".join(str(error).split()) if isinstance(error, CollapseError) else traceback.format_exc()
+            print(f"collapse-jax: {lines}", file=sys.stderr, flush=True)
+            if isinstance(error, Preempted):
+                _depart(stop)
+            os._exit(code if isinstance(code, int) else 1)
+        _say_left()
+        done.set()
+        thread.join()
+
+
+def _tell_others(why: str) -> None:
+    job = _job()
+    with contextlib.suppress(Exception):  # another one has been faster
+        job.client.key_value_set(STOP, f"{why} of process {job.process_id}")
+
+
+def _listen_to_others(stop: signals.Stop, done: threading.Event) -> None:
+    client = _job().client
+    while not done.wait(POLL_SECONDS) and not stop.requested:
+        with contextlib.suppress(Exception):  # there is no such key, or no coordinator any more
+            stop.ask(client.key_value_try_get(STOP))
+
+
+def _depart(stop: signals.Stop) -> None:
+    """Say that this process has nothing more to save; in process 0 wait until all have said so."""
+    _say_left()
+    job = _job()
+    if job.process_id or stop.hurried:
+        return
+    deadline = time.monotonic() + LEAVING_SECONDS
+    for other in range(1, job.num_processes):
+        left = max(int(1000 * (deadline - time.monotonic())), 1)
+        with contextlib.suppress(Exception):  # it hangs or is dead
+            job.client.blocking_key_value_get(f"{LEFT}/{other}", left)
+    time.sleep(POLL_SECONDS)  # between the word of the last one and its end
+
+
+def _say_left() -> None:
+    job = _job()
+    with contextlib.suppress(Exception):
+        job.client.key_value_set(f"{LEFT}/{job.process_id}", "", allow_overwrite=True)
+
+
+def wait_for_all() -> bool:
+    """Return when every process has come here; True in process 0."""
+    job = _job()
+    job.client.wait_at_barrier(DONE, timeout_in_ms=MONTH_MS)
+    return job.process_id == 0
+
+
+def _job() -> Any:
+    """Return jax's own state of the job: `client`, `process_id`, `num_processes`."""
+    from jax._src import distributed
+
+    return distributed.global_state

@@ -1,0 +1,96 @@
+"""Files of measures of stored snapshots: `measures/<name>.nc`, and how they join the results."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from etils import epath
+
+from collapse_jax.errors import WorkdirError
+from collapse_jax.system.files import move
+from collapse_jax.workdir.netcdf import read_dataset
+
+MEASURES = "measures"
+# Files whose measure was asked again with other options wait here until it is asked with theirs.
+ASIDE = "other_options"
+
+
+def measured_path(workdir: epath.Path, name: str) -> epath.Path:
+    """Return the file of a measure."""
+    return workdir / MEASURES / f"{name}.nc"
+
+
+def take_up(path: epath.Path, key: str) -> None:
+    """Make `path` the file of `key`: what is there with another key is set aside, what was set aside taken back."""
+    found = key_of(path)
+    aside = path.parent / ASIDE
+    if found not in (None, key):
+        move(path, aside / f"{path.stem}-{found}.nc")
+    kept = aside / f"{path.stem}-{key}.nc"
+    if not path.exists() and kept.exists():
+        move(kept, path)
+
+
+def key_of(path: epath.Path) -> str | None:
+    """Return the key of a file; None when there is none, "damaged" when it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        return str(read_dataset(path).attrs["key"])
+    except (ValueError, KeyError):
+        return "damaged"
+
+
+def join(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
+    """Add the variables of all files of measures to the results.
+
+    The steps are the union of all steps, with nan where a variable has none. A variable that is there already,
+    in-line or from a file whose name comes earlier in the alphabet, stays as it is: values of two origins are never
+    mixed (`measure --label` gives new names). Axes of equal name and different length get the name of the file.
+
+    Raises:
+      WorkdirError: a file is damaged or belongs to another experiment.
+    """
+    joined = results
+    for path in sorted((workdir / MEASURES).glob("*.nc")):
+        try:
+            measured = read_dataset(path)
+            fingerprint = measured.attrs["fingerprint"]
+        except (ValueError, KeyError):
+            raise WorkdirError(
+                f"workdir={workdir}: {MEASURES}/{path.name} is damaged; delete it and measure again"
+            ) from None
+        if joined is None:
+            joined = measured
+            continue
+        if fingerprint != joined.attrs.get("fingerprint"):
+            raise WorkdirError(
+                f"workdir={workdir}: {MEASURES}/{path.name} belongs to another experiment; delete it"
+            )
+        new = [name for name in measured.data_vars if name not in joined.data_vars]
+        if new:
+            joined = _outer(joined, measured[new], path.stem)
+    return joined
+
+
+def _outer(joined: xr.Dataset, new: xr.Dataset, name: str) -> xr.Dataset:
+    steps = np.union1d(joined["step"].values, new["step"].values)
+    differing = {
+        d: f"{d}_{name}" for d in new.dims if d != "step" and joined.sizes.get(d, new.sizes[d]) != new.sizes[d]
+    }
+    step = joined["step"].attrs
+    joined, new = joined.reindex(step=steps), new.reindex(step=steps).rename(differing)
+    joined["step"].attrs.update(step)
+    return joined.assign({str(key): value.variable for key, value in new.data_vars.items()})
+
+
+def columns(dataset: xr.Dataset, dims: Iterable[Any], names: Iterable[str]) -> dict[int, dict[str, np.ndarray]]:
+    """Read the values of the variables `names` back: step -> variable -> [R, ...]."""
+    steps = dataset["step"].values.tolist()
+    flat: dict[str, np.ndarray] = {}
+    for name in names:
+        values = dataset[name].transpose(*dims, "step", ...).values
+        runs = values.ndim - (dataset[name].ndim - len(list(dims)))
+        flat[name] = values.reshape(-1, *values.shape[runs:])
+    return {step: {name: values[:, i] for name, values in flat.items()} for i, step in enumerate(steps)}

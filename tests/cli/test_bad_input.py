@@ -1,0 +1,167 @@
+"""Wrong flags, config files and workdirs in this process: one line that names the culprit, exit code 2."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import tempfile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collapse_jax import workdir as store
+from collapse_jax.__main__ import main
+from collapse_jax.cli import parse as cli
+from collapse_jax.engine.validate import validate
+from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.experiment import config, identity
+
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+
+ROOT = pathlib.Path(__file__).parents[2]
+SMOKE = f"--config={ROOT}/configs/quickstart.py:smoke"
+
+FLAGS = [
+    ("--config.steps=1e9999", "config.steps"),
+    ("--config.steps=2.5", "config.steps"),
+    ("--config.steps=", "config.steps"),
+    ("--config.steps=(1,2)", "config.steps"),
+    ("--config.batch_size=-1", "batch_size"),
+    ("--config.batch_size=1001", "batch_size"),
+    ("--config.loss=mse", "loss"),
+    ("--config.precision=float64", "precision"),
+    ("--config.chunk_seconds=0", "chunk_seconds"),
+    ("--config.chunk_seconds=nan", "chunk_seconds"),
+    ("--config.checkpoint_seconds=-5", "checkpoint_seconds"),
+    ("--config.grid.weight_decay=inf", "grid.weight_decay"),
+    ("--config.grid.weight_decay=('a','b')", "grid.weight_decay"),
+    ("--config.grid.learning_rate=(0.1,-0.1)", "grid.learning_rate"),
+    ("--config.grid.init_scale=0", "grid.init_scale"),
+    ("--config.grid.mode=sum", "grid.mode"),
+    ("--config.grid.seed=4294967296", "grid.seed"),
+    ("--config.grid.seed='1'", "grid.seed"),
+    ("--config.grid=(1,2)", "config.grid"),
+    ("--config.model.name=mpl", "model.name"),
+    ("--config.model.hidden=()", "model.hidden"),
+    ("--config.model.hidden=(8,-8)", "model.hidden"),
+    ("--config.model.hidden=8.5", "model.hidden"),
+    ("--config.model.last_layer_act=maybe", "config.model.last_layer_act"),
+    ("--config.optimizer.name=lion", "optimizer.name"),
+    ("--config.optimizer.b1=1.0", "optimizer.b1"),
+    ("--config.optimizer.momentum=0.9", "optimizer.momentum"),
+    ("--config.measures=('fit','nope')", "measures"),
+    ("--config.log.rule=linear", "log.rule"),
+    ("--config.log.points=0", "log.points"),
+    ("--config.snapshots.content=('weights',)", "snapshots.content"),
+    ("--config.snapshots.schedule.at=(5,100000)", "snapshots.schedule.at"),
+    ("--config.snapshots.test_size=-2", "snapshots.test_size"),
+    ("--config.task.test_size=10001", "task.test_size"),
+    ("--config.thresholds.test_accuracy=85", "thresholds.test_accuracy"),
+    ("--config.packing.runs_per_tile=-1", "packing.runs_per_tile"),
+    ("--config.optimizer.lr=0.1", "config.optimizer.lr"),
+    ("--config.nope=1", "config.nope"),
+    ("--figures=perhaps", "figures"),
+    ("--nocolour", "nocolour"),
+]
+
+
+def one_line(capsys):
+    said = capsys.readouterr().err
+    assert said.startswith("collapse-jax: "), said
+    assert said.count("\n") == 1, said
+    return said
+
+
+@pytest.mark.parametrize(("flag", "field"), FLAGS, ids=lambda value: value[-30:])
+def test_a_wrong_flag_is_named_before_anything_compiles(flag, field, tmp_path, capsys, monkeypatch):
+    from collapse_jax.engine import sweep
+
+    monkeypatch.setattr(sweep, "compile_programs", None)
+    assert main(["train", SMOKE, flag, f"--workdir={tmp_path / 'w'}"]) == 2
+    named = "argument" if field == "nocolour" else field
+    assert one_line(capsys).removeprefix("collapse-jax: ").removeprefix("--").startswith(f"{named}=")
+    assert not (tmp_path / "w").exists()
+
+
+FILES = [
+    ("def get_config(", "SyntaxError"),
+    ("1 / 0", "ZeroDivisionError"),
+    ("import nowhere", "nowhere"),
+    ("def get_config(arg=''):\n    return {'steps': 1}", "not an Experiment"),
+    ("def get_config(arg=''):\n    return None", "Experiment"),
+    ("def get_config(arg=''):\n    raise RuntimeError('two\\nlines')", "two"),
+    ("def get_config():\n    return 1", "Experiment"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), FILES, ids=lambda value: value[:20])
+def test_a_wrong_config_file_is_one_line(text, said, tmp_path, capsys):
+    path = tmp_path / "c.py"
+    path.write_text(text)
+    assert main(["train", f"--config={path}", f"--workdir={tmp_path / 'w'}"]) == 2
+    line = one_line(capsys)
+    assert "--config" in line
+    assert said in line
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("command", ["show", "plot", "verify"])
+@pytest.mark.parametrize("kind", ["missing", "empty", "file"])
+def test_commands_that_read_refuse_what_is_no_workdir(command, kind, tmp_path, capsys):
+    path = tmp_path / "w"
+    if kind == "empty":
+        path.mkdir()
+    if kind == "file":
+        path.write_text("x")
+    assert main([command, f"--workdir={path}"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("collapse-jax: workdir=")
+
+
+EXPERIMENT = identity.flatten(config.Experiment())
+VALUES = st.one_of(
+    st.text(max_size=12),
+    st.integers().map(str),
+    st.floats().map(str),
+    st.lists(st.one_of(st.integers(), st.floats(), st.text(max_size=3)), max_size=3).map(lambda v: str(tuple(v))),
+    st.sampled_from(["None", "True", "()", "(,)", "[1", "{'a': 1}", "-", "=", "1e400", "0x10", "\x00", "mnist"]),
+)
+NAMES = st.one_of(st.sampled_from(sorted(EXPERIMENT)), st.sampled_from(["grid", "model", "x.y", "", "steps.x"]))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=3), st.lists(st.text(max_size=8), max_size=1))
+def test_any_override_gives_an_experiment_or_one_line(overrides, extra):
+    arguments = [f"--config.{name}={value}" for name, value in overrides]
+    with contextlib.suppress(ConfigError):  # anything else is a traceback for the user
+        options = cli.parse(["train", SMOKE, *arguments, *extra, "--workdir=nowhere"])
+        assert isinstance(validate(options.experiment), config.Experiment)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(st.sampled_from(list(vars(config.Experiment()))) | st.text(), JSON, max_size=3))
+def test_any_manifest_is_read_or_refused(fields):
+    with tempfile.TemporaryDirectory() as folder:
+        whole = json.loads(json.dumps(dataclasses.asdict(config.Experiment())))
+        record = {"experiment": whole | fields, "fingerprint": "x", "packing": {"devices": 1}}
+        (pathlib.Path(folder) / "experiment.json").write_text(json.dumps(record))
+        with contextlib.suppress(WorkdirError, ConfigError):
+            read = store.read_experiment(store.read_manifest(pathlib.Path(folder)))
+            assert isinstance(validate(read), config.Experiment)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_file_as_manifest_is_refused(content):
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "experiment.json").write_bytes(content)
+        with pytest.raises(WorkdirError, match=r"experiment\.json is damaged"):
+            store.read_manifest(pathlib.Path(folder))

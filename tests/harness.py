@@ -1,0 +1,158 @@
+"""Sweeps that are disturbed: started as child processes or in this one, and compared with an undisturbed one."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import tiny_experiment
+
+import collapse_jax
+from collapse_jax import workdir as store
+from collapse_jax.engine import sweep
+from collapse_jax.experiment import identity
+from collapse_jax.experiment.config import Packing, Schedule, Snapshots
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONTENT = ("train", "head", "parameters")
+PATIENCE = 120.0
+COMPILED = tempfile.TemporaryDirectory()  # programs that the child processes of a session share
+
+
+def experiment(steps=40, every=10, **changes):
+    """Return four runs that are logged, stored and checkpointed all the time; the packing is fixed."""
+    at = tuple(range(0, steps, every))
+    return tiny_experiment(
+        steps=steps,
+        log=Schedule("explicit", at=at),
+        snapshots=Snapshots(Schedule("explicit", at=at[::3]), CONTENT, 50),
+        checkpoint_seconds=1e-6,
+        packing=Packing(devices=2, runs_per_tile=1),
+        **changes,
+    )
+
+
+def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
+    """Let sweeps of equal experiments in this process share their programs."""
+    original = sweep.compile_programs
+
+    def compiled(experiment, layout, *data):
+        key = (identity.fingerprint(experiment), layout)
+        cache[key] = cache.get(key) or original(experiment, layout, *data)
+        return cache[key]
+
+    monkeypatch.setattr(sweep, "compile_programs", compiled)
+
+
+@pytest.fixture(autouse=True)
+def one_compilation(monkeypatch):
+    """Compile once for all tests of a module that names this fixture."""
+    share_programs(monkeypatch)
+
+
+def undisturbed_sweep(what, finished={}):  # noqa: B006 - shared by all tests of the session
+    """Make the fixture of a module that is the workdir of a sweep that nothing disturbed; not to be changed."""
+
+    @pytest.fixture(scope="module")
+    def undisturbed(tmp_path_factory):
+        key = identity.fingerprint(what)
+        if key not in finished:
+            workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
+            with pytest.MonkeyPatch.context() as patch:
+                share_programs(patch)
+                collapse_jax.train(what, workdir)
+            finished[key] = workdir
+        return finished[key]
+
+    return undisturbed
+
+
+class Child:
+    """A sweep in a process of its own, as a user starts it."""
+
+    def __init__(self, workdir, what, *arguments, folder=None):
+        folder = folder or workdir.parent
+        description = json.dumps(dataclasses.asdict(what))
+        config = folder / f"{workdir.name}_config.py"
+        config.write_text(
+            "import json\nfrom collapse_jax.workdir import read_experiment\n"
+            f"def get_config(arg=''):\n    return read_experiment({{'experiment': json.loads({description!r})}})\n"
+        )
+        command = [sys.executable, "-m", "collapse_jax", "train", f"--config={config}", "--nofigures"]
+        environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": COMPILED.name,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
+        self.workdir = workdir
+        self.stderr = ""
+        self.process = subprocess.Popen(
+            [*command, f"--workdir={workdir}", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def until_line(self, start):
+        """Read until a line begins so."""
+        for line in self.process.stderr:
+            self.stderr += line
+            if start in line:
+                return self
+        raise AssertionError(f"no line with {start!r}: {self.stderr}")
+
+    def until_saving(self):
+        """Return when a save is half-done (or the process has ended)."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            for name in ("checkpoints", "snapshots"):
+                if any(self.workdir.glob(f"{name}/*.orbax-checkpoint-tmp*")):
+                    return self
+        return self
+
+    def signal(self, number):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self
+
+    def end(self):
+        """Return the exit code; what was said is in `stderr`."""
+        self.stderr += self.process.communicate(timeout=PATIENCE)[1]
+        assert "Traceback" not in self.stderr, self.stderr
+        return self.process.returncode
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.communicate()
+        return self.process.returncode
+
+
+def state(workdir):
+    """Everything that a sweep leaves, as arrays by name."""
+    found = {}
+    for name in ("checkpoints", "snapshots"):
+        trees = store.TreeStore(workdir / name, read_only=True)
+        steps = trees.steps()
+        for step in steps[-1:] if name == "checkpoints" else steps:
+            found |= {f"{name}/{step}/{leaf}": array for leaf, array in trees.load(step).items()}
+    return found
+
+
+def assert_same_sweep(workdir, reference):
+    """Final states, every snapshot and the results have the same bits, and nothing half-written is left."""
+    a, b = state(workdir), state(reference)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    results = [store.open_results(w).drop_attrs(deep=False) for w in (workdir, reference)]
+    xr.testing.assert_identical(*results)
+    left_over = [path for path in workdir.rglob("*") if "tmp" in path.name or path.name == "writer.lock"]
+    assert not left_over, left_over

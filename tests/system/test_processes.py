@@ -1,0 +1,161 @@
+"""Two real processes of one job, each on two devices; killed, or one of them stopped: the same bits in the end."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import xarray as xr
+
+import collapse_jax
+
+ROOT = pathlib.Path(__file__).parents[2]
+STEPS = 40
+CONFIG = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "tests")!r})
+from conftest import tiny_experiment
+from collapse_jax.experiment.config import Schedule
+
+def get_config(arg=""):
+    return tiny_experiment(log=Schedule(rule="explicit", at=tuple(range(0, {STEPS}, 2))), checkpoint_seconds=1e-9)
+"""
+ONE_OF_TWO = """
+import sys, time
+from collapse_jax import sweep
+from collapse_jax.__main__ import main
+
+checkpoint = sweep.Sweep._checkpoint
+
+def slowly(self, step, states):  # so that the kill meets a sweep that is under way
+    checkpoint(self, step, states)
+    print("saved", step, flush=True)
+    time.sleep(float(sys.argv[1]))
+
+sweep.Sweep._checkpoint = slowly
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def start_two(config, workdir, *pauses):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    job = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2"}
+    command = ["train", "--distributed", f"--config={config}", f"--workdir={workdir}", "--config.packing.devices=2"]
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", ONE_OF_TWO, str(pauses[index]), *command],
+            env=os.environ | job | {"JAX_PROCESS_ID": str(index), "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in range(2)
+    ]
+
+
+def until(process, start, step=0):
+    """Read until a line begins so; of a save, until the one of this step or a later one. Returns what was said."""
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.startswith(start) and (start != "saved" or int(line.split()[1]) >= step):
+            return said
+    raise AssertionError(f"ended too soon: {said}")
+
+
+def end(processes):
+    """Return what was said, and the exit codes; none may wait for another for ever."""
+    said = [process.communicate(timeout=90)[0] for process in processes]
+    return said, [process.returncode for process in processes]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "two.py"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Train the same grid in this process."""
+    namespace: dict = {}
+    exec(CONFIG, namespace)
+    return collapse_jax.train(namespace["get_config"](), tmp_path_factory.mktemp("one") / "w")
+
+
+def assert_merged(workdir, whole):
+    merged = collapse_jax.open_results(workdir)
+    xr.testing.assert_identical(merged.drop_attrs(deep=False), whole.drop_attrs(deep=False))
+
+
+@pytest.mark.timeout(280)
+def test_two_processes_killed_and_resumed_equal_one_process(tmp_path, config, whole):
+    workdir = tmp_path / "two"
+    killed = start_two(config, workdir, 0.3, 0.3)
+    for process in killed:
+        until(process, "saved", 8)
+    for process in killed:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert not (workdir / "results.nc").exists()
+    outputs, codes = end(start_two(config, workdir, 0, 0))
+    assert codes == [0, 0], outputs
+    assert all("continuing at step" in output for output in outputs), outputs
+    assert all("2 of 4 runs" in output for output in outputs), outputs
+    assert sorted(path.name for path in workdir.glob("shard-*")) == ["shard-0-of-2", "shard-1-of-2"]
+    assert_merged(workdir, whole)
+
+
+@pytest.mark.timeout(280)
+def test_a_signal_to_one_process_stops_both_and_the_same_command_continues_both(tmp_path, config, whole):
+    """First to process 0, which the other needs until it has saved; then to process 1, when 0 is done and waits."""
+    workdir = tmp_path / "two"
+    both = start_two(config, workdir, 0.3, 0.3)
+    for process in both:
+        until(process, "saved", 4)
+    both[0].send_signal(signal.SIGTERM)
+    (first, second), codes = end(both)
+    assert codes == [75, 75], (first, second)
+    assert "collapse-jax: SIGTERM: saved at step" in first
+    assert "collapse-jax: SIGTERM of process 0: saved at step" in second
+
+    both = start_two(config, workdir, 0, 0.3)
+    said = until(both[0], "saved", STEPS)
+    assert "continuing at step" in said
+    until(both[1], "saved", 8)
+    both[1].send_signal(signal.SIGTERM)
+    (first, second), codes = end(both)
+    assert codes == [75, 75], (first, second)
+    assert "SIGTERM of process 1: nothing was unsaved" in first
+    assert "collapse-jax: SIGTERM: saved at step" in second
+    assert not (workdir / "results.nc").exists()
+
+    outputs, codes = end(start_two(config, workdir, 0, 0))
+    assert codes == [0, 0], outputs
+    assert all("continuing at step" in output for output in outputs), outputs
+    assert_merged(workdir, whole)
+
+
+@pytest.mark.timeout(600)
+def test_the_death_of_one_process_ends_the_other(tmp_path, config, whole, request):
+    """Jax notices after 100 s; the other may have finished its share by then, and waits for the end of the job."""
+    if not request.config.getoption("--faults"):
+        pytest.skip("takes minutes; in the long part: --faults=1")
+    for dies in (1, 0):
+        workdir = tmp_path / f"without_{dies}"
+        both = start_two(config, workdir, 0.3, 0.3)
+        for process in both:
+            until(process, "saved", 8)
+        both[dies].kill()
+        both[dies].communicate()
+        both[1 - dies].communicate(timeout=200)
+        assert both[1 - dies].returncode != 0
+        outputs, codes = end(start_two(config, workdir, 0, 0))
+        assert codes == [0, 0], outputs
+        assert_merged(workdir, whole)
