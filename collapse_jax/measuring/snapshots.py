@@ -213,7 +213,7 @@ class StoredSnapshots:
             "train": (data.train_labels, data.train_inputs),
             "test": (data.test_labels, data.test_inputs),
         }
-        built = {
+        built: dict[str, Any] = {
             kind: Probe(parts[kind]["features"], labels, parts[kind]["logits"], training.measurable(inputs))
             for kind, (labels, inputs) in probes.items()
             if kind in parts
