@@ -1,10 +1,11 @@
 """The flags of the command `measure`. Imports jax only inside `run`."""
 
+import re
+
 from absl import flags
 from etils import epath
 
 from collapse_jax.errors import ConfigError
-from collapse_jax.measuring.options import split_options
 
 MEMORY = 4e9
 
@@ -55,3 +56,20 @@ def _step(text: str) -> int:
         return int(text)
     except ValueError:
         raise ConfigError("--steps", text, "must be whole numbers, comma-separated") from None
+
+
+def split_options(text: str) -> dict[str, str]:
+    """Split "k=3,mode=reference" at the commas that begin a new name.
+
+    Raises:
+      ConfigError: a part is not NAME=VALUE, or a name stands there twice.
+    """
+    options: dict[str, str] = {}
+    for part in re.split(r",(?=\s*\w+\s*=)", text) if text else []:
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not name.isidentifier():
+            raise ConfigError("--options", text, "must be NAME=VALUE,NAME=VALUE, such as k=3,mode=reference")
+        if name in options:
+            raise ConfigError("--options", text, f"{name!r} stands there twice")
+        options[name] = value
+    return options

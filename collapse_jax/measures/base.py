@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 
 Scalars = dict[str, jax.Array]
-# "probe" is any of train and test (which one, an option `split` may say); "parameters" are those of all layers,
-# "layers" the outputs of all hidden layers, "ood" examples from outside the distribution; the last two are
-# computed from the parameters. Where the parameters are, `Snapshot.initial`, `apply` and `loss` are, too.
-NEEDS = ("probe", "train", "test", "head", "parameters", "layers", "ood")
+# "probe" is any of train and test (which one, an option `split` may say); "head" the kernel of the last layer,
+# "parameters" those of all layers, "weights" one of these two; "layers" the outputs of all hidden layers, "ood"
+# examples from outside the distribution, both computed from the parameters. With the parameters come
+# `Snapshot.initial`, `network` and `loss`.
+NEEDS = ("probe", "train", "test", "head", "parameters", "weights", "layers", "ood")
 
 
 @struct.dataclass
@@ -27,8 +29,6 @@ class Probe:
       logits: [N, K] network outputs f(x).
       inputs: [N, ...] the examples themselves, for measures that compare features with inputs.
       layers: the output of every hidden layer [N, D_l], flattened; the last one is `features`.
-      codes: [N, dim] low-dimensional codes of the inputs, which depend on the data set alone and are therefore
-        computed once, outside of compiled functions (`input_codes`).
       true_labels: [N] the labels without noise; None where the task knows no others than `labels`.
     """
 
@@ -37,7 +37,6 @@ class Probe:
     logits: jax.Array | None = None
     inputs: jax.Array | None = None
     layers: tuple[jax.Array, ...] | None = None
-    codes: jax.Array | None = None
     true_labels: jax.Array | None = None
 
 
@@ -80,6 +79,20 @@ class Snapshot:
     num_classes: int = struct.field(pytree_node=False, default=0)
     network: Callable[[Any, Any, jax.Array], Any] | None = struct.field(pytree_node=False, default=None)
     loss: Callable[[jax.Array, jax.Array], jax.Array] | None = struct.field(pytree_node=False, default=None)
+
+    @property
+    def probes(self) -> dict[str, Probe]:
+        """The train and test probes that are there, by these names."""
+        probes: dict[str, Probe | None] = {"train": self.train, "test": self.test}
+        return {kind: probe for kind, probe in probes.items() if probe is not None}
+
+    def data_alone(self) -> "Snapshot":
+        """Return what `Measure.prepare` sees: labels and inputs of the probes, nothing that a network made."""
+        alone: dict[str, Any] = {
+            kind: Probe(jnp.zeros((len(p.labels), 0)), p.labels, inputs=p.inputs, true_labels=p.true_labels)
+            for kind, p in self.probes.items()
+        }
+        return Snapshot(**alone, num_classes=self.num_classes)
 
     def apply(self, params: Any, inputs: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         """Run the network with other parameters: inputs [M, ...] -> logits [M, K] and the outputs of its layers.

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment.extensions import file_of, load_file, told
 from collapse_jax.measures.base import Measure, Scalars, Variable
+from collapse_jax.measures.precision import at_least_float32
 
 
 def load_measure(where: str) -> Measure:
@@ -54,8 +54,7 @@ def from_function(function: Callable[..., Any], name: str = "") -> Measure:
 
 def _array(measure: str, key: str, value: Any) -> jax.Array:
     try:
-        array = jnp.asarray(value)
-        return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+        return at_least_float32(value)
     except (TypeError, ValueError):
         allowed = f"returned {key}={type(value).__name__}; it must return numbers or a dict of numbers"
         raise ConfigError("measures", measure, allowed) from None
