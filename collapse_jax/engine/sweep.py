@@ -117,8 +117,8 @@ class Sweep:
             if experiment.snapshots.content
             else np.array([], np.int64)
         )
-        self.checkpoints = store.TreeStore(workdir / "checkpoints", keep=2)
-        self.snapshots = store.TreeStore(workdir / "snapshots")
+        self.checkpoints = store.TreeStore(workdir / "checkpoints", lock=lock, keep=2)
+        self.snapshots = store.TreeStore(workdir / "snapshots", lock=lock)
         self.pending: collections.deque[Callable[[], None]] = collections.deque()
         self._restore_or_begin()
 

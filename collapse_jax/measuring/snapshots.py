@@ -75,7 +75,7 @@ class StoredSnapshots:
         directory = workdir / "snapshots"
         if not self.content:
             raise WorkdirError(f"workdir={workdir}: the sweep stored no snapshots (snapshots.content is empty)")
-        self._store = store.TreeStore(directory, read_only=True) if directory.is_dir() else None
+        self._store = store.TreeStore(directory) if directory.is_dir() else None
         if not self.steps:
             raise WorkdirError(f"workdir={workdir}: no snapshot is stored yet")
         self.recomputed = PARAMETERS in self.content
@@ -214,7 +214,7 @@ class StoredSnapshots:
             "train": (data.train_labels, data.train_inputs),
             "test": (data.test_labels, data.test_inputs),
         }
-        built = {
+        built: dict[str, Any] = {
             kind: Probe(parts[kind]["features"], labels, parts[kind]["logits"], training.measurable(inputs))
             for kind, (labels, inputs) in probes.items()
             if kind in parts

@@ -87,12 +87,13 @@ def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path):
     experiment, workdir, results = swept
     copy = tmp_path / "sweep"
     shutil.copytree(workdir, copy)
-    checkpoints = store.TreeStore(copy / "checkpoints")
-    last = checkpoints.steps()[-1]
-    expected = checkpoints.load(last)
-    assert expected["states/batch_stats/norm_0/var"].shape == (4, 8)
-    checkpoints.delete_after(last - 1)
-    checkpoints.close()
+    with store.one_writer(copy) as lock:
+        checkpoints = store.TreeStore(copy / "checkpoints", lock=lock)
+        last = checkpoints.steps()[-1]
+        expected = checkpoints.load(last)
+        assert expected["states/batch_stats/norm_0/var"].shape == (4, 8)
+        checkpoints.delete_after(last - 1)
+        checkpoints.close()
     (copy / "results.nc").unlink()
     xr.testing.assert_identical(collapse_jax.train(experiment, copy), results)
     again = store.TreeStore(copy / "checkpoints").load(last)
