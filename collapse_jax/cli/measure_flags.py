@@ -6,8 +6,7 @@ from absl import flags
 from etils import epath
 
 from collapse_jax.errors import ConfigError
-
-MEMORY = 4e9
+from collapse_jax.measuring import MEMORY
 
 
 def define_flags(values: flags.FlagValues) -> None:

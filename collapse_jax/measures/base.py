@@ -116,12 +116,14 @@ class Variable:
       units: "1" without one.
       definition: in one line.
       dims: names of the axes of the value itself, such as ("layer",); () for a scalar.
+      coords: axis -> its coordinates, filled from `Measure.coords` when the variable is labelled.
     """
 
     long_name: str
     units: str
     definition: str
     dims: tuple[str, ...] = ()
+    coords: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
 
     def attrs(self) -> dict[str, str]:
         """Return the description as the attributes of a labelled array."""
@@ -146,7 +148,8 @@ class Measure:
         labels and inputs alone. What it returns is `Snapshot.prepared` of every run and step; in-line, where it is
         not called, that is None.
       finish: `finish(values, **options) -> {variable: value}`, on threads of the host, once per run and step: makes
-        the variables of what `function` returned, as numpy arrays. A measure with one is not taken in-line.
+        the variables of what `function` returned, as numpy arrays; zeros, too, of which it learns their shapes. A
+        measure with one is not taken in-line.
       dtype: "float64" measures in float64 whatever the sweep's type, for values that lose too many digits
         otherwise; features keep the bits that the network gave them in its own type. "": the sweep's.
       coords: `coords(snapshot, **options) -> {axis: its coordinates}`, of axes that `Variable.dims` names; the

@@ -89,37 +89,37 @@ def mutual_information(
     options = {"k": (k, 1), "dim": (dim, 1), "permutations": (permutations, 1), "subsets": (subsets, 2)}
     for name, (value, least) in options.items():
         require_at_least(name, value, least)
-    coded = codes == "autoencoder"
-    examples = choose_examples(snapshot, split, snapshot.prepared or {} if coded else None)
-    made = examples.inputs is not None or not coded
+    trained = codes == "autoencoder"
+    examples = choose_examples(snapshot, split, snapshot.prepared or {} if trained else None)
+    made = examples.inputs is not None or not trained
     require(made, "codes", codes, "snapshot.prepared holds no codes of the probe (see `probe_codes`)")
     sample_key, null_key, subset_key = jax.random.split(jax.random.key(seed), 3)
     if samples is not None and samples < len(examples.labels):
         require_at_least("samples", samples, 2)
         chosen = jax.random.permutation(sample_key, len(examples.labels))[:samples]
         examples = jax.tree.map(lambda rows: rows[chosen], examples)
-    pairs = _encode(examples, dim, mode)
-    count = len(pairs.labels)
+    coded = _encode(examples, dim, mode)
+    count = len(coded.labels)
 
     identity = jnp.arange(count)
     shuffled = jax.vmap(lambda key: jax.random.permutation(key, count))(jax.random.split(null_key, permutations))
     # The value and its null run through one compiled loop: the null differs in the order of the rows only.
     values = lax.map(
-        lambda order: _estimate(pairs._replace(features=pairs.features[order]), k, mode),
+        lambda order: _estimate(coded._replace(features=coded.features[order]), k, mode),
         jnp.concatenate([identity[None, :], shuffled]),
     )
     result = {name: value[0] for name, value in values.items()}
     result |= {f"{name}_null": jnp.mean(value[1:]) for name, value in values.items()}
     spread = lax.map(
         lambda rows: _estimate(jax.tree.map(lambda array: array[rows], coded), k, mode),
-        _subsets(subset_key, pairs.labels, subsets),
+        _subsets(subset_key, coded.labels, subsets),
     )
     result |= {f"{name}_error": jnp.std(value, ddof=1) / subsets**0.5 for name, value in spread.items()}
     # Neighbours of rows that are no numbers are no nan by themselves.
-    features_finite = jnp.all(jnp.isfinite(pairs.features))
+    features_finite = jnp.all(jnp.isfinite(coded.features))
     both_finite = features_finite
-    if pairs.inputs is not None:
-        both_finite &= jnp.all(jnp.isfinite(pairs.inputs))
+    if coded.inputs is not None:
+        both_finite &= jnp.all(jnp.isfinite(coded.inputs))
     finite = {name: features_finite if name.startswith("mi_zy") else both_finite for name in result}
     return {name: jnp.where(finite[name], result[name], jnp.nan) for name in VARIABLES if name in result}
 
