@@ -21,7 +21,7 @@ from etils import epath
 
 from collapse_jax import tasks
 from collapse_jax import workdir as store
-from collapse_jax.analysis.summary import point_text
+from collapse_jax.experiment.points import point_text
 from collapse_jax.engine import memory
 from collapse_jax.engine.chunks import Chunks
 from collapse_jax.engine.compile import Programs, check_model, compile_programs
