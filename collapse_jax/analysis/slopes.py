@@ -93,8 +93,8 @@ def fits_of(taus: xr.Dataset, fits: xr.Dataset) -> Iterator[tuple[dict[str, Any]
     """Go through the fits of `slopes` one by one.
 
     Yields:
-      the other hyperparameters' values ({} where one fit holds all runs), the time scales fitted, with dims ("run",),
-      and the fit, with dims ("tau",).
+      the other hyperparameters' values ({} where one fit holds all runs), the time scales fitted, with dims
+      ("run",), and the fit, with dims ("tau",).
     """
     groups, dims, _ = _settings(taus, fits.attrs["axis"])
     for (point, runs), index in zip(groups, np.ndindex(*(fits.sizes[d] for d in dims)), strict=True):

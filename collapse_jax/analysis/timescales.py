@@ -51,7 +51,7 @@ def _variables(event: Event, results: xr.Dataset, thresholds: Thresholds) -> dic
         event.censored: (found.censored, ": not reached", "1", f"never {text}"),
         event.bracket: (found.bracket, ": resolution", "1", "ratio of the two log steps (plus 1) around tau"),
     }
-    out = {
+    out: dict[str, tuple] = {
         name: (dims, values, {"long_name": event.long_name + more, "units": units, "definition": definition})
         for name, (values, more, units, definition) in described.items()
     }

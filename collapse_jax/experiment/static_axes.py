@@ -12,27 +12,18 @@ jax nor the store, so that a grid can be cut before jax starts.
 import dataclasses
 import itertools
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from etils import epath
 
 from collapse_jax.errors import ConfigError, WorkdirError, require
 from collapse_jax.experiment import config
+from collapse_jax.experiment.axes import STATIC, placed, static_axes
+from collapse_jax.experiment.points import file_name
 
 RECORD = "programs.json"
 FOLDER = "programs"
-# The field of the experiment that an axis stands for; width and depth depend on the model.
-FIELDS = {
-    "dataset": "task.dataset",
-    "train_size": "task.train_size",
-    "label_noise": "task.label_noise",
-    "model": "model.name",
-    "norm": "model.norm",
-    "optimizer": "optimizer.name",
-    "loss": "loss",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,30 +45,15 @@ class Program:
         return workdir / FOLDER / self.name
 
 
-def static_axes(grid: config.Grid) -> dict[str, tuple]:
-    """Return the static axes that have values."""
-    return {name: getattr(grid, name) for name in config.STATIC_AXES if getattr(grid, name)}
-
-
 def axes_of(results: Any) -> list[str]:
     """Return the static axes that are dimensions of results."""
-    return [name for name in config.STATIC_AXES if name in results.dims]
+    return [name for name in STATIC if name in results.dims]
 
 
 def points_of(results: Any) -> list[dict[str, Any]]:
     """Return every combination of values of the static axes of results, the last varying fastest; [] without."""
     axes = {name: results[name].values.tolist() for name in axes_of(results)}
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())] if axes else []
-
-
-def describe_point(point: Mapping[str, Any]) -> str:
-    """Name a program for people."""
-    return ", ".join(f"{name}={value}" for name, value in point.items())
-
-
-def file_name(point: Mapping[str, Any]) -> str:
-    """Name a program for a file system."""
-    return re.sub(r"[^A-Za-z0-9_.=-]+", "_", describe_point(point))
 
 
 def programs_of(experiment: config.Experiment) -> list[Program]:
@@ -92,27 +68,9 @@ def programs_of(experiment: config.Experiment) -> list[Program]:
         point = dict(zip(axes, values, strict=True))
         changed = dataclasses.replace(experiment, grid=bare)
         for name, value in point.items():
-            changed = _changed(changed, name, value)
+            changed = placed(changed, name, value)
         programs.append(Program(f"{index}-{file_name(point)}", point, changed))
     return programs
-
-
-def _changed(e: config.Experiment, axis: str, value: Any) -> config.Experiment:
-    """Return the experiment with one value of a static axis in its place; width and depth come after the model."""
-    mlp = e.model.name == "mlp"
-    if axis == "width":
-        return _replaced(e, *(("model.hidden", (value,) * len(e.model.hidden)) if mlp else ("model.width", value)))
-    if axis == "depth":
-        return _replaced(e, *(("model.hidden", e.model.hidden[-1:] * value) if mlp else ("model.depth", value)))
-    if (axis, value) == ("optimizer", "gd"):
-        e = _replaced(e, "batch_size", 0)
-    return _replaced(e, FIELDS[axis], value)
-
-
-def _replaced(node: Any, field: str, value: Any) -> Any:
-    """Replace a field that is named by its dotted path."""
-    name, _, rest = field.partition(".")
-    return dataclasses.replace(node, **{name: _replaced(getattr(node, name), rest, value) if rest else value})
 
 
 def check_static_axes(experiment: config.Experiment, check: Callable[[config.Experiment], Any]) -> None:
@@ -126,9 +84,6 @@ def check_static_axes(experiment: config.Experiment, check: Callable[[config.Exp
       ConfigError: an axis is not allowed, or a program, which is then named.
     """
     grid = experiment.grid
-    for name in ("width", "depth"):
-        values = getattr(grid, name)
-        require(min(values, default=1) >= 1, f"grid.{name}", values, "must be >= 1")
     one_width = not grid.depth or bool(grid.width) or len(set(experiment.model.hidden)) == 1
     require(one_width, "grid.depth", grid.depth, "needs hidden layers of one width in model.hidden")
     for program in programs_of(experiment):

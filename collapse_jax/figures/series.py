@@ -139,8 +139,8 @@ def draw(
 def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
     """Names the series once for all panels: by a list, or by a colour bar when there are too many.
 
-    Nothing varies: nothing is named. Too many without a hyperparameter that makes a colour bar, such as optimizers: a
-    list of some of them.
+    Nothing varies: nothing is named. Too many without a hyperparameter that makes a colour bar, such as optimizers:
+    a list of some of them.
     """
     if not series[0].point:
         return

@@ -8,7 +8,7 @@ from collapse_jax.analysis import tables
 from collapse_jax.analysis.events import EVENTS
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.axes import AXES
-from collapse_jax.experiment.points import axis_text, point_text, value_text
+from collapse_jax.experiment.points import point_text, value_text
 from collapse_jax.reporting.markup import Markup, details, join, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
 
