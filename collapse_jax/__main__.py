@@ -17,12 +17,9 @@ failed (the last checkpoint is good) or, for measure, a snapshot is damaged, 1 a
 signal n.
 """
 
-import contextlib
 import errno
 import os
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 from collapse_jax.cli.commands import COMMANDS
 from collapse_jax.cli.parse import flags_help, parse
@@ -43,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         if argv[0] in COMMANDS and any(word in ("-h", "--help") for word in argv[1:]):
             print(flags_help(argv[0]))
             return 0
-        with signals.listening(owns_process=True), _one_report():
+        with signals.listening(owns_process=True):
             options = parse(argv)
             COMMANDS[argv[0]].function(options)
             sys.stdout.flush()
@@ -62,22 +59,6 @@ def main(argv: list[str] | None = None) -> int:
         print("collapse-jax: interrupted; the same command continues", file=sys.stderr)
         return INTERRUPTED
     return 0
-
-
-@contextlib.contextmanager
-def _one_report() -> Iterator[None]:
-    """Keep quiet about the leaves of a failed save after the first, whose event loop Orbax has closed by then."""
-    before = sys.unraisablehook
-
-    def report(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            before(unraisable)
-
-    sys.unraisablehook = report
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ script again gives the same bytes; its checksum is printed and kept in collapse_
 """
 
 import argparse
-import gzip
 import hashlib
 import io
 import pathlib
@@ -16,26 +15,10 @@ import zipfile
 
 import numpy as np
 
-SHA256 = {
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-}
+from collapse_jax.tasks import idx
+
 TRAIN_SIZE = 1000
 TARGET = pathlib.Path(__file__).parents[1] / "collapse_jax" / "data" / "mnist_subset.npz"
-
-
-def read_idx(path: pathlib.Path) -> np.ndarray:
-    """Read an IDX file of bytes: two zero bytes, type 8, rank, sizes as big-endian int32, data."""
-    packed = path.read_bytes()
-    found = hashlib.sha256(packed).hexdigest()
-    if found != SHA256[path.name]:
-        raise SystemExit(f"{path.name}: sha256 {found} is not the official {SHA256[path.name]}")
-    raw = gzip.decompress(packed)
-    rank = raw[3]
-    shape = np.frombuffer(raw, ">i4", rank, offset=4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
 def main() -> None:
@@ -43,11 +26,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=pathlib.Path, required=True)
     source = parser.parse_args().source
+    train, test = idx.read_splits("mnist", source)
+    first, every = np.arange(TRAIN_SIZE), np.arange(test.size)
     arrays = {
-        "train_images": read_idx(source / "train-images-idx3-ubyte.gz")[:TRAIN_SIZE],
-        "train_labels": read_idx(source / "train-labels-idx1-ubyte.gz")[:TRAIN_SIZE],
-        "test_images": read_idx(source / "t10k-images-idx3-ubyte.gz"),
-        "test_labels": read_idx(source / "t10k-labels-idx1-ubyte.gz"),
+        "train_images": train.inputs(first)[..., 0],
+        "train_labels": train.labels(first),
+        "test_images": test.inputs(every)[..., 0],
+        "test_labels": test.labels(every),
     }
     TARGET.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(TARGET, "w") as archive:

@@ -139,7 +139,7 @@ def state(workdir):
     """Everything that a sweep leaves, as arrays by name."""
     found = {}
     for name in ("checkpoints", "snapshots"):
-        trees = store.TreeStore(workdir / name, read_only=True)
+        trees = store.TreeStore(workdir / name)
         steps = trees.steps()
         for step in steps[-1:] if name == "checkpoints" else steps:
             found |= {f"{name}/{step}/{leaf}": array for leaf, array in trees.load(step).items()}

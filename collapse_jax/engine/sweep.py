@@ -29,8 +29,9 @@ from collapse_jax.engine.packing import Layout, choose_layout
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.experiment import config, grid, identity
+from collapse_jax.experiment.axes import static_axes
 from collapse_jax.experiment.schedule import schedule_steps
-from collapse_jax.experiment.static_axes import open_programs, static_axes
+from collapse_jax.experiment.static_axes import open_programs
 from collapse_jax.planning import bench as calibration
 from collapse_jax.system import runtime, signals
 from collapse_jax.system.progress import Progress, say
@@ -116,8 +117,8 @@ class Sweep:
             if experiment.snapshots.content
             else np.array([], np.int64)
         )
-        self.checkpoints = store.TreeStore(workdir / "checkpoints", keep=2)
-        self.snapshots = store.TreeStore(workdir / "snapshots")
+        self.checkpoints = store.TreeStore(workdir / "checkpoints", lock=lock, keep=2)
+        self.snapshots = store.TreeStore(workdir / "snapshots", lock=lock)
         self.pending: collections.deque[Callable[[], None]] = collections.deque()
         self._restore_or_begin()
 

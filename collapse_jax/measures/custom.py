@@ -71,8 +71,3 @@ def described(measure: Measure, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
         else Variable(name.replace("_", " "), "1", text, tuple(f"{name}_{axis}" for axis in range(len(shape))))
         for name, shape in shapes.items()
     }
-
-
-def is_file_measure(name: str) -> bool:
-    """Whether a name is "FILE.py:FUNCTION" and not that of a measure of the package."""
-    return ":" in name or name.endswith(".py")

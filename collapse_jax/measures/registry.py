@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from collapse_jax import errors
+from collapse_jax.experiment.extensions import is_extension
 from collapse_jax.measures.base import Measure
-from collapse_jax.measures.custom import from_function, is_file_measure, load_measure
+from collapse_jax.measures.custom import from_function, load_measure
 from collapse_jax.measures.families.balancedness import BALANCEDNESS
 from collapse_jax.measures.families.collapse import COLLAPSE
 from collapse_jax.measures.families.collapse_bounds import COLLAPSE_BOUNDS
@@ -50,7 +51,7 @@ def get_measure(name: str | Callable[..., Any]) -> Measure:
     """
     if callable(name):
         return from_function(name)
-    if isinstance(name, str) and is_file_measure(name):
+    if isinstance(name, str) and is_extension(name):
         return load_measure(name)
     if not isinstance(name, str) or name not in MEASURES:
         raise ValueError(f"measures: unknown {name!r}{closest(str(name), MEASURES)}; known: {', '.join(MEASURES)}")

@@ -14,7 +14,7 @@ from collapse_jax import measures
 from collapse_jax.engine.compile import bind_measure
 from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment import extensions
-from collapse_jax.measures import Measure, Scalars, Snapshot, custom
+from collapse_jax.measures import Measure, Scalars, Snapshot
 from collapse_jax.measuring.options import allowed_options, read_option
 from collapse_jax.measuring.snapshots import StoredSnapshots
 
@@ -89,7 +89,7 @@ def make_requests(
 
 
 def _find(name: Named) -> Measure:
-    if isinstance(name, str) and not custom.is_file_measure(name) and name not in measures.MEASURES:
+    if isinstance(name, str) and not extensions.is_extension(name) and name not in measures.MEASURES:
         raise ConfigError("measures", name, f"{unknown('measure', name, measures.MEASURES)}, or FILE.py:FUNCTION")
     return measures.get_measure(name)
 
@@ -131,7 +131,7 @@ def _request(
 
 def _source(named: Named) -> str:
     if isinstance(named, str):
-        own = custom.is_file_measure(named)
+        own = extensions.is_extension(named)
         return f"{pathlib.Path(named).name} {extensions.source_hash('measures', named)}" if own else ""
     try:
         return hashlib.sha256(inspect.getsource(named).encode()).hexdigest()[:16]

@@ -5,8 +5,11 @@ when it is read, and read back before an older one is removed in its favour.
 """
 
 import contextlib
+import functools
 import logging
+import os
 import shutil
+import sys
 import zlib
 from typing import Any
 
@@ -19,6 +22,7 @@ from orbax.checkpoint._src.multihost import multihost
 from collapse_jax.errors import StoreError, first_line
 from collapse_jax.system.files import is_remote
 from collapse_jax.system.progress import say
+from collapse_jax.workdir.lock import Lock
 
 # Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
@@ -52,25 +56,29 @@ class TreeStore:
     """Trees of host arrays under `directory/<step>/`.
 
     Args:
-      directory: made when it does not exist; what a killed save left in it is removed.
+      directory: of the trees. It is read, and nothing in it is touched, be it that another process writes there.
+      lock: of the workdir; who holds it may write, too. The directory is then made when it does not exist, and what
+        a killed save left in it is removed.
       keep: number of newest steps that stay (at least 2); None keeps all.
-      read_only: leave everything as it is, also what another process is writing now; the directory must exist.
+
+    Raises:
+      StoreError: the directory cannot be used.
     """
 
-    def __init__(self, directory: epath.Path, keep: int | None = None, read_only: bool = False):
-        self.directory, self.keep = epath.Path(directory), keep
+    def __init__(self, directory: str | os.PathLike[str], *, lock: Lock | None = None, keep: int | None = None):
+        self.directory, self.lock, self.keep = epath.Path(directory), lock, keep
         self._unverified: list[int] = []
         options = (
-            ocp.CheckpointManagerOptions(read_only=True, save_interval_steps=0, create=False)
-            if read_only
-            else ocp.CheckpointManagerOptions(
+            ocp.CheckpointManagerOptions(
                 cleanup_tmp_directories=True, create=False, multiprocessing_options=_alone()
             )
+            if lock
+            else ocp.CheckpointManagerOptions(read_only=True, save_interval_steps=0, create=False)
         )
         # Orbax needs an absolute path; `resolve` would put a working directory before "gs://".
         absolute = self.directory if is_remote(self.directory) else self.directory.resolve()
         try:
-            if not read_only:
+            if lock:
                 self.directory.mkdir(parents=True, exist_ok=True)
                 self._remove_left_overs()
             self._manager = ocp.CheckpointManager(absolute, options=options)
@@ -87,6 +95,7 @@ class TreeStore:
         Raises:
           StoreError: a save failed; what was there before is there still.
         """
+        self._require_lock()
         flat = to_flat(tree)
         arguments = ocp.args.Composite(
             tree=ocp.args.PyTreeSave(flat), meta=ocp.args.JsonSave({"crc32": checksums(flat)})
@@ -102,6 +111,10 @@ class TreeStore:
         if not saved:
             raise StoreError(f"{self.directory}: Orbax declined to save step {step}")
         self._unverified.append(step)
+
+    def _require_lock(self) -> None:
+        if self.lock is None:
+            raise StoreError(f"{self.directory}: opened for reading; to write, hold the lock of the workdir")
 
     def wait(self) -> None:
         """Return when all saves are committed."""
@@ -145,6 +158,7 @@ class TreeStore:
 
     def _failure(self, what: str, error: Exception) -> StoreError:
         """Describe a failed save, and free the space that it took."""
+        _ignore_closed_loops()
         self._unverified.clear()
         self._remove_left_overs()
         return StoreError(f"{self.directory}: {what}: {first_line(error)}")
@@ -177,6 +191,7 @@ class TreeStore:
 
     def delete_after(self, step: int) -> None:
         """Delete every step later than `step`."""
+        self._require_lock()
         for later in self.steps():
             if later > step:
                 self._manager.delete(later)
@@ -192,6 +207,18 @@ class TreeStore:
         finally:
             with contextlib.suppress(Exception):  # said by `wait`
                 self._manager.close()
+
+
+@functools.cache
+def _ignore_closed_loops() -> None:
+    """Keep quiet about the leaves of a failed save after the first, whose event loop Orbax has closed by then."""
+    before = sys.unraisablehook
+
+    def report(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            before(unraisable)
+
+    sys.unraisablehook = report
 
 
 def _alone() -> ocp.options.MultiprocessingOptions:

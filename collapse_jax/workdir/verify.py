@@ -50,7 +50,7 @@ def _verify(workdir: epath.Path) -> Iterator[tuple[str, str]]:
         yield _checked(f"measures/{path.name}", open_results, path)
     for name in ("checkpoints", "snapshots"):
         if (workdir / name).is_dir():
-            trees = TreeStore(workdir / name, read_only=True)
+            trees = TreeStore(workdir / name)
             for step in trees.steps():
                 yield _checked(f"{name}/{step}", trees.load, step)
 

@@ -43,7 +43,7 @@ def half_done(tmp_path_factory):
         patch.setattr(sweep.Sweep, "_record", stopped)
         with pytest.raises(Preempted):
             collapse_jax.train(WHAT, workdir)
-    steps = store.TreeStore(workdir / "checkpoints", read_only=True).steps()
+    steps = store.TreeStore(workdir / "checkpoints").steps()
     assert len(steps) == 2
     assert steps[-1] < 40
     return workdir
@@ -71,7 +71,7 @@ def chosen(half_done, kind, everything):
     files = [path.relative_to(half_done) for path in files_of(half_done)]
     if everything:
         return files
-    newest = max(store.TreeStore(half_done / "checkpoints", read_only=True).steps())
+    newest = max(store.TreeStore(half_done / "checkpoints").steps())
 
     def largest(folder):
         inside = [path for path in files if path.is_relative_to(folder)]
@@ -132,7 +132,7 @@ def _check_snapshots(copy, undisturbed, name, kind, said):
 def test_a_damaged_step_directory_is_walked_back(half_done, undisturbed, tmp_path, capsys, what):
     copy = tmp_path / "copy"
     shutil.copytree(half_done, copy)
-    old, new = store.TreeStore(copy / "checkpoints", read_only=True).steps()
+    old, new = store.TreeStore(copy / "checkpoints").steps()
     newest = copy / "checkpoints" / str(new)
     if what == "renamed":  # how Orbax names a save that is not whole
         newest.rename(newest.with_name(f"{new}.orbax-checkpoint-tmp"))

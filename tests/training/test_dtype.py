@@ -46,7 +46,7 @@ def workdirs(tmp_path_factory):
 
 
 def parameters(workdir, step):
-    snapshots = store.TreeStore(workdir / "snapshots", read_only=True)
+    snapshots = store.TreeStore(workdir / "snapshots")
     leaves = snapshots.load(step)
     snapshots.close()
     return {name.removeprefix("parameters/"): leaf[0] for name, leaf in leaves.items()}
@@ -79,7 +79,7 @@ def test_both_types_begin_equal_and_stay_close(workdirs):
 
 
 def test_all_that_is_kept_of_a_sweep_is_in_its_type(workdirs):
-    checkpoints = store.TreeStore(workdirs / "float64" / "checkpoints", read_only=True)
+    checkpoints = store.TreeStore(workdirs / "float64" / "checkpoints")
     kept = {name: leaf.dtype for name, leaf in checkpoints.load(STEPS).items() if leaf.dtype.kind == "f"}
     checkpoints.close()
     assert {dtype for name, dtype in kept.items() if name.startswith("states/")} == {np.dtype("float64")}
