@@ -8,7 +8,7 @@ import pytest
 
 import collapse_jax
 from collapse_jax.__main__ import main
-from collapse_jax.cli.measure_flags import split_options
+from collapse_jax.cli.measure import split_options
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.config import Grid, Schedule, Snapshots
 from collapse_jax.measures import get_measure
