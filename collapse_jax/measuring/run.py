@@ -11,11 +11,11 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax import workdir as store
-from collapse_jax.cli.measure_flags import MEMORY
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.static_axes import has_programs, program_folders
 from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.measuring.files import MeasureFile
+from collapse_jax.measuring.options import MEMORY
 from collapse_jax.measuring.requests import Request, make_requests
 from collapse_jax.measuring.snapshots import StoredSnapshots, open_snapshots
 from collapse_jax.system import runtime
@@ -108,6 +108,7 @@ def measure_files(
     """Do what `measure` says, and return the files written."""
     if not memory > 0:
         raise ConfigError("memory", memory, "must be > 0, in bytes")
+    runtime.start()
     workdir = epath.Path(workdir)
     if has_programs(workdir):
         given = {"splits": splits, "steps": steps, "test_size": test_size, "ood": ood, "options": options}
@@ -115,7 +116,7 @@ def measure_files(
     snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
     try:
         experiment = snapshots.experiment
-        with jax.default_matmul_precision(experiment.precision), runtime.floats(experiment.dtype):
+        with runtime.numbers(experiment):
             requests = make_requests(snapshots, measures, splits, options, label)
             shapes = [shapes_of(request, snapshots) for request in requests]
             chosen = _choose_steps(snapshots, steps)

@@ -237,7 +237,6 @@ def test_wrong_axes_are_one_line(tiny, grid, message):
         validate(tiny(grid=axes))
 
 
-@pytest.mark.filterwarnings("ignore:the load_module")
 def test_names_of_the_command_line_are_values_of_an_axis():
     config_file = "--config=configs/quickstart.py:smoke"
     given = ["train", config_file, "--workdir=w", "--config.grid.model=mlp,cnn", "--config.grid.width=8,16"]
