@@ -21,7 +21,6 @@ from etils import epath
 
 from collapse_jax import tasks
 from collapse_jax import workdir as store
-from collapse_jax.analysis.summary import point_text
 from collapse_jax.engine import memory
 from collapse_jax.engine.chunks import Chunks
 from collapse_jax.engine.compile import Programs, check_model, compile_programs
@@ -30,6 +29,7 @@ from collapse_jax.engine.validate import validate
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.experiment import config, grid, identity
 from collapse_jax.experiment.axes import static_axes
+from collapse_jax.experiment.points import point_text
 from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.experiment.static_axes import open_programs, programs_of
 from collapse_jax.experiment.typed import typed

@@ -12,8 +12,7 @@ jax nor the store, so that a grid can be cut before jax starts.
 import dataclasses
 import itertools
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from etils import epath
@@ -21,6 +20,7 @@ from etils import epath
 from collapse_jax.errors import ConfigError, WorkdirError, require
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import STATIC, placed, static_axes
+from collapse_jax.experiment.points import file_name
 
 RECORD = "programs.json"
 FOLDER = "programs"
@@ -54,16 +54,6 @@ def points_of(results: Any) -> list[dict[str, Any]]:
     """Return every combination of values of the static axes of results, the last varying fastest; [] without."""
     axes = {name: results[name].values.tolist() for name in axes_of(results)}
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())] if axes else []
-
-
-def describe_point(point: Mapping[str, Any]) -> str:
-    """Name a program for people."""
-    return ", ".join(f"{name}={value}" for name, value in point.items())
-
-
-def file_name(point: Mapping[str, Any]) -> str:
-    """Name a program for a file system."""
-    return re.sub(r"[^A-Za-z0-9_.=-]+", "_", describe_point(point))
 
 
 def programs_of(experiment: config.Experiment) -> list[Program]:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from collapse_jax import workdir as store
 from collapse_jax.analysis import Thresholds
 from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
-from collapse_jax.experiment.static_axes import file_name, points_of, program_folders
+from collapse_jax.experiment.points import file_name
+from collapse_jax.experiment.static_axes import points_of, program_folders
 from collapse_jax.figures.balancedness import balancedness
 from collapse_jax.figures.bounds import bounds
 from collapse_jax.figures.collapse_time import collapse_time

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.experiment.static_axes import axes_of, describe_point, points_of
+from collapse_jax.experiment.points import axis_text, describe_point
+from collapse_jax.experiment.static_axes import axes_of, points_of
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.workdir import one_program
@@ -59,7 +60,7 @@ def programs(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
         raise style.NotDrawableError("the grid has no static axes")
     parts = {describe_point(point): one_program(results, point).drop_vars(point) for point in points}
     parts = {name: part for name, part in parts.items() if len(part.data_vars) > 1}
-    title = f"Programs: {', '.join(name.replace('_', ' ') for name in axes_of(results))}"
+    title = f"Programs: {', '.join(map(axis_text, axes_of(results)))}"
     return _rows(dict(list(parts.items())[:MAX_ROWS]), ("rnc1", "nc1"), title, len(parts) - MAX_ROWS)
 
 

@@ -12,10 +12,11 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax import workdir as store
-from collapse_jax.analysis.summary import Summary, point_text, summarise
+from collapse_jax.analysis.summary import Summary, summarise
 from collapse_jax.engine.shards import FOLDER as SHARD
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
+from collapse_jax.experiment.points import point_text
 from collapse_jax.experiment.static_axes import program_folders
 from collapse_jax.system.files import is_remote
 from collapse_jax.workdir.lock import LOCK

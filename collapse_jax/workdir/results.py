@@ -13,12 +13,8 @@ from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment import config, identity
 from collapse_jax.experiment.axes import AXES, static_axes
 from collapse_jax.experiment.grid import grid_coordinates
-from collapse_jax.experiment.static_axes import (
-    describe_point,
-    has_programs,
-    programs_of,
-    read_programs,
-)
+from collapse_jax.experiment.points import describe_point
+from collapse_jax.experiment.static_axes import has_programs, programs_of, read_programs
 from collapse_jax.measures import Variable
 from collapse_jax.workdir.join_programs import join_programs
 from collapse_jax.workdir.measured import MEASURES, join
