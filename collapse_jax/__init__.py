@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collapse_jax.measuring.run import measure
     from collapse_jax.measuring.snapshots import open_snapshots
     from collapse_jax.reporting import report
-    from collapse_jax.workdir import open_results
+    from collapse_jax.workdir.results import open_results
 
 _HOMES = {
     "Experiment": "collapse_jax.experiment.config",

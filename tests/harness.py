@@ -16,10 +16,11 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.engine import sweep
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.config import Packing, Schedule, Snapshots
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.trees import TreeStore
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONTENT = ("train", "head", "parameters")
@@ -139,7 +140,7 @@ def state(workdir):
     """Everything that a sweep leaves, as arrays by name."""
     found = {}
     for name in ("checkpoints", "snapshots"):
-        trees = store.TreeStore(workdir / name)
+        trees = TreeStore(workdir / name)
         steps = trees.steps()
         for step in steps[-1:] if name == "checkpoints" else steps:
             found |= {f"{name}/{step}/{leaf}": array for leaf, array in trees.load(step).items()}
@@ -152,7 +153,7 @@ def assert_same_sweep(workdir, reference):
     assert a.keys() == b.keys()
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-    results = [store.open_results(w).drop_attrs(deep=False) for w in (workdir, reference)]
+    results = [open_results(w).drop_attrs(deep=False) for w in (workdir, reference)]
     xr.testing.assert_identical(*results)
     left_over = [path for path in workdir.rglob("*") if "tmp" in path.name or path.name == "writer.lock"]
     assert not left_over, left_over

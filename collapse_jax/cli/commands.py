@@ -87,12 +87,12 @@ def _merge(options: Options) -> None:
 
 
 def _merge_shards(workdir: epath.Path, *, partial: bool = False) -> None:
-    from collapse_jax import workdir as store
     from collapse_jax.engine import merge
+    from collapse_jax.workdir.results import RESULTS
 
     merge.merge(workdir, partial=partial)
     for folder in [folder for _, folder in static_axes.program_folders(workdir)] or [workdir]:
-        print(folder / store.RESULTS)
+        print(folder / RESULTS)
 
 
 def _plan_flags(values: flags.FlagValues) -> None:
@@ -136,11 +136,10 @@ def _prepare(options: Options) -> None:
 
 def _plot(options: Options) -> None:
     from collapse_jax import figures as plots
-    from collapse_jax import workdir as store
 
     assert options.workdir is not None
-    results = store.open_results(options.workdir)
-    thresholds = store.thresholds_of(results)
+    results = open_results(options.workdir)
+    thresholds = thresholds_of(results)
     if options.workdir.is_file():
         raise WorkdirError(f"workdir={options.workdir}: figures are drawn into a directory, and this is a file")
     for path in plots.draw(results, thresholds, options.workdir / "figures", options.workdir):
@@ -167,22 +166,20 @@ def _report(options: Options) -> None:
 
 
 def _show(options: Options) -> None:
-    from collapse_jax import workdir as store
     from collapse_jax.analysis import tables
 
     assert options.workdir is not None
-    results = store.open_results(options.workdir)
-    thresholds = store.thresholds_of(results)
+    results = open_results(options.workdir)
+    thresholds = thresholds_of(results)
     print(tables.runs_table(results, thresholds))
     print(tables.seeds_table(results, thresholds))
 
 
 def _verify(options: Options) -> None:
-    from collapse_jax import workdir as store
 
     assert options.workdir is not None
     damaged = 0
-    for name, wrong in store.verify_workdir(options.workdir):
+    for name, wrong in verify_workdir(options.workdir):
         print(f"{name}: {wrong or 'good'}")
         damaged += bool(wrong)
     if damaged:

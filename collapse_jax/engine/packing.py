@@ -95,11 +95,13 @@ def choose_layout(packing: config.Packing, runs: int, demand: Callable[[], Deman
     available = jax.local_device_count()
     if packing.devices > available:
         raise ConfigError("packing.devices", packing.devices, f"this process has {available}")
-    devices = packing.devices or min(available, runs)
+    # On CPU all cores, whatever the grid, since XLA compiles other bits for one device than for two.
+    on_cpu = jax.default_backend() == "cpu"
+    devices = packing.devices or (available if on_cpu else min(available, runs))
     per_device = -(-runs // devices)
     if packing.runs_per_tile:
         return Layout(runs, devices, min(packing.runs_per_tile, per_device), "as asked")
-    if jax.default_backend() == "cpu":
+    if on_cpu:
         return Layout(runs, devices, 1, "one core per device, one run at a time in its cache")
     limit = device_memory()
     if limit is None or demand is None:

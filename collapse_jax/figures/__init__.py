@@ -23,7 +23,7 @@ from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.figures.timeline import timeline
 from collapse_jax.figures.timescales import timescales
 from collapse_jax.figures.violins import violins, workdir_violins
-from collapse_jax.workdir import one_program
+from collapse_jax.workdir.join import select_part
 
 __all__ = [
     "FIGURES",
@@ -111,7 +111,7 @@ def figures(
     begun = program_folders(epath.Path(workdir)) if workdir is not None else []
     folders = {file_name(program.point): folder for program, folder in begun}
     for point in points:
-        part, program = one_program(results, point), file_name(point)
+        part, program = select_part(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
             for name, figure in figures(part, thresholds, folders.get(program)):
                 yield f"{program}/{name}", figure

@@ -12,7 +12,7 @@ from collapse_jax.analysis import Thresholds
 from collapse_jax.experiment.static_axes import axes_of, describe_point, points_of
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
-from collapse_jax.workdir import one_program
+from collapse_jax.workdir.join import select_part
 
 ACCURACY = ("train_accuracy", "test_accuracy")
 TITLES = {
@@ -57,7 +57,7 @@ def programs(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
     points = points_of(results)
     if not points:
         raise style.NotDrawableError("the grid has no static axes")
-    parts = {describe_point(point): one_program(results, point).drop_vars(point) for point in points}
+    parts = {describe_point(point): select_part(results, point).drop_vars(point) for point in points}
     parts = {name: part for name, part in parts.items() if len(part.data_vars) > 1}
     title = f"Programs: {', '.join(name.replace('_', ' ') for name in axes_of(results))}"
     return _rows(dict(list(parts.items())[:MAX_ROWS]), ("rnc1", "nc1"), title, len(parts) - MAX_ROWS)

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from collapse_jax import workdir as store
 from collapse_jax.analysis.nulls import null_name
 from collapse_jax.analysis.timescales import condition
 from collapse_jax.experiment.static_axes import points_of
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.workdir.record import RECORD
+from collapse_jax.workdir.results import RESULTS
 
 MAX_NAMED = 10
 COARSE = 2.0  # a time known to no better than this factor
@@ -135,11 +136,11 @@ def _nulls(sweep: Sweep) -> Iterator[str]:
 
 def _provenance(sweep: Sweep) -> Iterator[str]:
     if not sweep.manifests:
-        yield f"{store.MANIFEST} is missing: versions, device and data are unknown."
+        yield f"{RECORD} is missing: versions, device and data are unknown."
     if any((manifest.get("git_commit") or "").endswith("+") for manifest in sweep.manifests):
         yield "Trained from a checkout with changes that its git commit does not hold."
-    if not any((folder / store.RESULTS).exists() for folder in (sweep.workdir, *sweep.parts)):
-        yield f"{store.RESULTS} is missing: only what `measure` took of the snapshots is shown."
+    if not any((folder / RESULTS).exists() for folder in (sweep.workdir, *sweep.parts)):
+        yield f"{RESULTS} is missing: only what `measure` took of the snapshots is shown."
 
 
 def _of(runs: Sequence[int], sweep: Sweep) -> str:

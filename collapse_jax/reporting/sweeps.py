@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import workdir as store
 from collapse_jax.analysis.summary import Summary, point_text, summarise
 from collapse_jax.engine.shards import FOLDER as SHARD
 from collapse_jax.errors import ConfigError, WorkdirError
@@ -19,6 +18,8 @@ from collapse_jax.experiment import config
 from collapse_jax.experiment.static_axes import program_folders
 from collapse_jax.system.files import is_remote
 from collapse_jax.workdir.lock import LOCK
+from collapse_jax.workdir.record import RECORD, read_experiment, read_record
+from collapse_jax.workdir.results import open_results
 
 PARTS = ("results.nc", "measures", "snapshots", "checkpoints", "figures")
 
@@ -92,17 +93,17 @@ def load(workdirs: Sequence[str | os.PathLike[str]]) -> list[Sweep]:
 def _load(workdir: epath.Path, name: str) -> Sweep:
     if not workdir.is_dir():
         raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
-    results = store.open_results(workdir)
+    results = open_results(workdir)
     parts = _parts(workdir)
-    manifests = [store.read_manifest(part) for part in parts if (part / store.MANIFEST).exists()]
+    manifests = [read_record(part) for part in parts if (part / RECORD).exists()]
     own = manifests[0] if manifests and parts == [workdir] else None
     try:
-        experiment = store.read_experiment(own or {"experiment": json.loads(results.attrs["experiment"])})
+        experiment = read_experiment(own or {"experiment": json.loads(results.attrs["experiment"])})
         results["diverged_at"]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WorkdirError(f"workdir={workdir}: the results do not describe their experiment") from None
     if own and results.attrs.get("fingerprint", own["fingerprint"]) != own["fingerprint"]:
-        raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {store.MANIFEST}")
+        raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {RECORD}")
     summary = summarise(results, experiment.thresholds)
     return Sweep(name or os.fspath(workdir), workdir, experiment, results, summary, parts, manifests)
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.cli import parse as cli
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config, identity
+from collapse_jax.workdir.record import read_experiment, read_record
 
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
 
@@ -154,7 +154,7 @@ def test_any_manifest_is_read_or_refused(fields):
         record = {"experiment": whole | fields, "fingerprint": "x", "packing": {"devices": 1}}
         (pathlib.Path(folder) / "experiment.json").write_text(json.dumps(record))
         with contextlib.suppress(WorkdirError, ConfigError):
-            read = store.read_experiment(store.read_manifest(pathlib.Path(folder)))
+            read = read_experiment(read_record(pathlib.Path(folder)))
             assert isinstance(validate(read), config.Experiment)
 
 
@@ -164,4 +164,4 @@ def test_any_file_as_manifest_is_refused(content):
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "experiment.json").write_bytes(content)
         with pytest.raises(WorkdirError, match=r"experiment\.json is damaged"):
-            store.read_manifest(pathlib.Path(folder))
+            read_record(pathlib.Path(folder))

@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from collapse_jax.workdir.join_programs import join_programs
 from synthetic_bounds import with_balancedness
 from synthetic_results import as_zip, diverge, make_results
 
 from collapse_jax import figures as plots
 from collapse_jax.experiment import config, identity
 from collapse_jax.figures import FIGURES, PROGRAM_FIGURES, NotDrawableError
-from collapse_jax.workdir.join_programs import join_programs
 
 AXES = {"train_size": (1000, 3000), "model": ("mlp", "cnn")}
 
@@ -82,9 +82,9 @@ def test_draw_puts_each_program_into_a_folder(joined, tmp_path, monkeypatch):
 
 
 def test_a_figure_of_one_program_names_it(joined):
-    from collapse_jax.workdir import one_program
+    from collapse_jax.workdir.join import select_part
 
-    figure = FIGURES["phases"](one_program(joined, {"train_size": 3000, "model": "cnn"}))
+    figure = FIGURES["phases"](select_part(joined, {"train_size": 3000, "model": "cnn"}))
     assert "Program train_size=3000, model=cnn." in figure._supxlabel.get_text()
 
 

@@ -8,9 +8,10 @@ from report_pages import DECAYS, LAST, SEEDS, check, experiment_of, one_figure, 
 from synthetic_results import as_zip, make_results
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.experiment import config
+from collapse_jax.workdir.netcdf import write_dataset
+from collapse_jax.workdir.results import open_results
 
 __all__ = ["one_figure"]
 
@@ -40,8 +41,8 @@ def test_without_results_or_manifest(tmp_path):
     (workdir / "results.nc").rename(workdir / "measures" / "nhsic.nc")
     page = check(collapse_jax.report(workdir))
     assert "only what `measure` took" in page.text
-    bare = store.open_results(workdir).drop_vars(["train_accuracy", "test_accuracy", "rnc1", "nc2_condition"])
-    store.write_dataset(bare, epath.Path(workdir / "measures" / "nhsic.nc"))
+    bare = open_results(workdir).drop_vars(["train_accuracy", "test_accuracy", "rnc1", "nc2_condition"])
+    write_dataset(bare, epath.Path(workdir / "measures" / "nhsic.nc"))
     assert "there are no time scales" in check(collapse_jax.report(workdir)).text
 
 

@@ -55,8 +55,8 @@ def check(reference):
 
 def shards_are_trained_and_merged(experiment, workdir, whole):
     import collapse_jax
-    from collapse_jax import workdir as store
     from collapse_jax.engine import merge, shards
+    from collapse_jax.workdir.trees import TreeStore
 
     for _ in range(2):
         for index in range(2):
@@ -65,7 +65,7 @@ def shards_are_trained_and_merged(experiment, workdir, whole):
     assert merged.drop_attrs(deep=False).identical(whole.drop_attrs(deep=False))
     assert collapse_jax.open_results("gs://bucket/sweep").identical(merged)
     folder = shards.Shard(0, 2).folder(workdir)
-    assert store.TreeStore(folder / "snapshots").steps() == [7, 40]
+    assert TreeStore(folder / "snapshots").steps() == [7, 40]
     assert not [path for path in folder.iterdir() if path.name.endswith(".tmp")]
 
 

@@ -13,7 +13,8 @@ import pytest
 from harness import Child, assert_same_sweep, experiment
 
 from collapse_jax.errors import WorkdirError
-from collapse_jax.workdir import lock, one_writer
+from collapse_jax.workdir import lock
+from collapse_jax.workdir.lock import one_writer
 
 LONG = experiment(steps=100, every=10)
 
