@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collapse_jax.analysis import slopes, timescales
     from collapse_jax.engine.sweep import train
     from collapse_jax.experiment.config import Experiment
+    from collapse_jax.figures import plot
     from collapse_jax.measures import measure_arrays
     from collapse_jax.measuring.run import measure
     from collapse_jax.measuring.snapshots import open_snapshots
@@ -22,6 +23,7 @@ _HOMES = {
     "measure_arrays": "collapse_jax.measures",
     "open_results": "collapse_jax.workdir",
     "open_snapshots": "collapse_jax.measuring.snapshots",
+    "plot": "collapse_jax.figures",
     "report": "collapse_jax.reporting",
     "slopes": "collapse_jax.analysis",
     "timescales": "collapse_jax.analysis",
@@ -34,6 +36,7 @@ __all__ = [
     "measure_arrays",
     "open_results",
     "open_snapshots",
+    "plot",
     "report",
     "slopes",
     "timescales",

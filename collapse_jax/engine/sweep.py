@@ -25,13 +25,13 @@ from collapse_jax.analysis.summary import point_text
 from collapse_jax.engine import memory
 from collapse_jax.engine.chunks import Chunks
 from collapse_jax.engine.compile import Programs, check_model, compile_programs
-from collapse_jax.engine.packing import Layout, choose_layout
+from collapse_jax.engine.packing import Layout, choose_layout, settle_packing
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.experiment import config, grid, identity
 from collapse_jax.experiment.schedule import schedule_steps
-from collapse_jax.experiment.static_axes import open_programs, static_axes
-from collapse_jax.planning import bench as calibration
+from collapse_jax.experiment.static_axes import open_programs, programs_of, static_axes
+from collapse_jax.experiment.typed import typed
 from collapse_jax.system import runtime, signals
 from collapse_jax.system.progress import Progress, say
 from collapse_jax.training import HEALTHY
@@ -39,7 +39,6 @@ from collapse_jax.training import HEALTHY
 NOTHING_DONE = -1
 
 
-@runtime.in_dtype_of_experiment
 def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
 
@@ -60,13 +59,37 @@ def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.
       Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
         once, with KeyboardInterrupt.
     """
-    experiment, workdir = validate(experiment), epath.Path(workdir)
+    workdir = epath.Path(workdir)
+    experiment = _settled(typed(experiment), workdir)
+    runtime.start(_devices_of(experiment, workdir), training=True)
+    experiment = validate(experiment)
     if static_axes(experiment.grid):
         for program in open_programs(workdir, experiment):
             say(f"program {program.name}")
-            folder = program.folder(workdir)
-            train(calibration.settle_packing(program.experiment, folder), folder)
+            train(program.experiment, program.folder(workdir))
         return store.open_results(workdir)
+    with runtime.numbers(experiment):
+        return _train(experiment, workdir)
+
+
+def _settled(experiment: config.Experiment, workdir: epath.Path) -> config.Experiment:
+    """Fill in the packing in which a sweep was begun; with static axes every program has its own."""
+    recorded: dict[str, Any] = {}
+    if not static_axes(experiment.grid):
+        with contextlib.suppress(WorkdirError):  # not begun, or damaged, which is refused later
+            recorded = store.read_manifest(workdir)["packing"]
+    return dataclasses.replace(experiment, packing=settle_packing(experiment.packing, recorded))
+
+
+def _devices_of(experiment: config.Experiment, workdir: epath.Path) -> int:
+    """Return the host devices that a settled experiment needs, the most of any program."""
+    programs = programs_of(experiment)
+    settled = [_settled(program.experiment, program.folder(workdir)) for program in programs] or [experiment]
+    return max(each.packing.devices or runtime.cores() for each in settled)
+
+
+def _train(experiment: config.Experiment, workdir: epath.Path) -> xr.Dataset:
+    """Train a validated experiment without static axes."""
     runs = grid.grid_runs(experiment.grid)
     data = tasks.load(experiment.task, experiment.dtype)
     check_model(experiment, data)

@@ -9,6 +9,7 @@ import xarray as xr
 from etils import epath
 from matplotlib.figure import Figure
 
+from collapse_jax import workdir as store
 from collapse_jax.analysis import Thresholds
 from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.static_axes import file_name, points_of, program_folders
@@ -23,7 +24,7 @@ from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.figures.timeline import timeline
 from collapse_jax.figures.timescales import timescales
 from collapse_jax.figures.violins import violins, workdir_violins
-from collapse_jax.workdir import one_program
+from collapse_jax.system import runtime
 
 __all__ = [
     "FIGURES",
@@ -31,6 +32,7 @@ __all__ = [
     "NotDrawableError",
     "draw",
     "figures",
+    "plot",
     "save",
     "violins",
     "workdir_violins",
@@ -57,6 +59,30 @@ PROGRAM_FIGURES: Mapping[str, Callable[..., Figure]] = {"programs": programs}
 WORKDIR_FIGURES: Mapping[str, Callable[..., Figure]] = {"violins": workdir_violins}
 
 _log = logging.getLogger(__name__)
+
+
+def plot(workdir: str | os.PathLike[str]) -> list[epath.Path]:
+    """Draw every figure that the results of a sweep allow, as PNG and PDF, into `figures/` of its workdir.
+
+    Example:
+      >>> collapse_jax.plot("runs/mnist_mlp")  # doctest: +SKIP
+
+    Args:
+      workdir: directory of the sweep, finished or not.
+
+    Returns:
+      The files; one line in the log says which figure was left out and why.
+
+    Raises:
+      WorkdirError: there are no results, or they are damaged.
+      StoreError: a file cannot be written.
+    """
+    runtime.start()
+    workdir = epath.Path(workdir)
+    results = store.open_results(workdir)
+    if workdir.is_file():
+        raise WorkdirError(f"workdir={workdir}: figures are drawn into a directory, and this is a file")
+    return draw(results, store.thresholds_of(results), workdir / "figures", workdir)
 
 
 def draw(
@@ -111,7 +137,7 @@ def figures(
     begun = program_folders(epath.Path(workdir)) if workdir is not None else []
     folders = {file_name(program.point): folder for program, folder in begun}
     for point in points:
-        part, program = one_program(results, point), file_name(point)
+        part, program = store.one_program(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
             for name, figure in figures(part, thresholds, folders.get(program)):
                 yield f"{program}/{name}", figure

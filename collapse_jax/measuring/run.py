@@ -108,6 +108,7 @@ def measure_files(
     """Do what `measure` says, and return the files written."""
     if not memory > 0:
         raise ConfigError("memory", memory, "must be > 0, in bytes")
+    runtime.start()
     workdir = epath.Path(workdir)
     if has_programs(workdir):
         given = {"splits": splits, "steps": steps, "test_size": test_size, "ood": ood, "options": options}
@@ -115,7 +116,7 @@ def measure_files(
     snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
     try:
         experiment = snapshots.experiment
-        with jax.default_matmul_precision(experiment.precision), runtime.floats(experiment.dtype):
+        with runtime.numbers(experiment):
             requests = make_requests(snapshots, measures, splits, options, label)
             shapes = [shapes_of(request, snapshots) for request in requests]
             chosen = _choose_steps(snapshots, steps)

@@ -9,6 +9,7 @@ from collapse_jax import workdir as store
 from collapse_jax.errors import ConfigError
 from collapse_jax.reporting.page import page
 from collapse_jax.reporting.sweeps import load
+from collapse_jax.system import runtime
 from collapse_jax.system.files import storing
 
 __all__ = ["report"]
@@ -42,6 +43,7 @@ def report(
       WorkdirError: a workdir does not exist, has no results, or holds damaged or foreign files.
       StoreError: the file cannot be written.
     """
+    runtime.start()
     given = [workdirs] if isinstance(workdirs, str | os.PathLike) else list(workdirs)
     sweeps = load(given)
     path = _target(out) if out else sweeps[0].workdir / (ONE if len(sweeps) == 1 else SEVERAL)
