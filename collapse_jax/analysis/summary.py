@@ -11,8 +11,8 @@ import xarray as xr
 
 from collapse_jax.analysis.slopes import fits_of, slopes
 from collapse_jax.analysis.timescales import PHASES, timescales
+from collapse_jax.experiment.axes import TRACED
 from collapse_jax.experiment.config import Thresholds
-from collapse_jax.experiment.grid import AXES
 
 FINAL = ("train_accuracy", "test_accuracy", "rnc1", "nc2_condition")
 
@@ -132,12 +132,12 @@ _PARTS = (("tau_", ""), ("", "_censored"), ("", "_bracket"))
 
 
 def run_axes(results: xr.Dataset) -> list[str]:
-    """Name the coordinates along the grid's dimensions; those of `AXES` come last, in their order."""
+    """Name the coordinates along the grid's dimensions; those of `TRACED` come last, in their order."""
     dims = set(results["diverged_at"].dims)
     names = [str(name) for name in results["diverged_at"].dims if name in results.coords]
     names += [str(name) for name, c in results.coords.items() if c.dims and set(c.dims) <= dims]
     unique = [name for name in dict.fromkeys(names) if name != "run"]
-    return sorted(unique, key=lambda name: AXES.index(name) if name in AXES else -1)
+    return sorted(unique, key=lambda name: TRACED.index(name) if name in TRACED else -1)
 
 
 def reached_steps(results: xr.Dataset) -> xr.DataArray:

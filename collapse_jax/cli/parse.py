@@ -9,8 +9,9 @@ from collapse_jax.cli.base import Flag, Options
 from collapse_jax.cli.commands import COMMANDS
 from collapse_jax.errors import ConfigError, closest, unknown
 from collapse_jax.experiment import config
+from collapse_jax.experiment.axes import replaced
 from collapse_jax.experiment.extensions import file_of, load_file, told
-from collapse_jax.experiment.typed import field_types, from_text, replaced, typed
+from collapse_jax.experiment.typed import field_types, from_text, typed
 
 WORKDIR = Flag("directory of the sweep", None)
 CONFIG = Flag("config file and its argument, FILE.py or FILE.py:ARGUMENT", None)

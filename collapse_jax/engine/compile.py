@@ -27,6 +27,7 @@ from collapse_jax.training import (
     network_of,
     observe_run,
 )
+from collapse_jax.training.hyperparameters import stack_hyperparameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,7 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
     """
     name = experiment.model.name
     recipe = make_recipe(experiment, data)
-    hparams = jax.tree.map(lambda leaf: leaf[0], grid.stack_hyperparameters(grid.grid_runs(experiment.grid)[:1]))
+    hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(grid.grid_runs(experiment.grid)[:1]))
     try:
         state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
         if not {"kernel", "bias"} <= set(state.params.get("head", ())):
@@ -112,7 +113,7 @@ def compile_programs(experiment: config.Experiment, layout: Layout, data: Datase
     data = data or tasks.load(experiment.task, experiment.dtype)
     compiled = compile_for(experiment, layout, data)
     data = packing.place(layout, data, shared=True)
-    hparams = packing.place(layout, grid.stack_hyperparameters(grid.grid_runs(experiment.grid)))
+    hparams = packing.place(layout, stack_hyperparameters(grid.grid_runs(experiment.grid)))
     described = {name: v for family in compiled.families for name, v in family.variables.items()}
     return Programs(
         initial=lambda: compiled.initial(hparams, data),
@@ -129,7 +130,7 @@ def compile_programs(experiment: config.Experiment, layout: Layout, data: Datase
 def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) -> Compiled:
     """Compile every program of a sweep from the shapes of its arrays; the devices of the layout need not exist."""
     recipe = make_recipe(experiment, data)
-    hparams = grid.stack_hyperparameters(grid.grid_runs(experiment.grid))
+    hparams = stack_hyperparameters(grid.grid_runs(experiment.grid))
     hparams = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((layout.padded,), leaf.dtype), hparams)
     data = packing.shapes(layout, data, shared=True)
     hparams = packing.shapes(layout, hparams)

@@ -15,6 +15,7 @@ from collapse_jax.analysis.summary import reached_steps
 from collapse_jax.engine.shards import FOLDER, Shard, read_sharded, shard_experiment
 from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment import config, identity
+from collapse_jax.experiment.grid import number_of_runs
 from collapse_jax.experiment.static_axes import has_programs, programs_of, read_programs
 
 
@@ -46,7 +47,7 @@ def merge(workdir: str | epath.Path, *, partial: bool = False) -> xr.Dataset:
         return store.open_results(workdir)
     experiment, count = read_sharded(workdir)
     _refuse_other_splits(workdir, count)
-    total = config.number_of_runs(experiment.grid)
+    total = number_of_runs(experiment.grid)
     parts: dict[Shard, xr.Dataset] = {}
     open_shards: dict[Shard, str] = {}
     records = {}

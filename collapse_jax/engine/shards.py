@@ -17,7 +17,9 @@ from etils import epath
 
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
-from collapse_jax.experiment.static_axes import open_programs, static_axes
+from collapse_jax.experiment.axes import static_axes
+from collapse_jax.experiment.grid import grid_runs, number_of_runs
+from collapse_jax.experiment.static_axes import open_programs
 
 RECORD = "shards.json"
 FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
@@ -68,13 +70,11 @@ def parse_shard(text: str | None) -> Shard:
 
 def shard_experiment(experiment: config.Experiment, shard: Shard) -> config.Experiment | None:
     """Return the experiment of one shard of a validated experiment, None for an empty shard."""
-    from collapse_jax.experiment import grid
-
-    runs = grid.grid_runs(experiment.grid)
+    runs = grid_runs(experiment.grid)
     mine = [runs[i] for i in shard.runs(len(runs))]
     if not mine:
         return None
-    columns: dict[str, Any] = {name: tuple(run[name] for run in mine) for name in grid.AXES}
+    columns: dict[str, Any] = {name: tuple(run[name] for run in mine) for name in mine[0]}
     packing = dataclasses.replace(experiment.packing, devices=min(experiment.packing.devices, len(mine)))
     return dataclasses.replace(experiment, grid=config.Grid(**columns, mode="zip"), packing=packing)
 
@@ -140,7 +140,7 @@ def train_shard(experiment: config.Experiment, workdir: epath.Path, shard: Shard
     open_sharded(workdir, experiment, shard.count)
     part = shard_experiment(experiment, shard)
     if part is None:
-        say(f"shard {shard}: no runs, the grid has {config.number_of_runs(experiment.grid)}")
+        say(f"shard {shard}: no runs, the grid has {number_of_runs(experiment.grid)}")
         return
-    say(f"shard {shard}: {config.number_of_runs(part.grid)} of {config.number_of_runs(experiment.grid)} runs")
+    say(f"shard {shard}: {number_of_runs(part.grid)} of {number_of_runs(experiment.grid)} runs")
     sweep.train(part, shard.folder(workdir))

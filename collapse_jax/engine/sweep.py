@@ -29,8 +29,9 @@ from collapse_jax.engine.packing import Layout, choose_layout, settle_packing
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.experiment import config, grid, identity
+from collapse_jax.experiment.axes import static_axes
 from collapse_jax.experiment.schedule import schedule_steps
-from collapse_jax.experiment.static_axes import open_programs, programs_of, static_axes
+from collapse_jax.experiment.static_axes import open_programs, programs_of
 from collapse_jax.experiment.typed import typed
 from collapse_jax.system import runtime, signals
 from collapse_jax.system.progress import Progress, say

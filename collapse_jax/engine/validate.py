@@ -1,15 +1,15 @@
 """Refuses a wrong experiment before anything compiles, naming the field, its value and what is allowed."""
 
-import collections
 import dataclasses
 
 from collapse_jax import measures, models, tasks, training
 from collapse_jax.errors import require, require_one_of
-from collapse_jax.experiment import config, grid
-from collapse_jax.experiment.static_axes import check_static_axes, static_axes
+from collapse_jax.experiment import config
+from collapse_jax.experiment.axes import static_axes
+from collapse_jax.experiment.grid import check_distinct, check_grid, number_of_runs
+from collapse_jax.experiment.static_axes import check_static_axes
 from collapse_jax.experiment.typed import typed
 
-MAX_SEED = 2**32 - 1
 SCHEDULE_RULES = ("reference", "geometric", "explicit")
 SNAPSHOT_CONTENT = ("train", "test", "head", "parameters")
 PRECISIONS = ("highest", "high", "default")
@@ -19,7 +19,7 @@ DTYPES = ("float32", "float64")
 def validate(experiment: config.Experiment) -> config.Experiment:
     """Return the experiment with every value in its declared type, or raise `ConfigError`."""
     experiment = typed(experiment)
-    _check_grid(experiment.grid)
+    check_grid(experiment.grid)
     if static_axes(experiment.grid):
         check_static_axes(experiment, _check_program)
     else:
@@ -30,42 +30,6 @@ def validate(experiment: config.Experiment) -> config.Experiment:
 def _check_program(experiment: config.Experiment) -> None:
     _check_training(experiment)
     _check_measuring(experiment)
-
-
-def _check_grid(axes: config.Grid) -> None:
-    require_one_of("grid.mode", axes.mode, ("product", "zip"))
-    for name in grid.AXES:
-        values = getattr(axes, name)
-        field = f"grid.{name}"
-        require(len(values) > 0, field, values, "an axis needs at least one value")
-        if axes.mode == "product":
-            _check_distinct(field, values)
-    for name, values in static_axes(axes).items():
-        _check_distinct(f"grid.{name}", values)
-    for value in axes.weight_decay:
-        require(value >= 0, "grid.weight_decay", value, "must be >= 0")
-    for name in ("learning_rate", "init_scale"):
-        for value in getattr(axes, name):
-            require(value > 0, f"grid.{name}", value, "must be > 0")
-    for value in axes.seed:
-        require(0 <= value <= MAX_SEED, "grid.seed", value, f"must be in 0 ... {MAX_SEED}")
-    if axes.mode == "zip":
-        lengths = {name: len(getattr(axes, name)) for name in grid.AXES}
-        allowed = {1, max(lengths.values())}
-        require(
-            set(lengths.values()) <= allowed,
-            "grid.mode",
-            "zip",
-            f"axes must have equal lengths, not {lengths}",
-        )
-        runs = [tuple(run.values()) for run in grid.grid_runs(axes)]
-        repeated = [run for run, count in collections.Counter(runs).items() if count > 1]
-        require(not repeated, "grid", repeated[:1], "the same run stands in the grid twice")
-
-
-def _check_distinct(field: str, values: tuple) -> None:
-    repeated = [value for value, count in collections.Counter(values).items() if count > 1]
-    require(not repeated, field, values, f"the value {repeated[:1]} stands in it twice")
 
 
 def _check_training(e: config.Experiment) -> None:
@@ -91,7 +55,7 @@ def _check_training(e: config.Experiment) -> None:
         require(e.batch_size in (0, e.task.train_size), "batch_size", e.batch_size, full)
     require_one_of("precision", e.precision, PRECISIONS)
     require_one_of("dtype", e.dtype, DTYPES)
-    runs = config.number_of_runs(e.grid)
+    runs = number_of_runs(e.grid)
     allowed = f"must be in 0 ... {runs}, the runs of the grid (0 means automatic)"
     require(0 <= e.packing.devices <= runs, "packing.devices", e.packing.devices, allowed)
     tile = e.packing.runs_per_tile
@@ -106,7 +70,7 @@ def _check_measuring(e: config.Experiment) -> None:
         require_one_of("measures", name, measures.MEASURES)
         outside = "needs examples from outside the distribution; take it later with `measure --ood=FILE.npz`"
         require("ood" not in measures.MEASURES[name].needs, "measures", name, outside)
-    _check_distinct("measures", e.measures)
+    check_distinct("measures", e.measures)
     _check_schedule("log", e.log, e.steps)
     _check_schedule("snapshots.schedule", e.snapshots.schedule, e.steps)
     for name in e.snapshots.content:

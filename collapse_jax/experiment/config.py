@@ -6,54 +6,9 @@ and refused before jax starts.
 """
 
 import dataclasses
-import math
 from dataclasses import field
 
-
-@dataclasses.dataclass
-class Grid:
-    """The values of every hyperparameter, and static axes; those with several values are the axes of the grid.
-
-    Hyperparameters are traced: no value of them compiles anything anew. Each combination of values of the static
-    axes is a program of its own, and trains the whole grid of hyperparameters; a static axis without values leaves
-    the matter to the field of the experiment that it stands for.
-
-    Attributes:
-      weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
-      learning_rate: eta.
-      init_scale: alpha, multiplies the initial parameters that `Model.init` names.
-      seed: of the initial parameters and of the order of the batches.
-      mode: "product" spans all combinations; "zip" pairs the axes value by value (axes of one value repeat).
-        Static axes always span all combinations.
-      dataset: static, of `task.dataset`.
-      train_size: static, of `task.train_size`.
-      label_noise: static, of `task.label_noise`.
-      model: static, of `model.name`.
-      width: static; mlp: of every hidden layer; else of `model.width`.
-      depth: static; mlp: the number of hidden layers, all of the width of the last; else of `model.depth`.
-      norm: static, of `model.norm`.
-      optimizer: static, of `optimizer.name`; gd takes the whole training set whatever `batch_size` is.
-      loss: static, of `loss`.
-    """
-
-    weight_decay: tuple[float, ...] = (0.01,)
-    learning_rate: tuple[float, ...] = (1e-3,)
-    init_scale: tuple[float, ...] = (8.0,)
-    seed: tuple[int, ...] = (0,)
-    mode: str = "product"
-    dataset: tuple[str, ...] = ()
-    train_size: tuple[int, ...] = ()
-    label_noise: tuple[float, ...] = ()
-    model: tuple[str, ...] = ()
-    width: tuple[int, ...] = ()
-    depth: tuple[int, ...] = ()
-    norm: tuple[str, ...] = ()
-    optimizer: tuple[str, ...] = ()
-    loss: tuple[str, ...] = ()
-
-
-HYPERPARAMETERS = ("weight_decay", "learning_rate", "init_scale", "seed")
-STATIC_AXES = ("dataset", "train_size", "label_noise", "model", "width", "depth", "norm", "optimizer", "loss")
+from collapse_jax.experiment.axes import Grid
 
 
 @dataclasses.dataclass
@@ -263,9 +218,3 @@ class Experiment:
     precision: str = "highest"
     dtype: str = "float32"
     thresholds: Thresholds = field(default_factory=Thresholds)
-
-
-def number_of_runs(grid: Grid) -> int:
-    """Return how many runs a grid of hyperparameters spans; each program of static axes has so many."""
-    lengths = [len(getattr(grid, name)) for name in HYPERPARAMETERS]
-    return math.prod(lengths) if grid.mode == "product" else max(lengths)

@@ -1,64 +1,79 @@
-"""The grid: named axes over hyperparameters, and the runs that they span."""
+"""The runs that a grid spans: their hyperparameters, order, dimensions and coordinates."""
 
+import collections
 import itertools
+import math
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
-from collapse_jax.experiment import config
-
-AXES = config.HYPERPARAMETERS
-# Every study of the field has these two, so they are dimensions of the results even with a single value.
-ALWAYS_DIMENSIONS = ("weight_decay", "seed")
+from collapse_jax.errors import require, require_one_of
+from collapse_jax.experiment.axes import AXES, TRACED, Grid, static_axes, traced_axes
 
 
-@struct.dataclass
-class Hyperparameters:
-    """The numbers of one run (or, with a leading axis, of all runs); traced, so none of them recompiles.
-
-    Attributes:
-      weight_decay: lambda.
-      learning_rate: eta.
-      init_scale: alpha, multiplies the initial parameters that the model's rule names.
-      seed: uint32.
-    """
-
-    weight_decay: jax.Array
-    learning_rate: jax.Array
-    init_scale: jax.Array
-    seed: jax.Array
-
-    def key(self, purpose: int) -> jax.Array:
-        """Return the random key of one run for one purpose.
-
-        It depends on the run's own seed only: all weight decays of a seed share initial parameters and batches
-        (a paired comparison), and no other run of the grid has a say.
-        """
-        return jax.random.fold_in(jax.random.key(self.seed), purpose)
+def number_of_runs(grid: Grid) -> int:
+    """Return how many runs the hyperparameters of a grid span; each value of the static axes has so many."""
+    lengths = [len(values) for values in traced_axes(grid).values()]
+    return math.prod(lengths) if grid.mode == "product" else max(lengths)
 
 
-def grid_runs(grid: config.Grid) -> list[dict[str, float]]:
+def grid_runs(grid: Grid) -> list[dict[str, Any]]:
     """Return the hyperparameters of every run, the last axis varying fastest."""
-    axes = {name: getattr(grid, name) for name in AXES}
+    axes = traced_axes(grid)
     if grid.mode == "product":
         combinations = list(itertools.product(*axes.values()))
     else:
-        length = max(len(values) for values in axes.values())
+        length = number_of_runs(grid)
         combinations = list(zip(*(v * length if len(v) == 1 else v for v in axes.values()), strict=True))
     return [dict(zip(axes, values, strict=True)) for values in combinations]
 
 
-def stack_hyperparameters(runs: list[dict[str, float]]) -> Hyperparameters:
-    """Stack the runs of `grid_runs` into arrays [R]."""
-    columns = {name: np.array([run[name] for run in runs]) for name in AXES}
-    return Hyperparameters(
-        **{name: jnp.asarray(column, jnp.uint32 if name == "seed" else float) for name, column in columns.items()}
-    )
+def grid_coordinates(grid: Grid) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]:
+    """Return the dimensions of the hyperparameters, their lengths, and coordinates as `xarray.Dataset` takes them.
+
+    A product has a dimension per axis, a zipped grid the dimension `run`. An axis that has its neutral value alone
+    has neither dimension nor coordinate.
+    """
+    axes = {name: v for name, v in traced_axes(grid).items() if v != (AXES[name].neutral,)}
+    if grid.mode == "zip":
+        runs = grid_runs(grid)
+        return ("run",), (len(runs),), {name: ("run", np.array([run[name] for run in runs])) for name in axes}
+    dimensions = {name: v for name, v in axes.items() if len(v) > 1 or AXES[name].dimension}
+    coords: dict[str, Any] = {name: (name, np.asarray(v)) for name, v in dimensions.items()}
+    coords |= {name: ((), v[0]) for name, v in axes.items() if name not in dimensions}
+    return tuple(dimensions), tuple(len(v) for v in dimensions.values()), coords
 
 
-def grid_dimensions(grid: config.Grid) -> dict[str, tuple]:
-    """Return the dimensions of a product grid and their values, slowest first, as `grid_runs` orders them."""
-    axes = {name: getattr(grid, name) for name in AXES}
-    return {name: v for name, v in axes.items() if len(v) > 1 or name in ALWAYS_DIMENSIONS}
+def check_grid(grid: Grid) -> None:
+    """Make sure that every axis has the values that it may have.
+
+    Raises:
+      ConfigError: naming the axis, the value and what is allowed.
+    """
+    require_one_of("grid.mode", grid.mode, ("product", "zip"))
+    for name in TRACED:
+        needed = bool(Grid.__dataclass_fields__[name].default)
+        require(bool(getattr(grid, name)) or not needed, f"grid.{name}", (), "an axis needs at least one value")
+    for name, values in (traced_axes(grid) | static_axes(grid)).items():
+        field, axis = f"grid.{name}", AXES[name]
+        for value in values:
+            require(axis.check.holds(value), field, value, axis.check.allowed)
+        if grid.mode == "product" or not axis.traced:
+            check_distinct(field, values)
+    if grid.mode == "zip":
+        _check_zip(grid)
+
+
+def _check_zip(grid: Grid) -> None:
+    lengths = {name: len(values) for name, values in traced_axes(grid).items()}
+    allowed = {1, max(lengths.values())}
+    require(set(lengths.values()) <= allowed, "grid.mode", "zip", f"axes must have equal lengths, not {lengths}")
+    runs = [tuple(run.values()) for run in grid_runs(grid)]
+    repeated = [run for run, count in collections.Counter(runs).items() if count > 1]
+    require(not repeated, "grid", repeated[:1], "the same run stands in the grid twice")
+
+
+def check_distinct(field: str, values: tuple) -> None:
+    """Raise `ConfigError` for a value that stands in a tuple twice."""
+    repeated = [value for value, count in collections.Counter(values).items() if count > 1]
+    require(not repeated, field, values, f"the value {repeated[:1]} stands in it twice")

@@ -5,7 +5,7 @@ import hashlib
 import json
 from typing import Any
 
-from collapse_jax.experiment.config import STATIC_AXES, Experiment
+from collapse_jax.experiment.config import Experiment
 
 # Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.
 # Where data lies is free: the checksums of what was loaded bind instead.
@@ -18,12 +18,6 @@ FREE_FIELDS = (
     "task.data_dir",
     "task.vocabulary",
 )
-
-# Fields that did not exist when the first workdirs were written: at these values they are as if they did not, so
-# that fingerprints stay what they were.
-ABSENT_VALUES: dict[str, Any] = {"dtype": "float32", "task.modulus": 97} | {
-    f"grid.{name}": () for name in STATIC_AXES
-}
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -41,7 +35,8 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def binding_fields(experiment: Experiment) -> dict[str, Any]:
     """Return the fields on which the numbers of a sweep depend, as JSON would give them back."""
     flat = {name: value for name, value in flatten(experiment).items() if not name.startswith(FREE_FIELDS)}
-    flat = {name: value for name, value in flat.items() if (name, value) not in ABSENT_VALUES.items()}
+    # An axis without values is as if there were no such axis, in an earlier version say.
+    flat = {name: v for name, v in flat.items() if v != () or not name.startswith("grid.")}
     return json.loads(json.dumps(flat))
 
 

@@ -4,7 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
-from collapse_jax.experiment.config import HYPERPARAMETERS, STATIC_AXES, Experiment, Grid, Model, Schedule
+from collapse_jax.experiment.axes import AXES
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule
 from collapse_jax.experiment.extensions import is_extension
 
 SMOKE_WIDTH = {"mlp": 16, "transformer": 16}  # of the others 4
@@ -94,7 +95,7 @@ def _narrow(model: Model, names: tuple[str, ...], width: int) -> Model:
 
 def _ends(grid: Grid, train_size: int) -> dict[str, tuple[Any, ...]]:
     axes = {name: values for name, values in vars(grid).items() if isinstance(values, tuple)}
-    several = [name for name in (*STATIC_AXES, *HYPERPARAMETERS) if len(axes[name]) > 1]
+    several = [name for name in AXES if len(axes[name]) > 1]
     kept = several if grid.mode == "zip" else several[:1]
     ends = {name: (values[0], values[-1]) if name in kept else values[:1] for name, values in axes.items()}
     if ends["train_size"]:

@@ -20,19 +20,10 @@ from etils import epath
 
 from collapse_jax.errors import ConfigError, WorkdirError, require
 from collapse_jax.experiment import config
+from collapse_jax.experiment.axes import STATIC, placed, static_axes
 
 RECORD = "programs.json"
 FOLDER = "programs"
-# The field of the experiment that an axis stands for; width and depth depend on the model.
-FIELDS = {
-    "dataset": "task.dataset",
-    "train_size": "task.train_size",
-    "label_noise": "task.label_noise",
-    "model": "model.name",
-    "norm": "model.norm",
-    "optimizer": "optimizer.name",
-    "loss": "loss",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +45,9 @@ class Program:
         return workdir / FOLDER / self.name
 
 
-def static_axes(grid: config.Grid) -> dict[str, tuple]:
-    """Return the static axes that have values."""
-    return {name: getattr(grid, name) for name in config.STATIC_AXES if getattr(grid, name)}
-
-
 def axes_of(results: Any) -> list[str]:
     """Return the static axes that are dimensions of results."""
-    return [name for name in config.STATIC_AXES if name in results.dims]
+    return [name for name in STATIC if name in results.dims]
 
 
 def points_of(results: Any) -> list[dict[str, Any]]:
@@ -92,27 +78,9 @@ def programs_of(experiment: config.Experiment) -> list[Program]:
         point = dict(zip(axes, values, strict=True))
         changed = dataclasses.replace(experiment, grid=bare)
         for name, value in point.items():
-            changed = _changed(changed, name, value)
+            changed = placed(changed, name, value)
         programs.append(Program(f"{index}-{file_name(point)}", point, changed))
     return programs
-
-
-def _changed(e: config.Experiment, axis: str, value: Any) -> config.Experiment:
-    """Return the experiment with one value of a static axis in its place; width and depth come after the model."""
-    mlp = e.model.name == "mlp"
-    if axis == "width":
-        return _replaced(e, *(("model.hidden", (value,) * len(e.model.hidden)) if mlp else ("model.width", value)))
-    if axis == "depth":
-        return _replaced(e, *(("model.hidden", e.model.hidden[-1:] * value) if mlp else ("model.depth", value)))
-    if (axis, value) == ("optimizer", "gd"):
-        e = _replaced(e, "batch_size", 0)
-    return _replaced(e, FIELDS[axis], value)
-
-
-def _replaced(node: Any, field: str, value: Any) -> Any:
-    """Replace a field that is named by its dotted path."""
-    name, _, rest = field.partition(".")
-    return dataclasses.replace(node, **{name: _replaced(getattr(node, name), rest, value) if rest else value})
 
 
 def check_static_axes(experiment: config.Experiment, check: Callable[[config.Experiment], Any]) -> None:
@@ -126,9 +94,6 @@ def check_static_axes(experiment: config.Experiment, check: Callable[[config.Exp
       ConfigError: an axis is not allowed, or a program, which is then named.
     """
     grid = experiment.grid
-    for name in ("width", "depth"):
-        values = getattr(grid, name)
-        require(min(values, default=1) >= 1, f"grid.{name}", values, "must be >= 1")
     one_width = not grid.depth or bool(grid.width) or len(set(experiment.model.hidden)) == 1
     require(one_width, "grid.depth", grid.depth, "needs hidden layers of one width in model.hidden")
     for program in programs_of(experiment):

@@ -24,12 +24,16 @@ def typed(node: Any, prefix: str = "") -> Any:
     values = {}
     for name, hint in typing.get_type_hints(type(node)).items():
         kind, value = required(hint), getattr(node, name)
-        if dataclasses.is_dataclass(kind):
+        if _is_config(kind):
             require(isinstance(value, kind), prefix + name, value, f"must be a {kind.__name__}")
             values[name] = typed(value, f"{prefix}{name}.")
         else:
             values[name] = None if value is None and kind is not hint else _value(prefix + name, kind, value)
     return type(node)(**values)
+
+
+def _is_config(kind: Any) -> bool:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
 
 
 def required(hint: Any) -> Any:
@@ -42,14 +46,8 @@ def field_types(kind: type, prefix: str = "") -> dict[str, Any]:
     """Map the dotted names of the fields of a config to their types."""
     found: dict[str, Any] = {}
     for name, hint in typing.get_type_hints(kind).items():
-        found |= field_types(hint, f"{prefix}{name}.") if dataclasses.is_dataclass(hint) else {prefix + name: hint}
+        found |= field_types(hint, f"{prefix}{name}.") if _is_config(hint) else {prefix + name: hint}
     return found
-
-
-def replaced(node: Any, field: str, value: Any) -> Any:
-    """Return a config with another value of the field that a dotted name means."""
-    name, _, rest = field.partition(".")
-    return dataclasses.replace(node, **{name: replaced(getattr(node, name), rest, value) if rest else value})
 
 
 def from_text(name: str, hint: Any, text: str) -> Any:

@@ -78,11 +78,11 @@ def plot(workdir: str | os.PathLike[str]) -> list[epath.Path]:
       StoreError: a file cannot be written.
     """
     runtime.start()
-    workdir = epath.Path(workdir)
-    results = store.open_results(workdir)
-    if workdir.is_file():
+    folder = epath.Path(workdir)
+    results = store.open_results(folder)
+    if folder.is_file():
         raise WorkdirError(f"workdir={workdir}: figures are drawn into a directory, and this is a file")
-    return draw(results, store.thresholds_of(results), workdir / "figures", workdir)
+    return draw(results, store.thresholds_of(results), folder / "figures", folder)
 
 
 def draw(

@@ -14,14 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis.summary import value_text
-from collapse_jax.experiment.config import STATIC_AXES
-from collapse_jax.experiment.grid import AXES
+from collapse_jax.experiment.axes import AXES, STATIC, symbol
 from collapse_jax.experiment.static_axes import describe_point
 from collapse_jax.figures import style
-from collapse_jax.workdir.results import AXIS_NAMES
 
 T = TypeVar("T")
-SYMBOLS = {"weight_decay": "λ", "learning_rate": "η", "init_scale": "init scale"}
 MAX_NAMED = 8
 
 
@@ -49,13 +46,13 @@ class Series:
         """Its entry in the legend."""
         if len(self.point) == 1:
             return "0 (none)" if self.weight_decay == 0 else f"{self.weight_decay:g}"
-        return ", ".join(f"{SYMBOLS.get(k, k)} = {value_text(v)}" for k, v in self.point.items())
+        return ", ".join(f"{symbol(k)} = {value_text(v)}" for k, v in self.point.items())
 
 
 def run_dimensions(results: xr.Dataset) -> list[str]:
     """The dimensions that tell runs apart: neither `step` nor axes of a variable's own, such as `layer`."""
     own = results["diverged_at"].dims if "diverged_at" in results else results.dims
-    return [str(name) for name in own if name in (*STATIC_AXES, *AXES, "run")]
+    return [str(name) for name in own if name in (*AXES, "run")]
 
 
 def split(results: xr.Dataset) -> list[Series]:
@@ -181,7 +178,7 @@ def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
         figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left")
         return
     values = {name: {s.point[name] for s in series} for name in series[0].point}
-    text = AXIS_NAMES.get(key, key.replace("_", " "))
+    text = AXES[key].label
     if 0 in values[key]:
         text += " (grey: 0)"
     if sum(len(found) > 1 for found in values.values()) > 1:
@@ -217,9 +214,7 @@ def reading_note(results: xr.Dataset, series: list[Series], log: bool = True, *f
 
 def _static_note(results: xr.Dataset) -> list[str]:
     """Which program of a grid with static axes is drawn."""
-    point = {
-        name: results[name].item() for name in STATIC_AXES if name in results.coords and not results[name].dims
-    }
+    point = {name: results[name].item() for name in STATIC if name in results.coords and not results[name].dims}
     return [f"Program {describe_point(point)}."] if point else []
 
 

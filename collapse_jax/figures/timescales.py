@@ -15,8 +15,8 @@ from collapse_jax.analysis import timescales as measure
 from collapse_jax.analysis.slopes import fits_of
 from collapse_jax.analysis.summary import value_text
 from collapse_jax.analysis.timescales import PHASES, condition
+from collapse_jax.experiment.axes import symbol
 from collapse_jax.figures import style
-from collapse_jax.figures.series import SYMBOLS
 
 NAMES = {"fit": "Fit", "grok": "Grokking", "collapse": "Collapse"}
 SIDE = {"fit": 0.0, "grok": -1.0, "collapse": 1.0}
@@ -51,7 +51,7 @@ def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> Fig
     for axes, (point, part, fits) in zip(panels, shown, strict=True):
         texts = _panel(axes, part, fits, phases, thresholds, decays)
         if point:
-            axes.set_title(", ".join(f"{SYMBOLS.get(k, k)} = {value_text(v)}" for k, v in point.items()))
+            axes.set_title(", ".join(f"{symbol(k)} = {value_text(v)}" for k, v in point.items()))
         _label_right(axes, texts)
     panels[-1].set_xlabel("weight decay λ")
     _key(panels[0], censored=bool(table["censored"].any()))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 from collapse_jax.analysis.summary import point_text
-from collapse_jax.experiment.grid import AXES
+from collapse_jax.experiment.axes import TRACED
 from collapse_jax.figures import style
 
 # The two classes of a pair: positive margins belong to the first (Okabe-Ito, distinct for colour-blind readers).
@@ -80,7 +80,7 @@ def widest_gap(results: xr.Dataset, run: Mapping[str, Any], steps: Sequence[int]
 
 def pick_run(results: xr.Dataset) -> dict[str, Any]:
     """The hyperparameters of the run to show: weight decay 0.01 or the nearest, the first of every other axis."""
-    columns = {name: np.atleast_1d(results[name].values) for name in AXES if name in results.coords}
+    columns = {name: np.atleast_1d(results[name].values) for name in TRACED if name in results.coords}
     decays = np.maximum(columns.get("weight_decay", np.ones(1)), 1e-12)
     nearest = int(np.argmin(np.abs(np.log(decays / 0.01))))
     run = {}

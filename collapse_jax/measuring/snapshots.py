@@ -20,6 +20,7 @@ from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.estimators.input_codes import input_codes
 from collapse_jax.measuring.outside import read_outside
 from collapse_jax.system import runtime
+from collapse_jax.training.hyperparameters import stack_hyperparameters
 
 PARAMETERS = "parameters"
 
@@ -146,7 +147,7 @@ class StoredSnapshots:
     @functools.cached_property
     def parts_of_a_run(self) -> Any:
         """Shapes of what `build` takes of one run: only the parameters, where they were stored."""
-        h = jax.tree.map(lambda leaf: leaf[0], grid.stack_hyperparameters(self.runs[:1]))
+        h = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(self.runs[:1]))
         content = config.Snapshots(content=(PARAMETERS,) if self.recomputed else self.content, test_size=0)
         state = jax.eval_shape(functools.partial(training.init_run, self.recipe), h, self.data)
         return jax.eval_shape(functools.partial(snapshot_run, self.recipe, content), state, self.data)
@@ -250,8 +251,8 @@ class StoredSnapshots:
                 raise ConfigError("run", run, f"must be in 0 ... {len(self.runs) - 1}")
             return int(run)
         for name in run:
-            if name not in grid.AXES:
-                raise ConfigError("run", dict(run), f"{name!r} is none of {', '.join(grid.AXES)}")
+            if name not in self.runs[0]:
+                raise ConfigError("run", dict(run), f"{name!r} is none of {', '.join(self.runs[0])}")
         meant = [
             i
             for i, h in enumerate(self.runs)

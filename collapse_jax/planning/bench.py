@@ -11,6 +11,7 @@ import sys
 
 from collapse_jax.errors import StoreError
 from collapse_jax.experiment import config
+from collapse_jax.experiment.grid import number_of_runs
 from collapse_jax.system import runtime
 
 WIDE_TILE = 4
@@ -44,7 +45,7 @@ class Timing:
 
 def calibrate(experiment: config.Experiment) -> list[Timing]:
     """Time every candidate packing of a validated experiment, fastest first."""
-    runs = config.number_of_runs(experiment.grid)
+    runs = number_of_runs(experiment.grid)
     devices = sorted({1, min(runtime.cores(), runs)})
     candidates = [(d, t) for d in devices for t in sorted({1, min(WIDE_TILE, -(-runs // d))})]
     timings = []
@@ -66,7 +67,7 @@ def _in_process(experiment: config.Experiment) -> Timing:
 
 def report(experiment: config.Experiment, timings: list[Timing]) -> str:
     """Tabulate the candidates and project the time of the whole grid, logs and storage not counted."""
-    run_steps = config.number_of_runs(experiment.grid) * experiment.steps
+    run_steps = number_of_runs(experiment.grid) * experiment.steps
     lines = ["devices  runs/tile  run-steps/s  ms/run-step  GFLOP/s  of peak  MB/run-step  whole grid"]
     for t in timings:
         rate = t.run_steps_per_second

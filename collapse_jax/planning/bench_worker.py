@@ -17,6 +17,7 @@ from collapse_jax.experiment import config, grid
 from collapse_jax.planning.bench import Timing
 from collapse_jax.system import runtime
 from collapse_jax.training import advance_run, init_run, make_recipe, run
+from collapse_jax.training.hyperparameters import stack_hyperparameters
 from collapse_jax.workdir import read_experiment
 
 SECONDS = 4.0  # of training that a candidate is timed for
@@ -32,7 +33,7 @@ def time_candidate(experiment: config.Experiment) -> Timing:
     data = tasks.load(experiment.task, experiment.dtype)
     recipe = make_recipe(experiment, data)
     data = packing.place(layout, data, shared=True)
-    hparams = packing.place(layout, grid.stack_hyperparameters(runs))
+    hparams = packing.place(layout, stack_hyperparameters(runs))
     states = packing.over_runs(layout, functools.partial(init_run, recipe))(hparams, data)
     advance = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
     states, steps, best = advance(states, hparams, data, np.int32(0), np.int32(1)), 10, 0.0
@@ -45,7 +46,7 @@ def time_candidate(experiment: config.Experiment) -> Timing:
         best = max(best, layout.padded * steps / seconds)
         if seconds < SECONDS / 8:
             steps *= 2
-    cost = _cost_of_step(recipe, grid.stack_hyperparameters(runs[:1]), data)
+    cost = _cost_of_step(recipe, stack_hyperparameters(runs[:1]), data)
     return Timing(
         layout.devices, layout.runs_per_tile, best, cost["flops"], cost["bytes accessed"], _peak(layout.devices)
     )

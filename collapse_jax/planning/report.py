@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 from collapse_jax.experiment import config
+from collapse_jax.experiment.grid import number_of_runs
 from collapse_jax.planning import aot
 from collapse_jax.planning.chips import Target, parse_target
 from collapse_jax.system import runtime
@@ -87,7 +88,7 @@ def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
     on_tpu = chips.is_tpu and aot.available()
     if on_tpu:
         aot.prepare()
-    runtime.start(1 if on_tpu else min(chips.devices, config.number_of_runs(experiment.grid)))
+    runtime.start(1 if on_tpu else min(chips.devices, number_of_runs(experiment.grid)))
     import jax
 
     from collapse_jax.engine.validate import validate
@@ -110,7 +111,7 @@ def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
     from collapse_jax.experiment.schedule import schedule_steps
     from collapse_jax.planning import cost
 
-    runs = config.number_of_runs(experiment.grid)
+    runs = number_of_runs(experiment.grid)
     hardware = aot.devices(chips) if on_tpu else tuple(jax.local_devices())
     devices = min(chips.devices, runs, len(hardware))
     per_device = -(-runs // devices)

@@ -8,7 +8,7 @@ from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import point_text, value_text
 from collapse_jax.analysis.timescales import condition
 from collapse_jax.experiment import identity
-from collapse_jax.experiment.static_axes import FIELDS
+from collapse_jax.experiment.axes import AXES
 from collapse_jax.reporting.markup import Markup, details, join, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
 
@@ -80,7 +80,7 @@ def _coordinate(sweep: Sweep, point: Mapping[str, Any], axis: str) -> Any:
     if axis in sweep.results.coords and sweep.results[axis].ndim == 0:
         return sweep.results[axis].item()
     fields = identity.flatten(sweep.experiment)
-    return fields.get(FIELDS.get(axis, axis), "-")
+    return fields.get(AXES[axis].field if axis in AXES else axis, "-")
 
 
 def _definitions(sweeps: Sequence[Sweep]) -> Markup:

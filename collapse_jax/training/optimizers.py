@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from collapse_jax.experiment import config
-from collapse_jax.experiment.grid import Hyperparameters
+from collapse_jax.training.hyperparameters import Hyperparameters
 
 MakeOptimizer = Callable[[Hyperparameters], optax.GradientTransformation]
 

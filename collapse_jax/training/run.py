@@ -14,11 +14,11 @@ from flax import struct
 
 from collapse_jax import models
 from collapse_jax.experiment import config
-from collapse_jax.experiment.grid import Hyperparameters
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.models import InitialScale
 from collapse_jax.tasks import Dataset
 from collapse_jax.training.batches import batches_per_epoch, epoch_order, take_batch
+from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.losses import LOSSES, Loss
 from collapse_jax.training.optimizers import OPTIMIZERS, MakeOptimizer
 

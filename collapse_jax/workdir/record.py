@@ -141,8 +141,8 @@ def read_experiment(record: dict[str, Any]) -> config.Experiment:
 def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:
     """Describe the fields in which two experiments are not the same sweep."""
     old, new = identity.binding_fields(there), identity.binding_fields(asked)
-    old, new = identity.ABSENT_VALUES | old, identity.ABSENT_VALUES | new
-    return [f"{name} is {old[name]} there, {new[name]} asked" for name in new if old[name] != new[name]]
+    names = [name for name in {**new, **old} if old.get(name, []) != new.get(name, [])]
+    return [f"{name} is {old.get(name, [])} there, {new.get(name, [])} asked" for name in names]
 
 
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:

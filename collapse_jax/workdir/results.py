@@ -4,20 +4,20 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from etils import epath
 
 from collapse_jax.errors import WorkdirError
-from collapse_jax.experiment import config, grid, identity
+from collapse_jax.experiment import config, identity
+from collapse_jax.experiment.axes import AXES, static_axes
+from collapse_jax.experiment.grid import grid_coordinates
 from collapse_jax.experiment.static_axes import (
     describe_point,
     has_programs,
     programs_of,
     read_programs,
-    static_axes,
 )
 from collapse_jax.measures import Variable
 from collapse_jax.workdir.join_programs import join_programs
@@ -25,21 +25,6 @@ from collapse_jax.workdir.measured import MEASURES, join
 from collapse_jax.workdir.netcdf import read_dataset
 
 RESULTS = "results.nc"
-AXIS_NAMES = {
-    "weight_decay": "weight decay λ",
-    "learning_rate": "learning rate η",
-    "init_scale": "initialisation scale α",
-    "seed": "seed",
-    "dataset": "data set",
-    "train_size": "training examples",
-    "label_noise": "share of wrong training labels",
-    "model": "model",
-    "width": "width",
-    "depth": "depth",
-    "norm": "normalisation",
-    "optimizer": "optimizer",
-    "loss": "loss",
-}
 
 
 def label(
@@ -87,22 +72,11 @@ def label(
     return dataset
 
 
-def grid_coordinates(axes: config.Grid) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]:
-    """Return the dimensions of a grid, their lengths, and its coordinates as `xarray.Dataset` takes them."""
-    if axes.mode == "product":
-        dimensions = grid.grid_dimensions(axes)
-        coords: dict[str, Any] = {name: (name, np.asarray(points)) for name, points in dimensions.items()}
-        coords |= {name: ((), getattr(axes, name)[0]) for name in grid.AXES if name not in dimensions}
-        return tuple(dimensions), tuple(len(points) for points in dimensions.values()), coords
-    runs = grid.grid_runs(axes)
-    return ("run",), (len(runs),), {name: ("run", np.array([run[name] for run in runs])) for name in grid.AXES}
-
-
 def name_axes(dataset: xr.Dataset) -> None:
     """Describe the coordinates of the grid."""
-    for name, long_name in AXIS_NAMES.items():
+    for name, axis in AXES.items():
         if name in dataset.coords:
-            dataset[name].attrs["long_name"] = long_name
+            dataset[name].attrs["long_name"] = axis.label
 
 
 def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:

@@ -3,6 +3,7 @@ import pytest
 
 from collapse_jax.experiment import grid
 from collapse_jax.experiment.config import Grid
+from collapse_jax.training.hyperparameters import stack_hyperparameters
 
 
 def test_product_spans_all_combinations_with_the_last_axis_fastest():
@@ -26,21 +27,20 @@ def test_zip_pairs_axes_and_repeats_single_values():
 
 
 def test_dimensions_are_the_swept_axes_and_always_weight_decay_and_seed():
-    assert grid.grid_dimensions(Grid(learning_rate=(1e-3, 1e-2))) == {
-        "weight_decay": (0.01,),
-        "learning_rate": (1e-3, 1e-2),
-        "seed": (0,),
-    }
+    names, shape, coords = grid.grid_coordinates(Grid(learning_rate=(1e-3, 1e-2)))
+    assert names == ("weight_decay", "learning_rate", "seed")
+    assert shape == (1, 2, 1)
+    assert coords["init_scale"] == ((), 8.0)
 
 
 def test_keys_depend_on_the_own_seed_only():
-    stacked = grid.stack_hyperparameters(grid.grid_runs(Grid(weight_decay=(0.1, 0.01), seed=(3, 2**32 - 1))))
+    stacked = stack_hyperparameters(grid.grid_runs(Grid(weight_decay=(0.1, 0.01), seed=(3, 2**32 - 1))))
     import jax
 
     keys = jax.random.key_data(jax.vmap(lambda h: h.key(0))(stacked))
     np.testing.assert_array_equal(keys[0], keys[2])  # same seed, other weight decay
     assert not np.array_equal(keys[0], keys[1])
-    alone = grid.stack_hyperparameters(grid.grid_runs(Grid(weight_decay=(5.0,), seed=(2**32 - 1,))))
+    alone = stack_hyperparameters(grid.grid_runs(Grid(weight_decay=(5.0,), seed=(2**32 - 1,))))
     np.testing.assert_array_equal(jax.random.key_data(jax.vmap(lambda h: h.key(0))(alone))[0], keys[1])
 
 
@@ -48,6 +48,6 @@ def test_keys_depend_on_the_own_seed_only():
 def test_purposes_have_different_keys(purpose):
     import jax
 
-    h = jax.tree.map(lambda a: a[0], grid.stack_hyperparameters(grid.grid_runs(Grid())))
+    h = jax.tree.map(lambda a: a[0], stack_hyperparameters(grid.grid_runs(Grid())))
     other = jax.random.key_data(h.key(1 - purpose))
     assert not np.array_equal(jax.random.key_data(h.key(purpose)), other)

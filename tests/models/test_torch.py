@@ -13,10 +13,10 @@ import torch_models  # noqa: E402
 
 from collapse_jax import models, tasks  # noqa: E402
 from collapse_jax.experiment import config  # noqa: E402
-from collapse_jax.experiment.grid import Hyperparameters  # noqa: E402
 from collapse_jax.models.resnet import DEPTHS, ResNet  # noqa: E402
 from collapse_jax.models.transformer import Transformer  # noqa: E402
 from collapse_jax.training import LOSSES, Recipe, init_run, network_of, observe_probe  # noqa: E402
+from collapse_jax.training.hyperparameters import Hyperparameters  # noqa: E402
 from collapse_jax.training.optimizers import OPTIMIZERS  # noqa: E402
 from collapse_jax.training.run import transposed, update  # noqa: E402
 
@@ -80,7 +80,14 @@ def case(request):
     model, make_torch, shape = CASES[request.param]
     sgd = OPTIMIZERS["sgd"](config.Optimizer("sgd", momentum=0.9))
     recipe = Recipe(model, LOSSES["squared_error_sum"], sgd, EXAMPLES)
-    h = Hyperparameters(jnp.float32(0.1), jnp.float32(1e-3), jnp.float32(1), jnp.uint32(0))
+    h = Hyperparameters(
+        {
+            "weight_decay": jnp.float32(0.1),
+            "learning_rate": jnp.float32(1e-3),
+            "init_scale": jnp.float32(1),
+            "seed": jnp.uint32(0),
+        }
+    )
     inputs, labels = examples(shape)
     data = tasks.Dataset(inputs, labels, inputs, labels, CLASSES)
     state = jax.jit(lambda: init_run(recipe, h, data))()

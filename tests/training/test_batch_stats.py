@@ -16,6 +16,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import grid
 from collapse_jax.experiment.config import Grid, Model, Packing, Schedule, Snapshots
 from collapse_jax.training import advance_run, init_run, make_recipe
+from collapse_jax.training.hyperparameters import stack_hyperparameters
 
 BATCH_NORM = Model(hidden=(8, 6), norm="batch")
 MEASURES = ("fit", "collapse", "norms")
@@ -27,7 +28,7 @@ def train(experiment, cuts=(), layout=None):
     data = tasks.load(experiment.task)
     recipe = make_recipe(experiment, data)
     data = packing.place(layout, data, shared=True)
-    hparams = packing.place(layout, grid.stack_hyperparameters(runs))
+    hparams = packing.place(layout, stack_hyperparameters(runs))
     states = packing.over_runs(layout, lambda h, d: init_run(recipe, h, d))(hparams, data)
     advance = packing.over_runs_in_place(layout, lambda s, h, d, a, b: advance_run(recipe, s, h, d, a, b))
     for start, stop in itertools.pairwise([0, *cuts, experiment.steps]):
@@ -63,7 +64,7 @@ def test_each_run_has_its_own_statistics(states):
 def test_a_batch_of_one_example_is_refused_also_where_the_model_does_not_say_that_it_normalises(tiny):
     experiment = tiny(model=BATCH_NORM, batch_size=33)
     (run, *_), data = grid.grid_runs(experiment.grid), tasks.load(experiment.task)
-    hparams = jax.tree.map(lambda leaf: leaf[0], grid.stack_hyperparameters([run]))
+    hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters([run]))
     with pytest.raises(ConfigError, match=r"batch_size=33: BatchNorm needs 2 examples in every batch"):
         jax.eval_shape(lambda: init_run(make_recipe(experiment, data), hparams, data))
 

@@ -8,8 +8,8 @@ import pytest
 
 from collapse_jax import tasks
 from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Task
-from collapse_jax.experiment.grid import Hyperparameters
 from collapse_jax.training import make_recipe
+from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.optimizers import adamw
 from collapse_jax.training.run import RunState, transposed, update
 
@@ -75,7 +75,14 @@ def test_hundred_steps_equal_a_float64_numpy_loop(optimizer, loss):
     with jax.enable_x64(True):
         data = tasks.Dataset(jnp.zeros((8, 6)), jnp.zeros(8, int), jnp.zeros((8, 6)), jnp.zeros(8, int), 4)
         recipe = make_recipe(experiment, data)
-        h = Hyperparameters(jnp.float64(WEIGHT_DECAY), jnp.float64(LEARNING_RATE), jnp.float64(1), jnp.uint32(0))
+        h = Hyperparameters(
+            {
+                "weight_decay": jnp.float64(WEIGHT_DECAY),
+                "learning_rate": jnp.float64(LEARNING_RATE),
+                "init_scale": jnp.float64(1),
+                "seed": jnp.uint32(0),
+            }
+        )
         params = recipe.model.init(jax.random.key(0), data.train_inputs)["params"]
         params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), params)
         state = transposed(RunState(params, recipe.make_optimizer(h).init(params), jnp.int32(-1)))

@@ -12,6 +12,7 @@ from collapse_jax.experiment import grid
 from collapse_jax.experiment.config import Grid, Optimizer, Packing
 from collapse_jax.training import advance_run, init_run, make_recipe, observe_run
 from collapse_jax.training import run as run_module
+from collapse_jax.training.hyperparameters import stack_hyperparameters
 
 LAYOUTS = [Packing(1, 1), Packing(2, 1), Packing(1, 2), Packing(2, 3)]
 
@@ -23,7 +24,7 @@ def train(experiment, cuts=(), layout=None):
     data = tasks.load(experiment.task)
     recipe = make_recipe(experiment, data)
     data = packing.place(layout, data, shared=True)
-    hparams = packing.place(layout, grid.stack_hyperparameters(runs))
+    hparams = packing.place(layout, stack_hyperparameters(runs))
     states = packing.over_runs(layout, lambda h, d: init_run(recipe, h, d))(hparams, data)
     advance = packing.over_runs_in_place(layout, lambda s, h, d, a, b: advance_run(recipe, s, h, d, a, b))
     edges = [0, *cuts, experiment.steps]
@@ -85,7 +86,7 @@ def test_zero_gradient_decays_as_the_closed_form(tiny):
     inputs = jnp.asarray(data.train_inputs).at[:, 0].set(0.0)
     recipe = make_recipe(experiment, data)
     data = data.replace(train_inputs=inputs, train_labels=jnp.asarray(data.train_labels))
-    h = take(grid.stack_hyperparameters(grid.grid_runs(experiment.grid)), 0)
+    h = take(stack_hyperparameters(grid.grid_runs(experiment.grid)), 0)
     start = init_run(recipe, h, data)
     end = jax.jit(lambda s: advance_run(recipe, s, h, data, 0, 200))(start)
     before, after = start.params["hidden_0"]["kernel"][0], end.params["hidden_0"]["kernel"][0]
@@ -123,7 +124,7 @@ def test_features_in_batches_equal_features_at_once(tiny, monkeypatch):
     experiment = tiny()
     data = jax.tree.map(jnp.asarray, tasks.load(experiment.task))
     recipe = make_recipe(experiment, data)
-    h = take(grid.stack_hyperparameters(grid.grid_runs(experiment.grid)), 0)
+    h = take(stack_hyperparameters(grid.grid_runs(experiment.grid)), 0)
     params = init_run(recipe, h, data).params
     at_once = observe_run(recipe, params, data)
     for batch in (1, 7, 50):

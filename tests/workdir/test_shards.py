@@ -33,10 +33,10 @@ def axis(values):
 def grids(draw):
     decays, rates, seeds = axis(st.floats(0, 1)), axis(st.floats(1e-6, 1)), axis(st.integers(0, 2**32 - 1))
     if draw(st.booleans()):
-        return Grid(draw(decays), draw(rates), seed=draw(seeds))
+        return Grid(weight_decay=draw(decays), learning_rate=draw(rates), seed=draw(seeds))
     length = draw(st.integers(1, 9))
     rows = st.lists(st.floats(0, 1), min_size=length, max_size=length, unique=True).map(tuple)
-    return Grid(draw(rows), learning_rate=(0.5,), seed=draw(axis(st.integers(0, 9)))[:1], mode="zip")
+    return Grid(weight_decay=draw(rows), learning_rate=(0.5,), seed=draw(axis(st.integers(0, 9)))[:1], mode="zip")
 
 
 @given(grids(), st.integers(1, 40))
@@ -47,7 +47,7 @@ def test_shards_are_disjoint_and_their_union_is_the_grid(axes, count):
     whole = [tuple(run.items()) for run in grid.grid_runs(axes)]
     assert len(runs) == len(set(runs)) == len(whole)
     assert set(runs) == set(whole)
-    sizes = [config.number_of_runs(part.grid) if part else 0 for part in parts]
+    sizes = [grid.number_of_runs(part.grid) if part else 0 for part in parts]
     assert max(sizes) - min(sizes) <= 1
     for part in parts:
         assert part is None or validate(part) == part

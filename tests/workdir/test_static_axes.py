@@ -18,7 +18,7 @@ from collapse_jax.cli import parse as cli
 from collapse_jax.engine import merge, shards, sweep
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, Preempted, WorkdirError
-from collapse_jax.experiment import config, identity, static_axes
+from collapse_jax.experiment import axes, config, identity, static_axes
 from collapse_jax.experiment.config import Grid, Model, Schedule, Snapshots, Thresholds
 from collapse_jax.workdir.join_programs import join_programs, one_program
 
@@ -52,7 +52,7 @@ def test_every_combination_is_a_program_and_the_last_axis_is_the_fastest(experim
     ]
     assert [p.experiment.task.train_size for p in programs] == [60, 60, 100, 100]
     assert [p.experiment.model.hidden for p in programs] == [(12,), (12, 12)] * 2
-    assert not any(static_axes.static_axes(p.experiment.grid) for p in programs)
+    assert not any(axes.static_axes(p.experiment.grid) for p in programs)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_width_and_depth_are_those_of_the_model_of_the_program():
 
 def test_axes_without_values_leave_the_fingerprint_as_it_was():
     bound = identity.binding_fields(config.Experiment())
-    assert not {f"grid.{name}" for name in config.STATIC_AXES} & bound.keys()
+    assert not {f"grid.{name}" for name in axes.STATIC} & bound.keys()
     assert identity.fingerprint(config.Experiment(grid=Grid(depth=(3,)))) != identity.fingerprint(
         config.Experiment()
     )

@@ -1,0 +1,164 @@
+"""The axes of a grid: each is declared once, here, as a field of `Grid`; all that names an axis reads it from here.
+
+A traced axis is a hyperparameter, a number of every run that no value of it compiles anew. Each value of a static
+axis is a compiled program of its own. An axis without values does not exist for a sweep: it has no hyperparameter
+and no coordinate, and leaves the matter to the field of the experiment that it stands for. To add one, add a field.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+MAX_SEED = 2**32 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Which values an axis may have, and how to say so."""
+
+    allowed: str
+    holds: Callable[[Any], bool]
+
+
+ANY = Check("", lambda value: True)
+POSITIVE = Check("must be > 0", lambda value: value > 0)
+NOT_NEGATIVE = Check("must be >= 0", lambda value: value >= 0)
+COUNT = Check("must be >= 1", lambda value: value >= 1)
+SHARE = Check("must be in [0, 1]", lambda value: 0 <= value <= 1)
+DECAY = Check("must be in [0, 1)", lambda value: 0 <= value < 1)
+SEED = Check(f"must be in 0 ... {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """What is known of an axis.
+
+    Attributes:
+      name: of the field of `Grid`, and of the coordinate of the results.
+      label: title of figures and coordinates.
+      traced: whether it is a hyperparameter; static otherwise.
+      field: of the experiment that it stands for, dotted; "" where it stands for itself.
+      symbol: short name in legends.
+      check: of each value; what a field allows is checked where the field is.
+      neutral: value at which a run is as if there were no such axis; alone, it adds no coordinate.
+      dimension: whether it is a dimension of the results even with a single value.
+      place: static axes: `(experiment, value) -> experiment` where more than `field` changes.
+    """
+
+    name: str
+    label: str
+    traced: bool
+    field: str = ""
+    symbol: str = ""
+    check: Check = ANY
+    neutral: Any = None
+    dimension: bool = False
+    place: Callable[[Any, Any], Any] | None = None
+
+
+def _axis(label: str, default: tuple = (), **known: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"label": label, **known})
+
+
+def traced(label: str, default: tuple = (), **known: Any) -> Any:
+    """Declare a traced axis; one with a default has always values."""
+    return _axis(label, default, traced=True, **known)
+
+
+def static(label: str, field: str = "", **known: Any) -> Any:
+    """Declare a static axis that stands for a field of the experiment."""
+    return _axis(label, traced=False, field=field, **known)
+
+
+def replaced(node: Any, field: str, value: Any) -> Any:
+    """Replace a field that is named by its dotted path."""
+    name, _, rest = field.partition(".")
+    return dataclasses.replace(node, **{name: replaced(getattr(node, name), rest, value) if rest else value})
+
+
+def _optimizer(e: Any, value: str) -> Any:
+    return replaced(replaced(e, "batch_size", 0) if value == "gd" else e, "optimizer.name", value)
+
+
+def _width(e: Any, value: int) -> Any:
+    if e.model.name == "mlp":
+        return replaced(e, "model.hidden", (value,) * len(e.model.hidden))
+    return replaced(e, "model.width", value)
+
+
+def _depth(e: Any, value: int) -> Any:
+    if e.model.name == "mlp":
+        return replaced(e, "model.hidden", e.model.hidden[-1:] * value)
+    return replaced(e, "model.depth", value)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Grid:
+    """The values of every axis; those with several values span the grid.
+
+    The static axes come first among the dimensions of the results and span all their combinations. The axes below
+    them vary in this order, the last one fastest.
+
+    Attributes:
+      dataset: static, of `task.dataset`.
+      train_size: static, of `task.train_size`.
+      label_noise: static, of `task.label_noise`.
+      model: static, of `model.name`.
+      width: static; mlp: of every hidden layer; else of `model.width`.
+      depth: static; mlp: the number of hidden layers, all of the width of the last; else of `model.depth`.
+      norm: static, of `model.norm`.
+      optimizer: static, of `optimizer.name`; gd takes the whole training set whatever `batch_size` is.
+      loss: static, of `loss`.
+      weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
+      learning_rate: eta.
+      init_scale: alpha, multiplies the initial parameters that `Model.init` names.
+      seed: of the initial parameters and of the order of the batches.
+      mode: "product" spans all combinations; "zip" pairs the traced axes value by value (axes of one value repeat).
+    """
+
+    dataset: tuple[str, ...] = static("data set", "task.dataset")
+    train_size: tuple[int, ...] = static("training examples", "task.train_size")
+    label_noise: tuple[float, ...] = static("share of wrong training labels", "task.label_noise")
+    model: tuple[str, ...] = static("model", "model.name")
+    # After the model, on which it depends what a width and a depth are.
+    width: tuple[int, ...] = static("width", "model.width", check=COUNT, place=_width)
+    depth: tuple[int, ...] = static("depth", "model.depth", check=COUNT, place=_depth)
+    norm: tuple[str, ...] = static("normalisation", "model.norm")
+    optimizer: tuple[str, ...] = static("optimizer", "optimizer.name", place=_optimizer)
+    loss: tuple[str, ...] = static("loss", "loss")
+    weight_decay: tuple[float, ...] = traced(
+        "weight decay λ", (0.01,), symbol="λ", check=NOT_NEGATIVE, dimension=True
+    )
+    learning_rate: tuple[float, ...] = traced("learning rate η", (1e-3,), symbol="η", check=POSITIVE)
+    init_scale: tuple[float, ...] = traced("initialisation scale α", (8.0,), symbol="init scale", check=POSITIVE)
+    # The last, so that the seeds of a setting lie side by side.
+    seed: tuple[int, ...] = traced("seed", (0,), check=SEED, dimension=True)
+    mode: str = "product"
+
+
+AXES: dict[str, Axis] = {
+    field.name: Axis(name=field.name, **field.metadata) for field in dataclasses.fields(Grid) if field.metadata
+}
+TRACED = tuple(name for name, axis in AXES.items() if axis.traced)
+STATIC = tuple(name for name, axis in AXES.items() if not axis.traced)
+
+
+def traced_axes(grid: Grid) -> dict[str, tuple]:
+    """Return the hyperparameters of a grid and their values."""
+    return {name: getattr(grid, name) for name in TRACED if getattr(grid, name)}
+
+
+def static_axes(grid: Grid) -> dict[str, tuple]:
+    """Return the static axes of a grid and their values."""
+    return {name: getattr(grid, name) for name in STATIC if getattr(grid, name)}
+
+
+def placed(experiment: Any, name: str, value: Any) -> Any:
+    """Return the experiment with one value of a static axis in the place of the field that it stands for."""
+    axis = AXES[name]
+    return axis.place(experiment, value) if axis.place else replaced(experiment, axis.field, value)
+
+
+def symbol(name: str) -> str:
+    """Return the short name of an axis for legends."""
+    return AXES[name].symbol or name if name in AXES else name
