@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collapse_jax.analysis import slopes, timescales
-    from collapse_jax.engine.sweep import train
+    from collapse_jax.engine.train import train
     from collapse_jax.experiment.config import Experiment
+    from collapse_jax.figures import plot
     from collapse_jax.measures import measure_arrays
     from collapse_jax.measuring.run import measure
     from collapse_jax.measuring.snapshots import open_snapshots
@@ -22,10 +23,11 @@ _HOMES = {
     "measure_arrays": "collapse_jax.measures",
     "open_results": "collapse_jax.workdir",
     "open_snapshots": "collapse_jax.measuring.snapshots",
+    "plot": "collapse_jax.figures",
     "report": "collapse_jax.reporting",
     "slopes": "collapse_jax.analysis",
     "timescales": "collapse_jax.analysis",
-    "train": "collapse_jax.engine.sweep",
+    "train": "collapse_jax.engine.train",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "measure_arrays",
     "open_results",
     "open_snapshots",
+    "plot",
     "report",
     "slopes",
     "timescales",

@@ -1,16 +1,4 @@
-"""The command line: `collapse-jax train|measure|merge|plot|report|show|verify|bench|plan|prepare`, or as below.
-
-    python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/quickstart
-    python -m collapse_jax measure --workdir=runs/quickstart --measures=nhsic,mutual_information
-    python -m collapse_jax show --workdir=runs/quickstart
-    python -m collapse_jax plot --workdir=runs/quickstart
-    python -m collapse_jax report --workdir=runs/quickstart
-    python -m collapse_jax verify --workdir=runs/quickstart
-    python -m collapse_jax bench --config=configs/quickstart.py
-    python -m collapse_jax plan --config=configs/quickstart.py --target=tpu-v5e:2x2
-    python -m collapse_jax train --config=configs/quickstart.py --workdir=runs/parts --shard=0/4
-    python -m collapse_jax merge --workdir=runs/parts
-    python -m collapse_jax prepare --dataset=fashion_mnist
+"""The command line: `collapse-jax COMMAND`, or `python -m collapse_jax COMMAND`; without one it lists them.
 
 Exit codes: 0 done, 75 preempted and saved (the same command continues), 2 bad configuration or workdir, 3 storage
 failed (the last checkpoint is good) or, for measure, a snapshot is damaged, 1 a bug; 128 + n stopped at once by
@@ -30,11 +18,18 @@ INTERRUPTED = 130
 READER_GONE = 141
 
 
+def usage() -> str:
+    """List the commands, a typical call of each, and the exit codes."""
+    lines = [f"  {name:8}  {command.help}\n            {command.example}" for name, command in COMMANDS.items()]
+    codes = (__doc__ or "").partition("\n\n")[2].strip()
+    return "\n".join([f"collapse-jax {'|'.join(COMMANDS)}", "", *lines, "", codes])
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; errors that a user can cause are one line on stderr."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(__doc__.strip())
+        print(usage())
         return 0 if argv else 2
     try:
         if argv[0] in COMMANDS and any(word in ("-h", "--help") for word in argv[1:]):

@@ -1,7 +1,10 @@
 """Set up jax once for all tests, as the command line does: two host devices, the hang-avoiding flag."""
 
+import os
 import pathlib
+import zlib
 
+import numpy as np
 import pytest
 
 from collapse_jax.system import runtime
@@ -18,8 +21,34 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def pytest_addoption(parser):
-    """Let a user choose how long the fault injection goes on."""
-    parser.addoption("--faults", type=int, default=0, help="random kills, and as many of each kind of damage")
+    """Let a user repeat the random tests, and choose how long the fault injection goes on."""
+    parser.addoption("--seed", type=int, default=None, help="seed of the random tests; printed at the end of a run")
+    parser.addoption("--faults", type=int, default=3, help="random kills of the slow part, and races")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Choose the seed of this run; the processes of pytest-xdist and hypothesis get it, too."""
+    if config.option.seed is None:
+        config.option.seed = int.from_bytes(os.urandom(4), "little")
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(config.option.seed)
+
+
+def pytest_xdist_auto_num_workers():
+    """Count the cores that this process may use; more than four workers want more memory than they save time."""
+    return min(len(os.sched_getaffinity(0)), 4)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print what repeats the random tests of this run."""
+    terminalreporter.write_line(f"random tests: --seed={config.option.seed}")
+
+
+@pytest.fixture
+def rng(request):
+    """Give a random test its generator, which depends on --seed and on the test's name alone."""
+    return np.random.default_rng([request.config.option.seed, zlib.crc32(request.node.nodeid.encode())])
 
 
 def tiny_experiment(**changes) -> Experiment:

@@ -84,7 +84,7 @@ class Child:
         description = json.dumps(dataclasses.asdict(what))
         config = folder / f"{workdir.name}_config.py"
         config.write_text(
-            "import json\nfrom collapse_jax.workdir import read_experiment\n"
+            "import json\nfrom collapse_jax.workdir.record import read_experiment\n"
             f"def get_config(arg=''):\n    return read_experiment({{'experiment': json.loads({description!r})}})\n"
         )
         command = [sys.executable, "-m", "collapse_jax", "train", f"--config={config}", "--nofigures"]

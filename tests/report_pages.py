@@ -3,7 +3,6 @@
 import base64
 import html.parser
 import itertools
-import json
 import struct
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from etils import epath
 from synthetic_results import make_results
 
 from collapse_jax import figures as plots
-from collapse_jax.experiment import config, identity
+from collapse_jax.experiment import config
 from collapse_jax.reporting.markup import VOID
 from collapse_jax.workdir.netcdf import write_dataset
-from collapse_jax.workdir.record import attributes
+from collapse_jax.workdir.record import attributes, write_record
 
 LAST = 3000
 DECAYS, SEEDS = (0.3, 0.1), (1, 2)
@@ -37,15 +36,13 @@ def write(workdir: Path, results: xr.Dataset | None = None, experiment=None, man
         results = make_results(DECAYS, SEEDS, last=LAST)
     write_dataset(results.assign_attrs(attributes(experiment)), epath.Path(workdir / "results.nc"))
     if manifest:
-        record = {
-            "experiment": attributes(experiment),
-            "fingerprint": identity.fingerprint(experiment),
+        details = {
             "packing": {"runs": 4, "devices": 2, "runs_per_tile": 1, "backend": "cpu", "device_kind": "cpu"},
             "data": {"sha256": {"train_inputs": "ab12"}, "shapes": {"train_inputs": [100, 784]}},
             "versions": {"jax": "0.10.2"},
             "git_commit": "0123abc",
         }
-        (workdir / "experiment.json").write_text(json.dumps(record))
+        write_record(epath.Path(workdir), experiment, None, details)
     return workdir
 
 

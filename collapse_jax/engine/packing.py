@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -77,6 +77,13 @@ class Layout:
         return chosen | {"backend": jax.default_backend(), "device_kind": jax.devices()[0].device_kind}
 
 
+def settle_packing(packing: config.Packing, recorded: Mapping[str, Any]) -> config.Packing:
+    """Fill the automatic choices of a packing with what a begun sweep has recorded, {} for a new one."""
+    return config.Packing(
+        **{name: chosen or int(recorded.get(name, 0)) for name, chosen in dataclasses.asdict(packing).items()}
+    )
+
+
 def choose_layout(packing: config.Packing, runs: int, demand: Callable[[], Demand] | None = None) -> Layout:
     """Fill in the automatic choices of a packing for this backend.
 
@@ -94,7 +101,8 @@ def choose_layout(packing: config.Packing, runs: int, demand: Callable[[], Deman
     """
     available = jax.local_device_count()
     if packing.devices > available:
-        raise ConfigError("packing.devices", packing.devices, f"this process has {available}")
+        allowed = f"jax runs already in this process, with {available} device(s); begin a new one"
+        raise ConfigError("packing.devices", packing.devices, allowed)
     # On CPU all cores, whatever the grid, since XLA compiles other bits for one device than for two.
     on_cpu = jax.default_backend() == "cpu"
     devices = packing.devices or (available if on_cpu else min(available, runs))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
-from collapse_jax.experiment.static_axes import file_name, points_of, program_folders
+from collapse_jax.experiment.points import file_name
 from collapse_jax.figures.balancedness import balancedness
 from collapse_jax.figures.bounds import bounds
 from collapse_jax.figures.collapse_time import collapse_time
@@ -23,7 +23,10 @@ from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.figures.timeline import timeline
 from collapse_jax.figures.timescales import timescales
 from collapse_jax.figures.violins import violins, workdir_violins
-from collapse_jax.workdir.join import select_part
+from collapse_jax.system import runtime
+from collapse_jax.workdir.join import all_points, select_part
+from collapse_jax.workdir.results import open_results, thresholds_of
+from collapse_jax.workdir.tree import leaves
 
 __all__ = [
     "FIGURES",
@@ -31,6 +34,7 @@ __all__ = [
     "NotDrawableError",
     "draw",
     "figures",
+    "plot",
     "save",
     "violins",
     "workdir_violins",
@@ -57,6 +61,30 @@ PROGRAM_FIGURES: Mapping[str, Callable[..., Figure]] = {"programs": programs}
 WORKDIR_FIGURES: Mapping[str, Callable[..., Figure]] = {"violins": workdir_violins}
 
 _log = logging.getLogger(__name__)
+
+
+def plot(workdir: str | os.PathLike[str]) -> list[epath.Path]:
+    """Draw every figure that the results of a sweep allow, as PNG and PDF, into `figures/` of its workdir.
+
+    Example:
+      >>> collapse_jax.plot("runs/mnist_mlp")  # doctest: +SKIP
+
+    Args:
+      workdir: directory of the sweep, finished or not.
+
+    Returns:
+      The files; one line in the log says which figure was left out and why.
+
+    Raises:
+      WorkdirError: there are no results, or they are damaged.
+      StoreError: a file cannot be written.
+    """
+    runtime.start()
+    folder = epath.Path(workdir)
+    results = open_results(folder)
+    if folder.is_file():
+        raise WorkdirError(f"workdir={workdir}: figures are drawn into a directory, and this is a file")
+    return draw(results, thresholds_of(results), folder / "figures", folder)
 
 
 def draw(
@@ -96,7 +124,7 @@ def figures(
       the name of each, "<program>/<name>" for those of one program of static axes, and the figure or why it cannot
       be drawn.
     """
-    points = points_of(results)
+    points = list(all_points(results))
     drawings: dict[str, Callable[[], Figure]] = {
         name: functools.partial(function, results, thresholds)
         for name, function in (PROGRAM_FIGURES if points else FIGURES).items()
@@ -108,10 +136,11 @@ def figures(
             yield name, drawing()
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
             yield name, reason
-    begun = program_folders(epath.Path(workdir)) if workdir is not None else []
-    folders = {file_name(program.point): folder for program, folder in begun}
+    # A part that was cut into shards has no snapshots in one place.
+    begun = leaves(epath.Path(workdir)) if workdir is not None and points else []
+    folders = {file_name(leaf.point): None if leaf.experiment.grid.mode == "zip" else leaf.path for leaf in begun}
     for point in points:
-        part, program = select_part(results, point), file_name(point)
+        part, folder = select_part(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
-            for name, figure in figures(part, thresholds, folders.get(program)):
-                yield f"{program}/{name}", figure
+            for name, figure in figures(part, thresholds, folders.get(folder)):
+                yield f"{folder}/{name}", figure

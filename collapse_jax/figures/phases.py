@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.experiment.static_axes import axes_of, describe_point, points_of
+from collapse_jax.experiment.points import describe_point
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
-from collapse_jax.workdir.join import select_part
+from collapse_jax.workdir.join import all_points, axes_of, select_part
 
 ACCURACY = ("train_accuracy", "test_accuracy")
 TITLES = {
@@ -54,7 +54,7 @@ def programs(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
     One row per program, the first `MAX_ROWS`: accuracy, RNC1 and NC1 as in `variances`, on common axes.
     `thresholds` is not used. Source: arXiv 2509.20829, Figures 6 and 9.
     """
-    points = points_of(results)
+    points = list(all_points(results))
     if not points:
         raise style.NotDrawableError("the grid has no static axes")
     parts = {describe_point(point): select_part(results, point).drop_vars(point) for point in points}

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from collapse_jax.analysis.summary import value_text
 from collapse_jax.experiment.axes import AXES, STATIC, symbol
-from collapse_jax.experiment.static_axes import describe_point
+from collapse_jax.experiment.points import describe_point
 from collapse_jax.figures import style
 
 T = TypeVar("T")

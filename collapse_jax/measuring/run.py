@@ -108,13 +108,20 @@ def measure_files(
     """Do what `measure` says, and return the files written."""
     if not memory > 0:
         raise ConfigError("memory", memory, "must be > 0, in bytes")
-    given = {"splits": splits, "steps": steps, "test_size": test_size, "ood": ood, "options": options}
+    runtime.start()
+    given: dict[str, Any] = {
+        "splits": splits,
+        "steps": steps,
+        "test_size": test_size,
+        "ood": ood,
+        "options": options,
+    }
     written, damaged = [], []
     for leaf in leaves(epath.Path(workdir)):
         if leaf.text:
             say(leaf.text)
         try:
-            written += _measure_leaf(leaf.path, measures, **given, label=label, memory=memory)
+            written += _measure_leaf(leaf.path, measures, **given)
         except StoreError as error:  # keeps no other leaf from being measured
             damaged.append(f"{leaf.label}{error}")
     if damaged:
@@ -139,7 +146,7 @@ def _measure_leaf(
     snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
     try:
         experiment = snapshots.experiment
-        with jax.default_matmul_precision(experiment.precision), runtime.floats(experiment.dtype):
+        with runtime.numbers(experiment):
             requests = make_requests(snapshots, measures, splits, options, label)
             shapes = [shapes_of(request, snapshots) for request in requests]
             chosen = _choose_steps(snapshots, steps)

@@ -55,6 +55,7 @@ def open_snapshots(
       WorkdirError: there is no sweep, or it has no snapshots.
       ConfigError: `test_size` or `ood` asks for what was not stored.
     """
+    runtime.start()
     return StoredSnapshots(epath.Path(workdir), test_size, ood)
 
 
@@ -247,7 +248,7 @@ class StoredSnapshots:
           StoreError: the step is not there or damaged.
         """
         index = self._run_index(run)
-        with jax.default_matmul_precision(self.experiment.precision), runtime.floats(self.experiment.dtype):
+        with runtime.numbers(self.experiment):
             parts = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self.parts(step))
             return self._build_with_layers(parts, *self.shared)
 

@@ -1,4 +1,4 @@
-"""Times one packing in this process; `calibration` starts it once per candidate."""
+"""Times one packing in this process; `bench` starts it once per candidate."""
 
 import dataclasses
 import functools
@@ -24,7 +24,6 @@ SECONDS = 4.0  # of training that a candidate is timed for
 MATRIX = 1024  # order of the float32 product that defines the peak
 
 
-@runtime.in_dtype_of_experiment
 def time_candidate(experiment: config.Experiment) -> Timing:
     """Time the packing of an experiment in this process."""
     runs = grid.grid_runs(experiment.grid)
@@ -86,8 +85,9 @@ def _peak(devices: int) -> float:
 def main() -> None:
     """Time the experiment that standard input describes and print the result as JSON."""
     experiment = read_experiment({"experiment": json.load(sys.stdin)})
-    runtime.start(experiment.packing.devices, experiment.precision)
-    print(json.dumps(dataclasses.asdict(time_candidate(experiment))))
+    runtime.start(experiment.packing.devices, training=True)
+    with runtime.numbers(experiment):
+        print(json.dumps(dataclasses.asdict(time_candidate(experiment))))
 
 
 if __name__ == "__main__":

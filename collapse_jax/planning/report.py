@@ -88,16 +88,19 @@ def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
     on_tpu = chips.is_tpu and aot.available()
     if on_tpu:
         aot.prepare()
-    runtime.start(1 if on_tpu else min(chips.devices, number_of_runs(experiment.grid)), experiment.precision)
+    runtime.start(1 if on_tpu else min(chips.devices, number_of_runs(experiment.grid)))
     import jax
+
+    from collapse_jax.engine.validate import validate
 
     if on_tpu:
         # A program for absent devices can be written to the cache of compiled programs but not read from it.
         jax.config.update("jax_enable_compilation_cache", False)
-    return _plan(experiment, chips, on_tpu)
+    experiment = validate(experiment)
+    with runtime.numbers(experiment):
+        return _plan(experiment, chips, on_tpu)
 
 
-@runtime.in_dtype_of_experiment
 def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
     """Compile the programs of a sweep for a target, after jax has been set up, and estimate."""
     import jax
@@ -105,11 +108,9 @@ def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
     from collapse_jax import tasks
     from collapse_jax.engine import compile as programs
     from collapse_jax.engine import memory, packing
-    from collapse_jax.engine.validate import validate
     from collapse_jax.experiment.schedule import schedule_steps
     from collapse_jax.planning import cost
 
-    experiment = validate(experiment)
     runs = number_of_runs(experiment.grid)
     hardware = aot.devices(chips) if on_tpu else tuple(jax.local_devices())
     devices = min(chips.devices, runs, len(hardware))

@@ -7,8 +7,8 @@ import numpy as np
 
 from collapse_jax.analysis.nulls import null_name
 from collapse_jax.analysis.timescales import condition
-from collapse_jax.experiment.static_axes import points_of
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.workdir.join import all_points
 from collapse_jax.workdir.record import RECORD
 from collapse_jax.workdir.results import RESULTS
 
@@ -56,9 +56,9 @@ def _unfinished(sweep: Sweep) -> Iterator[str]:
     where = f"step {high}" if low == high else f"steps {low} to {high}"
     open_ = "; a process trains here, or was killed" if sweep.is_being_written else ""
     yield f"Not finished: {_of(runs, sweep)} at {where} of {last:,}{open_}. Last values are those of that step."
-    missing = str(sweep.results.attrs.get("missing_shards", ""))
+    missing = str(sweep.results.attrs.get("missing", ""))
     if missing:
-        yield f"Merged before these shards were finished: {missing}."
+        yield f"Without these parts: {missing}."
 
 
 def _censored(sweep: Sweep) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _nulls(sweep: Sweep) -> Iterator[str]:
         if null not in results or set(results[name].dims) != {*results["diverged_at"].dims, "step"}:
             continue
         inside = measured = 0
-        for point in points_of(results) or [{}]:
+        for point in list(all_points(results)) or [{}]:
             both = results[[name, null]].sel(point).dropna("step", how="all")
             if both.sizes["step"]:
                 last = both.isel(step=-1)

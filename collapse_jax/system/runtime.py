@@ -1,32 +1,59 @@
-"""Settings that must be made before jax starts its backend. Imports jax only inside `start`."""
+"""Settings that must be made before jax starts its backend, or where a program is traced.
+
+Imports jax only inside functions, so that the command line can refuse before jax is there.
+"""
 
 import contextlib
-import functools
 import hashlib
 import os
 import pathlib
 import platform
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from collapse_jax.errors import ConfigError
 
 # jax 0.10.2 can hang on small CPU machines when a program with Cholesky factorisations alternates with training,
 # unless its concurrency-optimised scheduler is off; the speed of training is the same.
 CPU_FLAGS = {"xla_cpu_enable_concurrency_optimized_scheduler": "false"}
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_chosen = False  # whether a call of `start` has made the settings of this process
 
 
-def start(devices: int = 0, precision: str = "highest") -> None:
-    """Prepare jax: XLA flags, one host device per core, matrix precision, quiet logs.
+class Numbers(Protocol):
+    """The fields of an experiment that say how it computes; the room of experiments stands above this one."""
 
-    Flags that the user has set in XLA_FLAGS win. Has no effect on the devices of a backend that runs already.
+    precision: str
+    dtype: str
+
+
+def start(devices: int | None = None, *, training: bool = False) -> None:
+    """Prepare jax: XLA flags, host devices, the cache of compiled programs, quiet logs.
+
+    Commands and the functions of `collapse_jax` all begin with it, and the first call decides; a later one may
+    choose another number of devices as long as jax has not started its backend. Flags of the user in XLA_FLAGS
+    win. Where the backend runs already (in a notebook, say), the packing adapts to the devices that are there.
 
     Args:
-      devices: host devices on CPU; 0 means one per available core.
-      precision: default precision of matrix multiplications.
+      devices: host devices on CPU; 0 means one per available core, None the same unless an earlier call chose.
+      training: whether programs of training are to run.
+
+    Raises:
+      ConfigError: the backend was started by others in a way in which training can hang.
     """
-    count = devices or len(os.sched_getaffinity(0))
+    global _chosen
+    import jax
+
+    if devices is None and _chosen:
+        return
+    count = devices or cores()
+    try:
+        jax.config.update("jax_num_cpu_devices", count)
+    except RuntimeError:
+        if training:
+            _require_flags()
+        return
+    _chosen = True
     flags = dict(CPU_FLAGS)
     if count > 1:
         # Each device has a core of its own, so a matrix product must not spread over the cores of the others.
@@ -34,34 +61,41 @@ def start(devices: int = 0, precision: str = "highest") -> None:
     mine = [f"--{name}={value}" for name, value in flags.items() if name not in os.environ.get("XLA_FLAGS", "")]
     os.environ["XLA_FLAGS"] = " ".join([*mine, os.environ.get("XLA_FLAGS", "")]).strip()
 
-    import jax
     from absl import logging
 
     logging.set_verbosity(logging.WARNING)
-    with contextlib.suppress(ValueError):  # `validate` names a precision that there is not, in one line
-        jax.config.update("jax_default_matmul_precision", precision)
     if not getattr(jax.config, "jax_compilation_cache_dir", None):
         jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    # Where the backend runs already (in a notebook, say), the packing adapts to the devices that are there.
-    with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", count)
 
 
-def in_dtype_of_experiment(function: Callable[P, R]) -> Callable[P, R]:
-    """Let `function(experiment, ...)` work in the type `experiment.dtype`, whatever jax's own setting is.
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
-    Without it jax would turn float64 into float32 and say nothing. It works where jax runs already, too: a program
-    is traced for each type.
+
+def _require_flags() -> None:
+    """Raise `ConfigError` if a CPU backend runs without the flags that keep it from hanging."""
+    import jax
+
+    given = os.environ.get("XLA_FLAGS", "")
+    lacking = [f"--{name}={value}" for name, value in CPU_FLAGS.items() if name not in given]
+    if lacking and jax.default_backend() == "cpu":
+        what = f"jax runs already, without {' '.join(lacking)}, and training can hang"
+        raise ConfigError("XLA_FLAGS", given, f"{what}; in a new process call collapse_jax before you use jax")
+
+
+@contextlib.contextmanager
+def numbers(experiment: Numbers) -> Iterator[None]:
+    """Compute as an experiment says inside a `with`: its precision of matrix products, its type of numbers.
+
+    Both act where a program is traced, whatever jax's own settings are and whether it runs already. Without the
+    type jax would turn float64 into float32 and say nothing.
     """
+    import jax
 
-    @functools.wraps(function)
-    def in_dtype(*arguments: P.args, **named: P.kwargs) -> R:
-        experiment = arguments[0] if arguments else named.get("experiment")
-        with floats(getattr(experiment, "dtype", "")):
-            return function(*arguments, **named)
-
-    return in_dtype
+    with jax.default_matmul_precision(experiment.precision), floats(experiment.dtype):
+        yield
 
 
 def floats(dtype: str) -> contextlib.AbstractContextManager[Any]:

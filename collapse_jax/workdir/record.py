@@ -53,7 +53,7 @@ def open_leaf(
     remove_left_overs(workdir)
     if not _is_begun(workdir):
         details = {"packing": dict(packing), "sources": source_hashes(experiment), "data": data, **software()}
-        _write(workdir, experiment, None, details)
+        write_record(workdir, experiment, None, details)
         return
     record = _read_own(workdir, experiment, None)
     refuse_other_sources(workdir, record, experiment)
@@ -81,7 +81,7 @@ def open_branch(workdir: epath.Path, experiment: config.Experiment, cut: Cut) ->
     with writing_to(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         if not _is_begun(workdir):
-            _write(workdir, experiment, cut, {})
+            write_record(workdir, experiment, cut, {})
     _read_own(workdir, experiment, cut)
 
 
@@ -108,7 +108,10 @@ def _read_own(workdir: epath.Path, experiment: config.Experiment, cut: Cut | Non
     return record
 
 
-def _write(workdir: epath.Path, experiment: config.Experiment, cut: Cut | None, details: dict[str, Any]) -> None:
+def write_record(
+    workdir: epath.Path, experiment: config.Experiment, cut: Cut | None, details: Mapping[str, Any]
+) -> None:
+    """Describe a node; `details` are what a leaf knows beside its experiment. It appears whole or not at all."""
     record = {
         "experiment": describe(experiment),
         "fingerprint": identity.fingerprint(experiment),

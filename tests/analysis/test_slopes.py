@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -176,10 +174,8 @@ def test_other_dims_get_a_slope_each_and_other_axes_work():
         slopes(taus, "width")
 
 
-def test_bootstrap_is_reproducible_and_fast():
+def test_bootstrap_is_reproducible():
     taus = power_law(limit=LIMIT)
-    start = time.process_time()
     first = slopes(taus, resamples=2000)
-    assert time.process_time() - start < 3.0
     xr.testing.assert_identical(first, slopes(taus, resamples=2000))
     assert float(first["low"][0]) != float(slopes(taus, seed=1)["low"][0])

@@ -17,7 +17,7 @@ PLAN = """
 import dataclasses, json, sys
 sys.path.insert(0, ".")
 from collapse_jax.experiment.config import Snapshots
-from collapse_jax.plan import plan
+from collapse_jax.planning import plan
 from configs.mnist_mlp import get_config
 
 experiment = get_config()

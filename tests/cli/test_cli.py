@@ -1,12 +1,17 @@
-"""The command line as a user meets it: in a process of its own."""
+"""The command line as a user meets it: here where a process is the same as a call, else in one of its own."""
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
 
+from collapse_jax.__main__ import main
+from collapse_jax.cli.commands import COMMANDS
+
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
 ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = [
     "--config=configs/quickstart.py:smoke",
@@ -18,7 +23,7 @@ SMOKE = [
 GRID = ["--config.grid.weight_decay=(0.1,0.01)", "--config.grid.seed=42,43"]
 
 
-def collapse_jax(*arguments):
+def in_a_process(*arguments):
     command = [sys.executable, "-m", "collapse_jax", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -26,7 +31,7 @@ def collapse_jax(*arguments):
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("cli") / "sweep"
-    done = collapse_jax("train", *SMOKE, *GRID, f"--workdir={workdir}")
+    done = in_a_process("train", *SMOKE, *GRID, f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     assert "compiling" in done.stderr
     assert "run-steps/s" in done.stderr
@@ -38,31 +43,42 @@ def test_train_leaves_results_and_figures(workdir):
     assert {"experiment.json", "results.nc", "phases.png", "phases.pdf", "timeline.png"} <= names
 
 
-def test_show_prints_a_row_for_each_run(workdir):
-    shown = collapse_jax("show", f"--workdir={workdir}")
-    assert shown.returncode == 0, shown.stderr
-    rows = [line.split() for line in shown.stdout.splitlines()]
+@pytest.fixture(autouse=True)
+def _here(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_show_prints_a_row_for_each_run(workdir, capsys):
+    assert main(["show", f"--workdir={workdir}"]) == 0
+    shown = capsys.readouterr()
+    rows = [line.split() for line in shown.out.splitlines()]
     assert rows[0][:2] == ["weight_decay", "seed"]
     assert [row[:2] for row in rows[1:5]] == [["0.1", "42"], ["0.1", "43"], ["0.01", "42"], ["0.01", "43"]]
-    assert "tau_fit" in shown.stdout
+    assert "tau_fit" in shown.out
 
 
 def test_plot_draws_again(workdir):
     figure = workdir / "figures" / "phases.png"
     before = figure.read_bytes()
     figure.unlink()
-    assert collapse_jax("plot", f"--workdir={workdir}").returncode == 0
+    assert main(["plot", f"--workdir={workdir}"]) == 0
     assert figure.read_bytes() == before
 
 
-def test_help_names_the_commands():
-    helped = collapse_jax("--help")
-    assert helped.returncode == 0
-    assert "train" in helped.stdout
+def test_help_names_every_command_and_its_flags(capsys):
+    assert main(["--help"]) == 0
+    helped = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert f"{name}" in re.split(r"[ |`]", helped.splitlines()[0])
+        assert main([name, "--help"]) == 0
+        flags = set(re.findall(r"--(?:\[no\])?(\w+)", capsys.readouterr().out))
+        assert ("config" in flags) == command.needs_config, name
+        assert "workdir" in flags or not command.needs_workdir, name
+    assert main([]) == 2
+    assert capsys.readouterr().out == helped
 
 
 BAD = [
-    ([], "train|measure|merge|plot|report|show|verify|bench|plan|prepare"),
     (["trian"], "did you mean 'train'?"),
     (["train"], "--config"),
     (["train", "--config=configs/nope.py"], "no such file"),
@@ -87,7 +103,6 @@ BAD = [
     (["train", *SMOKE, "extra"], "'extra': not understood"),
     (["train", *SMOKE, "--shard=4/4"], "--shard='4/4': must be i/n with 0 <= i < n"),
     (["train", *SMOKE, "--shard=1"], "--shard='1': must be i/n"),
-    (["train", *SMOKE, "--distributed"], "--distributed=True: no cluster"),
     (["show", "--shard=0/4"], "Unknown command line flag 'shard'"),
     (["plan", *SMOKE, "--target=tpu-v5x:2x2"], "--target='tpu-v5x:2x2': unknown chip; did you mean 'tpu-v5"),
     (["plan", *SMOKE, "--target=tpu-v5e:2by2"], "--target='tpu-v5e:2by2': must be"),
@@ -97,29 +112,35 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "expected"), BAD, ids=lambda value: str(value)[-40:])
-def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, tmp_path):
-    if arguments and arguments[0] != "plan":
+def test_bad_input_is_one_line_and_exit_code_2(arguments, expected, tmp_path, capsys):
+    if arguments[0] != "plan":
         arguments = [*arguments, f"--workdir={tmp_path / 'w'}"]
-    done = collapse_jax(*arguments)
-    assert done.returncode == 2, done.stderr
-    if arguments:
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert done.stderr.startswith("collapse-jax: ")
-    assert expected in done.stderr + done.stdout
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1, said.err
+    assert said.err.startswith("collapse-jax: ")
+    assert expected in said.err
+    assert said.out == ""
     assert not (tmp_path / "w").exists()
 
 
-def test_unwritable_workdir(tmp_path):
+def test_a_process_says_no_more_than_the_line_and_needs_a_cluster_to_be_one_of_many(tmp_path):
+    done = in_a_process("train", *SMOKE, "--distributed", f"--workdir={tmp_path / 'w'}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert done.stderr.startswith("collapse-jax: --distributed=True: no cluster")
+    assert not (tmp_path / "w").exists()
+
+
+def test_unwritable_workdir(tmp_path, capsys):
     (tmp_path / "file").write_text("x")
-    done = collapse_jax("train", *SMOKE, f"--workdir={tmp_path / 'file' / 'w'}")
-    assert done.returncode == 2
-    assert "cannot be written" in done.stderr
+    assert main(["train", *SMOKE, f"--workdir={tmp_path / 'file' / 'w'}"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
-def test_foreign_workdir_names_the_fields(workdir):
-    done = collapse_jax("train", *SMOKE[:1], *SMOKE[2:], *GRID, "--config.steps=13", f"--workdir={workdir}")
-    assert done.returncode == 2
-    assert "steps is 12 there, 13 asked" in done.stderr
+def test_foreign_workdir_names_the_fields(workdir, capsys):
+    command = ["train", *SMOKE[:1], *SMOKE[2:], *GRID, "--config.steps=13", f"--workdir={workdir}"]
+    assert main(command) == 2
+    assert "steps is 12 there, 13 asked" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command_quietly(workdir):

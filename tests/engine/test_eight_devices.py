@@ -15,14 +15,16 @@ ROOT = pathlib.Path(__file__).parents[2]
 GRID = Grid(weight_decay=(0.1, 0.01, 0.001), seed=(1, 2, 3), init_scale=(1.0,))
 EIGHT = """
 import dataclasses, json, sys
-sys.path[:0] = [sys.argv[1], sys.argv[1] + "/benchmarks"]
-from collapse_jax import runtime
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/benchmarks", sys.argv[1] + "/engine"]
+from collapse_jax.system import runtime
 runtime.start(devices=8)
 import jax
 from conftest import tiny_experiment
 import test_eight_devices as here
 import test_programs_hlo as hlo
-from collapse_jax import packing, programs, sweep, tasks
+from collapse_jax import tasks
+from collapse_jax.engine import compile as programs
+from collapse_jax.engine import packing, sweep
 from collapse_jax.experiment.config import Packing
 
 jax.config.update("jax_num_cpu_devices", 8)  # conftest asks for two

@@ -18,7 +18,8 @@ WHAT = experiment(steps=100, every=10)
 MEASURING = """
 import sys, time
 from collapse_jax.__main__ import main
-from collapse_jax.remeasure import engine, files
+from collapse_jax.measuring import files
+from collapse_jax.measuring import run as engine
 
 engine.RUNS_TOGETHER, engine.SAVE_SECONDS = 1, 0.0
 save = files.MeasureFile.save

@@ -11,7 +11,6 @@ import xarray as xr
 import collapse_jax
 from collapse_jax import figures as plots
 from collapse_jax import measures
-from collapse_jax import measuring as remeasure
 from collapse_jax.analysis import tables
 from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.experiment.config import Grid, Optimizer, Schedule, Snapshots
@@ -239,8 +238,3 @@ def test_axes_of_equal_name_and_other_length_do_not_clash(workdir):
     joined = collapse_jax.open_results(workdir)
     assert joined.own.dims == ("step", "layer_mine")
     assert joined.sizes["layer"] == 2
-
-
-def test_package_imports_stay_lazy():
-    assert remeasure.__doc__
-    assert collapse_jax.measure is engine.measure

@@ -12,6 +12,7 @@ from collapse_jax.__main__ import main
 from collapse_jax.experiment import config
 from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.tree import open_tree
 
 __all__ = ["one_figure"]
 
@@ -49,11 +50,8 @@ def test_without_results_or_manifest(tmp_path):
 def test_programs_of_static_axes(tmp_path):
     axes = {"depth": (1, 2), "optimizer": ("adamw", "sgd")}
     whole = experiment_of(grid=dataclasses.replace(experiment_of().grid, **axes))
-    from collapse_jax.experiment.static_axes import open_programs
-
-    programs = open_programs(epath.Path(tmp_path / "sweep"), whole)
-    for program in programs[:3]:  # the last has not begun
-        write(Path(program.folder(epath.Path(tmp_path / "sweep"))), None, program.experiment)
+    for leaf in open_tree(epath.Path(tmp_path / "sweep"), whole)[:3]:  # the last has not begun
+        write(Path(leaf.path), None, leaf.experiment)
     page = check(collapse_jax.report(tmp_path / "sweep"))
     assert "16 runs (2 depths × 2 optimizers × 2 weight decays × 2 seeds)" in page.text
     assert "4 of 16 runs at step 0" in page.text

@@ -88,7 +88,7 @@ def test_sizes_are_those_on_disk(tmp_path, monkeypatch):
     for name, size in {
         "snapshots/0/a": 3,
         "snapshots/0/b": 4,
-        "shard-0-of-1/checkpoints/x/y": 5,
+        "parts/shard-0-of-1/checkpoints/x/y": 5,
         "notes": 9,
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

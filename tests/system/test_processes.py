@@ -25,7 +25,7 @@ def get_config(arg=""):
 """
 ONE_OF_TWO = """
 import sys, time
-from collapse_jax import sweep
+from collapse_jax.engine import sweep
 from collapse_jax.__main__ import main
 
 checkpoint = sweep.Sweep._checkpoint

@@ -1,0 +1,50 @@
+"""The command `train`."""
+
+from collapse_jax.cli import plot
+from collapse_jax.cli.base import Command, Flag, Options
+from collapse_jax.experiment.cuts import WHOLE, Shard, parse_shard
+
+
+def run(options: Options) -> None:
+    """Train a grid or a shard of it, and draw the figures of the whole."""
+    assert options.experiment is not None
+    assert options.workdir is not None
+    shard = parse_shard(options.flags.shard)
+    if options.flags.distributed:
+        _train_in_job(options, shard)
+        return
+    from collapse_jax.engine.train import train_shard  # imports jax
+
+    train_shard(options.experiment, options.workdir, shard)
+    if options.flags.figures and shard == WHOLE:
+        plot.run(options)
+
+
+def _train_in_job(options: Options, asked: Shard) -> None:
+    """Train the share of this process; the first merges all shares when they are done."""
+    assert options.experiment is not None
+    assert options.workdir is not None
+    # These import jax.
+    from collapse_jax.engine.train import begin, train_shard
+    from collapse_jax.system import processes
+    from collapse_jax.workdir.results import merge
+
+    begin(options.experiment, options.workdir)
+    shard = asked.divided(*processes.start())
+    with processes.ending_together():
+        train_shard(options.experiment, options.workdir, shard)
+        if processes.wait_for_all() and asked == WHOLE:
+            print(merge(options.workdir))
+
+
+COMMAND = Command(
+    run,
+    "train a grid as one program, or continue it",
+    "--config=configs/quickstart.py --workdir=runs/quickstart",
+    needs_config=True,
+    flags={
+        "figures": Flag("draw the figures when the training is done", True, bool),
+        "shard": Flag("only part i/n of the grid, 0 <= i < n"),
+        "distributed": Flag("one of several processes of a job", False, bool),
+    },
+)
