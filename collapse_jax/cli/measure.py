@@ -2,10 +2,9 @@
 
 from collapse_jax.cli.base import Command, Flag, Options
 from collapse_jax.errors import ConfigError
+from collapse_jax.measuring import MEMORY
 from collapse_jax.measuring.options import split_options
 from collapse_jax.system import runtime
-
-MEMORY = 4e9
 
 
 def run(options: Options) -> None:

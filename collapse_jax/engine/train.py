@@ -11,8 +11,8 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax import tasks
-from collapse_jax.engine import memory
 from collapse_jax.engine.compile import check_model, compile_programs
+from collapse_jax.engine.demand import demand
 from collapse_jax.engine.packing import choose_layout, settle_packing
 from collapse_jax.engine.sweep import Sweep
 from collapse_jax.engine.validate import validate
@@ -88,7 +88,7 @@ def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
     runs = number_of_runs(experiment.grid)
     data = tasks.load(experiment.task, experiment.dtype)
     check_model(experiment, data)
-    layout = choose_layout(experiment.packing, runs, functools.partial(memory.demand, experiment))
+    layout = choose_layout(experiment.packing, runs, functools.partial(demand, experiment))
     with signals.listening() as stop, one_writer(workdir) as lock:
         stop.before_leaving.append(lock.release)
         open_leaf(workdir, experiment, layout.record(), tasks.record(data))

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax.cli.measure_flags import MEMORY
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
+from collapse_jax.measuring import MEMORY
 from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.measuring.files import MeasureFile
 from collapse_jax.measuring.requests import Request, make_requests
@@ -115,6 +115,8 @@ def measure_files(
         "test_size": test_size,
         "ood": ood,
         "options": options,
+        "label": label,
+        "memory": memory,
     }
     written, damaged = [], []
     for leaf in leaves(epath.Path(workdir)):
