@@ -51,7 +51,6 @@ def measure_again():
     collapse_jax.measure("runs/parity", "norms")
 
 
-@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
 def test_the_command_of_the_document_is_understood(folder):
     command = re.search(r"^python -m collapse_jax (train.*?)\n```", TEXT, re.MULTILINE | re.DOTALL)[1]
     words = command.replace("\\\n", " ").replace("configs/", f"{ROOT}/configs/").split()

@@ -2,8 +2,7 @@
 
 from collapse_jax.cli.base import Command, Flag, Options
 from collapse_jax.errors import ConfigError
-from collapse_jax.measuring import MEMORY
-from collapse_jax.measuring.options import split_options
+from collapse_jax.measuring.options import MEMORY, split_options
 from collapse_jax.system import runtime
 
 

@@ -100,11 +100,11 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> None:
     try:
         left_over = values(argv)
     except flags.UnrecognizedFlagError as error:
-        name = error.flagname
+        name, value = error.flagname, error.flagvalue.partition("=")[2]
         if name.startswith("config.") and "config" in values:
-            raise _unknown_field(name.removeprefix("config."), error.flagvalue) from None
+            raise _unknown_field(name.removeprefix("config."), value) from None
         known = [flag for flag in values if not flag.startswith("config.")]
-        raise ConfigError(f"--{name}", error.flagvalue, unknown("flag", name, known)) from None
+        raise ConfigError(f"--{name}", value, unknown("flag", name, known)) from None
     except flags.IllegalFlagValueError as error:
         if isinstance(error.__context__, ConfigError):  # of `Reader`
             raise error.__context__ from None
@@ -115,7 +115,7 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> None:
         raise ConfigError("argument", left_over[1], "not understood; flags are --name=value")
 
 
-def _unknown_field(field: str, value: Any) -> ConfigError:
+def _unknown_field(field: str, value: str) -> ConfigError:
     inside = [known for known in FIELDS if known.startswith(f"{field}.")]
     close = closest(field, FIELDS)
     if inside:

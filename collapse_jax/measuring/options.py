@@ -10,6 +10,8 @@ from typing import Any
 
 from collapse_jax.errors import ConfigError
 
+MEMORY = 4e9  # bytes of arrays in use, unless the user says otherwise
+
 
 def split_options(text: str) -> dict[str, str]:
     """Split "k=3,mode=reference" at the commas that begin a new name.

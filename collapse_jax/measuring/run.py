@@ -11,9 +11,9 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
-from collapse_jax.measuring import MEMORY
 from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.measuring.files import MeasureFile
+from collapse_jax.measuring.options import MEMORY
 from collapse_jax.measuring.requests import Request, make_requests
 from collapse_jax.measuring.snapshots import StoredSnapshots, open_snapshots
 from collapse_jax.system import runtime

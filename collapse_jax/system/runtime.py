@@ -17,7 +17,7 @@ from collapse_jax.errors import ConfigError
 # unless its concurrency-optimised scheduler is off; the speed of training is the same.
 CPU_FLAGS = {"xla_cpu_enable_concurrency_optimized_scheduler": "false"}
 
-_chosen = False  # whether a call of `start` has made the settings of this process
+_chosen = 0  # host devices, of the calls of `start` in this process
 
 
 class Numbers(Protocol):
@@ -27,15 +27,15 @@ class Numbers(Protocol):
     dtype: str
 
 
-def start(devices: int | None = None, *, training: bool = False) -> None:
+def start(devices: int = 0, *, training: bool = False) -> None:
     """Prepare jax: XLA flags, host devices, the cache of compiled programs, quiet logs.
 
     Commands and the functions of `collapse_jax` all begin with it, and the first call decides; a later one may
-    choose another number of devices as long as jax has not started its backend. Flags of the user in XLA_FLAGS
-    win. Where the backend runs already (in a notebook, say), the packing adapts to the devices that are there.
+    still ask for more devices as long as jax has not started its backend. Flags of the user in XLA_FLAGS win.
+    Where the backend runs already (in a notebook, say), the packing adapts to the devices that are there.
 
     Args:
-      devices: host devices on CPU; 0 means one per available core, None the same unless an earlier call chose.
+      devices: host devices on CPU; 0 means what an earlier call chose, or else one per available core.
       training: whether programs of training are to run.
 
     Raises:
@@ -44,16 +44,14 @@ def start(devices: int | None = None, *, training: bool = False) -> None:
     global _chosen
     import jax
 
-    if devices is None and _chosen:
-        return
-    count = devices or cores()
+    count = max(devices, _chosen) or cores()
     try:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:
         if training:
             _require_flags()
         return
-    _chosen = True
+    _chosen = count
     flags = dict(CPU_FLAGS)
     if count > 1:
         # Each device has a core of its own, so a matrix product must not spread over the cores of the others.

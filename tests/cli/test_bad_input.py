@@ -17,16 +17,14 @@ from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config, identity
 from collapse_jax.workdir.record import read_experiment, read_record
 
-pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
-
 ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = f"--config={ROOT}/configs/quickstart.py:smoke"
 
 FLAGS = [
-    ("--config.steps=1e9999", "config.steps"),
-    ("--config.steps=2.5", "config.steps"),
-    ("--config.steps=", "config.steps"),
-    ("--config.steps=(1,2)", "config.steps"),
+    ("--config.steps=1e9999", "steps"),
+    ("--config.steps=2.5", "steps"),
+    ("--config.steps=", "steps"),
+    ("--config.steps=(1,2)", "steps"),
     ("--config.batch_size=-1", "batch_size"),
     ("--config.batch_size=1001", "batch_size"),
     ("--config.loss=mse", "loss"),
@@ -46,7 +44,7 @@ FLAGS = [
     ("--config.model.hidden=()", "model.hidden"),
     ("--config.model.hidden=(8,-8)", "model.hidden"),
     ("--config.model.hidden=8.5", "model.hidden"),
-    ("--config.model.last_layer_act=maybe", "config.model.last_layer_act"),
+    ("--config.model.last_layer_act=maybe", "model.last_layer_act"),
     ("--config.optimizer.name=lion", "optimizer.name"),
     ("--config.optimizer.b1=1.0", "optimizer.b1"),
     ("--config.optimizer.momentum=0.9", "optimizer.momentum"),
@@ -79,8 +77,7 @@ def test_a_wrong_flag_is_named_before_anything_compiles(flag, field, tmp_path, c
 
     monkeypatch.setattr(sweep, "compile_programs", None)
     assert main(["train", SMOKE, flag, f"--workdir={tmp_path / 'w'}"]) == 2
-    named = "argument" if field == "nocolour" else field
-    assert one_line(capsys).removeprefix("collapse-jax: ").removeprefix("--").startswith(f"{named}=")
+    assert one_line(capsys).removeprefix("collapse-jax: ").removeprefix("--").startswith(f"{field}=")
     assert not (tmp_path / "w").exists()
 
 

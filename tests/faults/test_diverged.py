@@ -98,7 +98,6 @@ def test_features_without_variance_have_documented_values(tmp_path, monkeypatch)
     assert np.isfinite(alive.rnc1)
 
 
-@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
 def test_a_sweep_with_a_diverged_run_ends_with_0(tmp_path):
     path = tmp_path / "config.py"
     path.write_text(

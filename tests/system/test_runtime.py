@@ -1,4 +1,4 @@
-"""What is set before jax starts, each in a process of its own."""
+"""What is set before jax starts, mostly in processes of their own."""
 
 import os
 import pathlib
@@ -6,7 +6,12 @@ import subprocess
 import sys
 import textwrap
 
+import jax
+import numpy as np
 import pytest
+
+from collapse_jax.experiment.config import Experiment
+from collapse_jax.system import runtime
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -38,9 +43,77 @@ def test_each_core_becomes_a_device():
         from collapse_jax.system import runtime
         runtime.start(devices=3)
         import jax
-        print(jax.local_device_count(), jax.config.jax_default_matmul_precision)
+        print(jax.local_device_count())
+        runtime.start(devices=4)  # too late, and no matter
+        print(jax.local_device_count())
     """
-    assert run_python(code, XLA_FLAGS="").split() == ["3", "highest"]
+    assert run_python(code, XLA_FLAGS="").split() == ["3", "3"]
+
+
+def test_a_later_call_may_ask_for_more_devices():
+    code = """
+        from collapse_jax.system import runtime
+        for devices in (2, 0, 1, 3, 0):
+            runtime.start(devices)
+        import jax
+        print(jax.local_device_count())
+    """
+    assert run_python(code, XLA_FLAGS="").split() == ["3"]
+
+
+def test_numbers_are_those_of_the_experiment_where_a_program_is_traced():
+    for dtype, letters in (("float32", "f32"), ("float64", "f64")):
+        for precision in ("highest", "high", "default"):
+            with runtime.numbers(Experiment(dtype=dtype, precision=precision)):
+                text = str(jax.make_jaxpr(lambda x: x @ x)(np.ones((2, 2))))
+            assert f"{letters}[2,2]" in text
+            assert f"Precision.{precision.upper()}" in text
+
+
+TRAIN = """
+    import sys
+    {before}
+    import collapse_jax
+    from collapse_jax.experiment.config import Experiment, Grid, Packing, Task, Model, Snapshots
+    devices = int(sys.argv[2])
+    experiment = Experiment(
+        grid=Grid(seed=(1, 2)), steps=4, batch_size=30, task=Task(train_size=60, test_size=50),
+        model=Model(hidden=(5,)), measures=("fit",), snapshots=Snapshots(content=(), test_size=0),
+        packing=Packing(devices, 1),
+    )
+    try:
+        collapse_jax.train(experiment, sys.argv[1])
+    except collapse_jax.errors.CollapseError as error:
+        print(error)
+    else:
+        import jax
+        print(jax.local_device_count(), jax.config.jax_default_matmul_precision)
+"""
+
+
+def train_in_python(workdir, devices, before="", **environment):
+    """Train a small sweep in a process that has done `before`, and return what it says at the end."""
+    code = textwrap.dedent(TRAIN).replace("{before}", before)
+    command = [sys.executable, "-c", code, str(workdir), str(devices)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_python_functions_set_jax_up_as_the_commands_do_or_say_that_it_is_too_late(tmp_path):
+    mine = "import jax; jax.numpy.ones(1).block_until_ready()"
+    flag = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
+    assert train_in_python(tmp_path / "w", 2, XLA_FLAGS="") == "2 None"
+    said = train_in_python(tmp_path / "w", 0, mine, XLA_FLAGS="")
+    assert said.startswith(f"XLA_FLAGS='': jax runs already, without {flag}")
+    assert "\n" not in said
+    # With the flag, the one device that jax then has is too few for a sweep that was begun on two.
+    said = train_in_python(tmp_path / "w", 0, mine, XLA_FLAGS=flag)
+    assert said.startswith("packing.devices=2: jax runs already in this process, with 1 device(s)")
+    # What was begun on two devices continues on them, though nobody asked for any number.
+    assert train_in_python(tmp_path / "w", 0, XLA_FLAGS="") == "2 None"
 
 
 @pytest.mark.parametrize("own", ["--xla_cpu_multi_thread_eigen=true", "--xla_cpu_enable_fast_math=false"])

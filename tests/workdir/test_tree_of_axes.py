@@ -166,7 +166,6 @@ def test_a_damaged_record_is_one_line(trained, tmp_path, capsys):
     assert wrong == {"experiment.json"}
 
 
-@pytest.mark.filterwarnings("ignore:the load_module")
 def test_names_of_the_command_line_are_values_of_an_axis():
     config_file = "--config=configs/quickstart.py:smoke"
     given = ["train", config_file, "--workdir=w", "--config.grid.model=mlp,cnn", "--config.grid.width=8,16"]
