@@ -16,7 +16,7 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax.engine import sweep
+from collapse_jax.engine import train
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.config import Packing, Schedule, Snapshots
 from collapse_jax.workdir.results import open_results
@@ -43,14 +43,14 @@ def experiment(steps=40, every=10, **changes):
 
 def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
     """Let sweeps of equal experiments in this process share their programs."""
-    original = sweep.compile_programs
+    original = train.compile_programs
 
     def compiled(experiment, layout, *data):
         key = (identity.fingerprint(experiment), layout)
         cache[key] = cache.get(key) or original(experiment, layout, *data)
         return cache[key]
 
-    monkeypatch.setattr(sweep, "compile_programs", compiled)
+    monkeypatch.setattr(train, "compile_programs", compiled)
 
 
 @pytest.fixture(autouse=True)

@@ -73,9 +73,9 @@ def one_line(capsys):
 
 @pytest.mark.parametrize(("flag", "field"), FLAGS, ids=lambda value: value[-30:])
 def test_a_wrong_flag_is_named_before_anything_compiles(flag, field, tmp_path, capsys, monkeypatch):
-    from collapse_jax.engine import sweep
+    from collapse_jax.engine import train
 
-    monkeypatch.setattr(sweep, "compile_programs", None)
+    monkeypatch.setattr(train, "compile_programs", None)
     assert main(["train", SMOKE, flag, f"--workdir={tmp_path / 'w'}"]) == 2
     assert one_line(capsys).removeprefix("collapse-jax: ").removeprefix("--").startswith(f"{field}=")
     assert not (tmp_path / "w").exists()
