@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from benchmarks import machine
-from collapse_jax.figures.style import GREY, PHASE_COLOURS, heading, new_figure, styled
+from collapse_jax.figures.style import GREY, heading, new_figure, styled
 
-MEASURED, OTHER = PHASE_COLOURS["collapse"], PHASE_COLOURS["grok"]
+MEASURED, OTHER = "#0072b2", "#d55e00"
 TITLES = {
     "runs": ("Throughput against runs", "runs in the grid"),
     "width": ("Throughput against width", "width of the three hidden layers"),

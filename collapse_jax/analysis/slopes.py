@@ -7,16 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from collapse_jax.analysis.timescales import PHASES
+from collapse_jax.analysis.events import EVENTS, events_of
+from collapse_jax.analysis.groups import DEFAULT_AXIS, Groups, flat, groups_of, points_of, run_dims, take, varying
 from collapse_jax.analysis.tobit import fit_line
-
-# arXiv 2509.20829, Theorem 4.3: tau_fit = Omega(log(1/eps) / eta) and
-# tau_collapse = Omega(log(1/eps) / (eta lambda)).
-# It is proved for full-batch gradient descent; tau_grok follows the collapse by Theorem 3.2.
-THEORY = {
-    "weight_decay": {"fit": 0.0, "grok": -1.0, "collapse": -1.0},
-    "learning_rate": {"fit": -1.0, "grok": -1.0, "collapse": -1.0},
-}
 
 SETTING = "setting"  # dim of the fits of runs along `run` that differ in other hyperparameters
 
@@ -35,7 +28,7 @@ _ATTRS = {
 
 def slopes(
     taus: xr.Dataset,
-    axis: str = "weight_decay",
+    axis: str = DEFAULT_AXIS,
     *,
     resamples: int = 2000,
     confidence: float = 0.95,
@@ -70,37 +63,25 @@ def slopes(
     if axis not in taus.coords:
         known = ", ".join(sorted(map(str, taus.coords)))
         raise ValueError(f"slopes: axis={axis!r} is not a coordinate; there are {known}")
-    settings = _settings(taus, axis)
-    if len(settings) > 1:
-        options: dict[str, Any] = {"resamples": resamples, "confidence": confidence, "seed": seed}
-        parts = [slopes(taus.isel(run=runs), axis, **options) for _, runs in settings]
-        points = {name: (SETTING, [point[name] for point, _ in settings]) for name in settings[0][0]}
-        return xr.concat(parts, dim=SETTING).assign_coords(points).transpose("tau", ...)
-    columns = []
-    for phase in (p for p in PHASES if f"tau_{p}" in taus):
-        tau, censored = taus[f"tau_{phase}"], taus[f"{phase}_censored"]
-        shared = set(taus[axis].dims) | (set(taus["seed"].dims) if "seed" in taus.coords else set())
-        others = [d for d in tau.dims if d not in shared and d != "run"]
-        order = [*others, *(d for d in tau.dims if d not in others)]
-
-        def rows(
-            array: xr.DataArray, like: xr.DataArray = tau, order: list = order, n: int = len(others)
-        ) -> np.ndarray:
-            full = array.broadcast_like(like).transpose(*order)
-            return full.values.reshape(math.prod(full.shape[:n]), -1)
-
-        y, hidden, x = rows(tau), rows(censored), rows(taus[axis])
-        clusters = rows(taus["seed"]) if "seed" in taus.coords else np.indices(y.shape)[1]
-        fits = [_fit(*row, resamples, confidence, seed) for row in zip(x, y, hidden, clusters, strict=True)]
-        theory = THEORY.get(axis, {}).get(phase, math.nan)
-        shape = [tau.sizes[d] for d in others]
-        data = {k: (others, np.reshape([f[k] for f in fits], shape)) for k in fits[0]}
-        data["theory"] = (others, np.full(shape, theory))
-        coords = {d: taus[d] for d in others if d in taus.coords}
-        columns.append(xr.Dataset(data, coords=coords).assign_coords(tau=f"tau_{phase}"))
-    if not columns:
-        raise ValueError("slopes: the time scales hold none of " + ", ".join(f"tau_{p}" for p in PHASES))
-    out = xr.concat(columns, dim="tau")
+    events = events_of(taus)
+    if not events:
+        names = ", ".join(event.tau for event in EVENTS.values())
+        raise ValueError(f"slopes: the time scales hold none of {names}")
+    groups, dims, coords = _settings(taus, axis)
+    x = flat(taus[axis], taus)
+    clusters = flat(taus["seed"], taus) if "seed" in taus.coords else np.arange(len(x))
+    fits = [
+        _fit(x[runs], tau[runs], hidden[runs], clusters[runs], resamples, confidence, seed)
+        | {"theory": event.theory.get(axis, math.nan)}
+        for event in events
+        for tau, hidden in [(flat(taus[event.tau], taus), flat(taus[event.censored], taus))]
+        for _, runs in groups
+    ]
+    shape = (len(events), *(len(coords[d]) if d != SETTING else len(groups) for d in dims))
+    out = xr.Dataset(
+        {name: (("tau", *dims), np.reshape([fit[name] for fit in fits], shape)) for name in _ATTRS},
+        {"tau": [event.tau for event in events], **coords},
+    )
     for name, (long_name, units, definition) in _ATTRS.items():
         definition = definition.format(axis=axis)
         out[name].attrs = {"long_name": long_name, "units": units, "definition": definition}
@@ -112,28 +93,28 @@ def fits_of(taus: xr.Dataset, fits: xr.Dataset) -> Iterator[tuple[dict[str, Any]
     """Go through the fits of `slopes` one by one.
 
     Yields:
-      the other hyperparameters' values ({} where one fit holds all runs), the time scales fitted, and the fit, with
-      dims ("tau",).
+      the other hyperparameters' values ({} where one fit holds all runs), the time scales fitted, with dims
+      ("run",), and the fit, with dims ("tau",).
     """
-    dims = [str(d) for d in fits["slope"].dims if d != "tau"]
-    settings = _settings(taus, fits.attrs["axis"])
-    for index in np.ndindex(*(fits.sizes[d] for d in dims)):
-        at = dict(zip(dims, index, strict=True))
-        fit = fits.isel(at)
-        point = {str(name): fit[name].item() for name, c in fits.coords.items() if set(c.dims) & {*dims}}
-        setting = at.pop(SETTING, None)
-        part = taus.isel(at) if setting is None else taus.isel(at | {"run": settings[setting][1]})
-        yield point, part, fit
+    groups, dims, _ = _settings(taus, fits.attrs["axis"])
+    for (point, runs), index in zip(groups, np.ndindex(*(fits.sizes[d] for d in dims)), strict=True):
+        yield point, take(taus, runs), fits.isel(dict(zip(dims, index, strict=True)))
 
 
-def _settings(taus: xr.Dataset, axis: str) -> list[tuple[dict[str, Any], list[int]]]:
-    """Group the runs along `run` by the hyperparameters that vary beside the axis and the seed."""
-    names = [str(k) for k, c in taus.coords.items() if c.dims == ("run",) and k not in ("run", "seed", axis)]
-    names = [name for name in names if len(np.unique(taus[name].values)) > 1]
-    groups: dict[tuple, list[int]] = {}
-    for run in range(taus.sizes.get("run", 0) if names else 0):
-        groups.setdefault(tuple(taus[name].values[run].item() for name in names), []).append(run)
-    return [(dict(zip(names, key, strict=True)), runs) for key, runs in groups.items()]
+def _settings(taus: xr.Dataset, axis: str) -> tuple[Groups, list[str], dict[str, Any]]:
+    """Group the runs that share all but the axis and the seed; with the dims and coordinates of the groups."""
+    points, dims = points_of(taus), run_dims(taus)
+    if "run" in dims:
+        names = [name for name in varying(points) if name not in (axis, "seed")]
+    else:
+        shared = {d for name in (axis, "seed") if name in taus.coords for d in taus[name].dims}
+        names = [d for d in dims if d not in shared]
+    groups = groups_of([{name: point[name] for name in names} for point in points], apart_from=())
+    if "run" not in dims:
+        return groups, names, {name: taus[name] for name in names}
+    if len(groups) < 2:
+        return groups, [], {}
+    return groups, [SETTING], {name: (SETTING, [point[name] for point, _ in groups]) for name in names}
 
 
 def _fit(

@@ -5,35 +5,34 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from tabulate import tabulate
 
-from collapse_jax.analysis.summary import Slope, Summary, Times, point_text, summarise, value_text
-from collapse_jax.analysis.timescales import PHASES, condition
+from collapse_jax.analysis.events import EVENTS, thresholds_of
+from collapse_jax.analysis.summary import Slope, Summary, Times, summarise
 from collapse_jax.experiment.config import Thresholds
+from collapse_jax.experiment.points import axis_text, point_text, value_text
 
 NOTHING = "-"
 
 
-def runs_table(results: xr.Dataset, thresholds: Thresholds) -> str:
-    """Tabulate each run (last values, time scales, divergence) and the slopes against weight decay.
+def runs_table(results: xr.Dataset, thresholds: Thresholds | None = None) -> str:
+    """Tabulate each run (last values, time scales, divergence) and the slopes of the time scales.
 
     Args:
       results: of a sweep, finished or not.
-      thresholds: of the time scales.
+      thresholds: of the time scales; see `timescales`.
 
     Returns:
       Lines of text; "> 1000" marks a run that had not crossed by step 1000.
     """
-    summary = summarise(results, thresholds)
-    lines = [
-        *_align(run_rows(summary)),
-        "",
-        *(f"tau_{phase}: steps until {condition(phase, thresholds)}" for phase in PHASES),
-    ]
+    summary, thresholds = summarise(results, thresholds), thresholds_of(results, thresholds)
+    events = [f"{event.tau}: steps until {event.condition(thresholds)}" for event in EVENTS.values()]
     fits = [_slope_line(fit) for fit in summary.slopes]
-    return "\n".join([*lines, *(["", *fits] if fits else [])])
+    table = tabulate(run_rows(summary), tablefmt="plain", stralign="right", disable_numparse=True)
+    return "\n".join([table, "", *events, *(["", *fits] if fits else [])])
 
 
-def seeds_table(results: xr.Dataset, thresholds: Thresholds) -> str:
+def seeds_table(results: xr.Dataset, thresholds: Thresholds | None = None) -> str:
     """Summarise the seeds of each setting as a Markdown table: mean and range from lowest to highest seed.
 
     Diverged runs have no last values and are counted. Means of time scales are geometric; ">" marks a lower bound,
@@ -41,19 +40,18 @@ def seeds_table(results: xr.Dataset, thresholds: Thresholds) -> str:
 
     Args:
       results: of a sweep in which a setting has several seeds, else the table is empty.
-      thresholds: of the time scales.
+      thresholds: of the time scales; see `timescales`.
     """
     summary = summarise(results, thresholds)
     if all(len(runs) == 1 for _, runs in summary.settings()):
         return ""
-    header, *rows = setting_rows(summary)
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(["", *("| " + " | ".join(row) + " |" for row in lines)])
+    rows = setting_rows(summary)
+    return "\n" + tabulate(rows, headers="firstrow", tablefmt="github", disable_numparse=True)
 
 
 def run_rows(summary: Summary) -> list[list[str]]:
     """Return the table of runs, its header first; the first columns are the hyperparameters."""
-    rows = [[*summary.axes, *summary.final, *summary.times, "diverged"]]
+    rows = [[*summary.axes, *summary.final, *_taus(summary), "diverged"]]
     for run, point in enumerate(summary.points):
         row = [value_text(value) for value in point.values()]
         row += [_number(values[run]) for values in summary.final.values()]
@@ -67,7 +65,7 @@ def setting_rows(summary: Summary) -> list[list[str]]:
     """Return the table of settings, its header first; the first columns are the hyperparameters but the seed."""
     axes = [name for name in summary.axes if name != "seed"]
     quantities = setting_quantities(summary)
-    rows = [[*(name.replace("_", " ") for name in axes), *quantities]]
+    rows = [[*map(axis_text, axes), *quantities]]
     for point, runs in summary.settings():
         cells = [setting_text(summary, name, runs) for name in quantities]
         rows.append([*(value_text(value) for value in point.values()), *cells])
@@ -76,7 +74,11 @@ def setting_rows(summary: Summary) -> list[list[str]]:
 
 def setting_quantities(summary: Summary) -> list[str]:
     """Name what the table of settings shows: all but the training accuracy, which all settings reach."""
-    return [name for name in summary.final if name != "train_accuracy"] + list(summary.times)
+    return [name for name in summary.final if name != EVENTS["fit"].variable] + list(_taus(summary))
+
+
+def _taus(summary: Summary) -> dict[str, Times]:
+    return {EVENTS[name].tau: times for name, times in summary.times.items()}
 
 
 def setting_text(summary: Summary, quantity: str, runs: list[int]) -> str:
@@ -88,7 +90,7 @@ def setting_text(summary: Summary, quantity: str, runs: list[int]) -> str:
         diverged = summary.diverged_at[runs] >= 0
         text = _spread(summary.final[quantity][runs][~diverged])
         return f"{text} ({diverged.sum()} diverged)" if diverged.any() else text
-    times = summary.times[quantity]
+    times = _taus(summary)[quantity]
     bounded = times.censored[runs] & np.isfinite(times.steps[runs])
     return ("> " if bounded.any() else "") + _spread(times.steps[runs], geometric=True)
 
@@ -101,7 +103,7 @@ def slope_text(fit: Slope) -> str:
 
 def _slope_line(fit: Slope) -> str:
     at = f" at {point_text(fit.point)}" if fit.point else ""
-    return f"slope of {fit.tau} against weight decay{at}: {slope_text(fit)}, theory {fit.theory:g}"
+    return f"slope of {fit.tau} against {axis_text(fit.axis)}{at}: {slope_text(fit)}, theory {fit.theory:g}"
 
 
 def _spread(found: Sequence[float] | np.ndarray, geometric: bool = False) -> str:
@@ -123,8 +125,3 @@ def _number(value: float) -> str:
 def _time(times: Times, run: int) -> str:
     value = times.steps[run]
     return NOTHING if math.isnan(value) else f"{'> ' if times.censored[run] else ''}{value:.0f}"
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]

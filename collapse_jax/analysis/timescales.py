@@ -1,146 +1,96 @@
-"""When each phase of training happens: fitting, grokking and collapse, in steps, one number per run.
-
-Source of the three times: arXiv 2509.20829, Theorem 4.3 (tau_1 = fitting, tau_2 = collapse) and Figure 3.
-"""
-
-import math
+"""When each event happens, in steps, one number per run."""
 
 import numpy as np
 import xarray as xr
 
+from collapse_jax.analysis.crossings import Times, extreme, first_crossing
+from collapse_jax.analysis.events import DELAY, EVENTS, Event, thresholds_of
 from collapse_jax.experiment.config import Thresholds
-
-# phase -> (variable of the results, sign of the comparison, wording)
-PHASES = {
-    "fit": ("train_accuracy", ">=", "time to fit the training set"),
-    "grok": ("test_accuracy", ">=", "time to generalise (grokking)"),
-    "collapse": ("rnc1", "<=", "time to neural collapse"),
-}
-
-
-def condition(phase: str, thresholds: Thresholds) -> str:
-    """The condition that ends a phase, in words: 'train accuracy ≥ 0.99'."""
-    variable, sign, _ = PHASES[phase]
-    name = "RNC1" if variable == "rnc1" else variable.replace("_", " ")
-    return f"{name} {'≥' if sign == '>=' else '≤'} {getattr(thresholds, variable):g}"
-
-
-def first_crossing(
-    values: np.ndarray, steps: np.ndarray, threshold: float, sign: str, *, log: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first step at which a curve meets a threshold, between log points if need be.
-
-    With i the first log point that meets it, the crossing is read off the straight line between the
-    points i-1 and i over u = log(1 + step): u = u_{i-1} + (h(thr) - h(v_{i-1})) / (h(v_i) - h(v_{i-1})) *
-    (u_i - u_{i-1}), with h = log if `log` (and both values are positive), else the identity: the line that
-    a figure shows. log(1 + step) equals log(step) to 1/step and is finite at step 0. A curve that meets the
-    threshold at its first log point crosses there; one whose point i-1 is nan or infinite at point i.
-
-    Args:
-      values: [..., T] the curves; nan never meets a threshold.
-      steps: [T] increasing steps, the first may be 0.
-      threshold: the level, compared in the dtype of `values`: a float32 accuracy of 0.7 meets 0.7.
-      sign: ">=" or "<=".
-      log: whether the values live on a logarithmic scale, as RNC1 does, which falls through decades.
-
-    Returns:
-      tau: [...] float64 steps; where censored, the last step with a value, a lower bound; nan without any.
-      censored: [...] True where the threshold was not met.
-      bracket: [...] how well the schedule resolves tau: the ratio (1 + step_i) / (1 + step_{i-1}) of the log
-        points around it; 1 at the first log point, nan where censored.
-    """
-    level = values.dtype.type(threshold)
-    met = values >= level if sign == ">=" else values <= level
-    crossed = met.any(axis=-1)
-    here = met.argmax(axis=-1)
-    before = np.maximum(here - 1, 0)
-    clock = np.log1p(steps.astype(np.float64))
-
-    def at(index: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(values, index[..., None], axis=-1)[..., 0].astype(np.float64)
-
-    low, high = at(before), at(here)
-    inside = crossed & (here > 0) & np.isfinite(low) & np.isfinite(high)
-    low, high = np.where(inside, low, 0.0), np.where(inside, high, 1.0)
-    target = np.full(low.shape, float(level))
-    if log:
-        positive = (low > 0) & (high > 0) & (target > 0)
-        low, high, target = (np.where(positive, np.log(np.where(positive, v, 1.0)), v) for v in (low, high, target))
-    fraction = np.where(inside, (target - low) / (high - low), 1.0)
-    # The exact log point where there is nothing to interpolate: expm1(log1p(n)) is n only up to rounding.
-    exact = ~inside | (fraction == 1.0)
-    tau = np.where(exact, steps[here], np.expm1(clock[before] + fraction * (clock[here] - clock[before]))).astype(
-        np.float64
-    )
-
-    observed = ~np.isnan(values)
-    last = values.shape[-1] - 1 - observed[..., ::-1].argmax(axis=-1)
-    bound = np.where(observed.any(axis=-1), steps[last].astype(np.float64), math.nan)
-    bracket = np.where(crossed, np.exp(clock[here] - clock[before]), math.nan)
-    return np.where(crossed, tau, bound), ~crossed, bracket
 
 
 def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> xr.Dataset:
-    """The steps at which every run fits, groks and collapses.
+    """The steps at which the events of `EVENTS` happen to every run: it fits, groks, collapses.
 
     tau_fit = min{t: train_accuracy >= thr}, tau_grok = min{t: test_accuracy >= thr},
     tau_collapse = min{t: rnc1 <= thr}: first crossings, so a run that falls back later keeps its time.
-    Between log points see `first_crossing`. A run that never crosses is kept and flagged in
-    `<phase>_censored`; its tau is then the last step with a value (for a diverged run its last healthy one),
-    which is a lower bound. Units: steps. Source: arXiv 2509.20829, Theorem 4.3.
+    Between log points see `first_crossing`. A run to which an event does not happen is kept and flagged in
+    `<event>_censored`; its tau is then the last step with a value (for a diverged run its last healthy one),
+    which is a lower bound. Units: steps. Source: arXiv 2509.20829, Theorem 4.3 (tau_1 = fitting, tau_2 = collapse)
+    and Figure 3.
 
     Args:
-      results: dims (..., step); a phase whose variable is missing is left out.
-      thresholds: the levels; the defaults of `Thresholds` if None.
+      results: dims (..., step); an event whose variable is missing is left out.
+      thresholds: the levels; None: those of the results' own experiment, or the defaults where they hold none.
 
     Returns:
-      A dataset over the run dims with tau_fit, tau_grok, tau_collapse, <phase>_censored, <phase>_bracket
+      A dataset over the run dims with tau_<event>, <event>_censored, <event>_bracket
       (the factor within which the log schedule can place tau; a sparse schedule biases it), and
       separation = tau_grok / tau_fit (a lower bound where separation_censored, nan for a run that never
       fitted or that fits at step 0).
     """
-    thresholds = thresholds or Thresholds()
+    thresholds = thresholds_of(results, thresholds)
     out = xr.Dataset(coords={k: c for k, c in results.coords.items() if "step" not in c.dims})
-    for phase, (variable, sign, long_name) in PHASES.items():
-        if variable not in results or results.sizes.get("step", 0) == 0:
-            continue
-        # Steps at which only other variables were measured are no gaps of this one.
-        curves = results[variable].dropna("step", how="all")
-        curves = (curves if curves.sizes["step"] else results[variable]).transpose(..., "step")
-        steps = curves["step"].values
-        level = getattr(thresholds, variable)
-        tau, censored, bracket = first_crossing(curves.values, steps, level, sign, log=variable == "rnc1")
-        text = condition(phase, thresholds)
-        definition = f"first step with {text}, interpolated in log(1 + step); a lower bound where censored"
-        out[f"tau_{phase}"] = (
-            curves.dims[:-1],
-            tau,
-            {"long_name": long_name, "units": "steps", "definition": definition, "threshold": level},
-        )
-        out[f"{phase}_censored"] = (
-            curves.dims[:-1],
-            censored,
-            {"long_name": f"{long_name}: not reached", "units": "1", "definition": f"never {text}"},
-        )
-        out[f"{phase}_bracket"] = (
-            curves.dims[:-1],
-            bracket,
-            {
-                "long_name": f"{long_name}: resolution",
-                "units": "1",
-                "definition": "ratio of the two log steps (plus 1) around tau",
-            },
-        )
-    if "tau_fit" in out and "tau_grok" in out:
-        fitted = ~out["fit_censored"] & (out["tau_fit"] > 0)
-        ratio = out["tau_grok"] / out["tau_fit"].where(fitted)
-        out["separation"] = ratio.assign_attrs(
-            long_name="grokking delay", units="1", definition="tau_grok / tau_fit; nan if never fitted"
-        )
-        out["separation_censored"] = out["grok_censored"].assign_attrs(
-            long_name="grokking delay: lower bound", units="1", definition="grok_censored"
-        )
+    for event in EVENTS.values():
+        if event.variable in results and results.sizes.get("step", 0):
+            out = out.assign(_variables(event, results, thresholds))
+    if {EVENTS[DELAY.event].tau, EVENTS[DELAY.since].tau} <= out.keys():
+        out = out.assign(_delay(out))
     return out
+
+
+def _variables(event: Event, results: xr.Dataset, thresholds: Thresholds) -> dict[str, tuple]:
+    # Steps at which only other variables were measured are no gaps of this one.
+    curves = results[event.variable].dropna("step", how="all")
+    curves = (curves if curves.sizes["step"] else results[event.variable]).transpose(..., "step")
+    level, text, dims = event.level(thresholds), event.condition(thresholds), curves.dims[:-1]
+    found = _find(event, _counted(event, curves, results, thresholds).values, curves["step"].values, level)
+    step = "step" if level is None else "first step"
+    how = "" if level is None else ", interpolated in log(1 + step)"
+    described = {
+        event.tau: (found.steps, "", "steps", f"{step} with {text}{how}; a lower bound where censored"),
+        event.censored: (found.censored, ": not reached", "1", f"never {text}"),
+        event.bracket: (found.bracket, ": resolution", "1", "ratio of the two log steps (plus 1) around tau"),
+    }
+    out: dict[str, tuple] = {
+        name: (dims, values, {"long_name": event.long_name + more, "units": units, "definition": definition})
+        for name, (values, more, units, definition) in described.items()
+    }
+    if level is not None:
+        out[event.tau][2]["threshold"] = level
+    return out
+
+
+def _find(event: Event, values: np.ndarray, steps: np.ndarray, level: float | None) -> Times:
+    if level is None:
+        return extreme(values, steps, event.rule)
+    return first_crossing(values, steps, level, event.rule, log=event.log)
+
+
+def _counted(event: Event, curves: xr.DataArray, results: xr.Dataset, thresholds: Thresholds) -> xr.DataArray:
+    """The values that count: those from the event on that must have happened first."""
+    if event.after is None:
+        return curves
+    first = EVENTS[event.after]
+    if first.variable not in results:
+        return curves.where(False)
+    before = _variables(first, results, thresholds)
+    times, censored = (xr.DataArray(before[name][1], dims=before[name][0]) for name in (first.tau, first.censored))
+    # Not the step dimension of the mask, but that of the curves, which may have been measured at others.
+    return curves.where((curves["step"] >= times) & ~censored).transpose(*curves.dims)
+
+
+def _delay(taus: xr.Dataset) -> dict[str, xr.DataArray]:
+    event, since = EVENTS[DELAY.event], EVENTS[DELAY.since]
+    happened = ~taus[since.censored] & (taus[since.tau] > 0)
+    ratio = taus[event.tau] / taus[since.tau].where(happened)
+    bound = taus[event.censored]
+    definition = f"{event.tau} / {since.tau}; nan if never {since.past}"
+    return {
+        DELAY.name: ratio.assign_attrs(long_name=DELAY.long_name, units="1", definition=definition),
+        f"{DELAY.name}_censored": bound.assign_attrs(
+            long_name=f"{DELAY.long_name}: lower bound", units="1", definition=event.censored
+        ),
+    }
 
 
 def scaled_time(results: xr.Dataset) -> xr.Dataset:

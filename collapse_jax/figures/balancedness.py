@@ -15,7 +15,6 @@ from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.figures.bounds import logged
 
-DASHED = (0, (4, 2))
 MAX_PAIRS = 4
 # Deviations are reported while theory is above this: later, the terms of order eta^2 and rounding take over.
 COMPARED = 0.1
@@ -85,7 +84,7 @@ def balancedness(results: xr.Dataset, thresholds: Thresholds | None = None) -> F
     grid[1, 0].set_ylabel("measured: imbalance / its start")
     handles = [
         Line2D([], [], color="#333333", label="measured"),
-        Line2D([], [], color="#333333", linestyle=DASHED, linewidth=1.0, label="theory (1 − ηλ)²ᵗ"),
+        Line2D([], [], color="#333333", linestyle=style.DASHED, linewidth=1.0, label="theory (1 − ηλ)²ᵗ"),
     ]
     grid[0, 0].legend(handles=handles, loc="lower left", handlelength=2.6)
     lines.legend(figure, list(grid.flat), groups)
@@ -99,12 +98,12 @@ def relative(runs: xr.Dataset, variable: str, pair: int) -> tuple[np.ndarray, np
     """Imbalance of a series relative to its first logged step, and theory.
 
     Args:
-      runs: dims ("seed", ..., "step") of runs that share their hyperparameters.
+      runs: dims ("run", ..., "step") of runs that share their hyperparameters.
       variable: name of the form.
       pair: the layer pair.
 
     Returns:
-      steps [T], measured [seeds, T] and theory [T] = (1 - eta lambda)^(2 (t - t_0)).
+      steps [T], measured [runs, T] and theory [T] = (1 - eta lambda)^(2 (t - t_0)).
     """
     values = np.atleast_2d(runs[variable].isel(layer_pair=pair).values).astype(np.float64)
     steps = runs["step"].values
@@ -132,11 +131,13 @@ def _column(
             continue
         steps, measured, theory = relative(group.runs, rule.variable, pair)
         drawn = dataclasses.replace(
-            group, runs=group.runs.drop_dims("layer_pair").assign(relative=(("seed", "step"), measured))
+            group, runs=group.runs.drop_dims("layer_pair").assign(relative=(("run", "step"), measured))
         )
         lines.draw(upper, drawn, "relative", log=True)
         after = steps > 0
-        upper.plot(steps[after], theory[after], color=group.colour, linestyle=DASHED, linewidth=1.0, gid="theory")
+        upper.plot(
+            steps[after], theory[after], color=group.colour, linestyle=style.DASHED, linewidth=1.0, gid="theory"
+        )
         mean, low, high = lines.mean_and_range(measured, log=True)
         lower.plot(theory, mean, color=group.colour, gid="measured", zorder=3 - order / len(groups))
         lower.fill_between(theory, low, high, color=group.colour, alpha=style.BAND_ALPHA, linewidth=0)

@@ -4,9 +4,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from collapse_jax.analysis import Thresholds, scaled_time
+from collapse_jax.analysis import Thresholds, scaled_time, thresholds_of
+from collapse_jax.figures import marks, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 TITLES = {"rnc1": "Within-class variance", "test_accuracy": "Test accuracy"}
 
@@ -19,7 +19,7 @@ def collapse_time(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
     (arXiv 2509.20829, Theorem 4.3 has tau_collapse proportional to 1/(η·λ)). Runs without weight decay have
     no scaled time and are left out.
     """
-    thresholds = thresholds or Thresholds()
+    thresholds = thresholds_of(results, thresholds)
     names = [v for v in TITLES if v in results]
     if not names:
         raise style.NotDrawableError("neither rnc1 nor test_accuracy is in the results")
@@ -28,7 +28,7 @@ def collapse_time(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
     except ValueError as error:
         raise style.NotDrawableError(str(error)) from None
     every = lines.split(results)
-    groups = [g for g in every if g.weight_decay > 0 and np.max(g.runs["scaled_time"].values) > 0]
+    groups = [g for g in every if np.max(_clock(g)) > 0]
     if not groups:
         raise style.NotDrawableError("no run with weight decay has a logged step after 0")
     figure = style.new_figure(9.4, 1.2 + 2.7 * len(names))
@@ -38,11 +38,10 @@ def collapse_time(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
     for row, name in zip(grid, names, strict=True):
         log = name == "rnc1"
         for group in groups:
-            clock = np.atleast_2d(group.runs["scaled_time"].transpose(..., "step").values)[0]
             lines.draw(row[0], group, name, log=log)
-            lines.draw(row[1], group, name, log=log, x=clock)
+            lines.draw(row[1], group, name, log=log, x=_clock(group))
         for axes in row:
-            axes.axhline(getattr(thresholds, name), color=style.GREY, linewidth=0.9, linestyle=":")
+            marks.thresholds_on(axes, name, thresholds)
             if log:
                 style.log_values(axes)
             else:
@@ -50,8 +49,8 @@ def collapse_time(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
         row[0].set_ylabel(style.label(results, name))
         row[0].set_title(f"{TITLES[name]} against the step t")
         row[1].set_title(f"{TITLES[name]} against η·λ·t")
-        row[1].axvline(1.0, color=style.GREY, linewidth=0.9, linestyle=(0, (4, 2)))
-    ends = [np.atleast_2d(g.runs["scaled_time"].transpose(..., "step").values)[0] for g in groups]
+        row[1].axvline(1.0, color=style.GREY, linewidth=0.9, linestyle=style.DASHED)
+    ends = [_clock(group) for group in groups]
     style.step_axis(grid[0, 0], steps, min(float(first), 1.0))
     grid[0, 0].set_xlabel("")
     grid[-1, 0].set_xlabel("training step t")
@@ -70,3 +69,8 @@ def collapse_time(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
         note += " Runs without weight decay have no scaled time and are left out."
     style.heading(figure, "Collapse in steps (left) and in weight-decay time (right)", note)
     return figure
+
+
+def _clock(group: lines.Series) -> np.ndarray:
+    """[T] the scaled time, which is the same for all seeds."""
+    return group.runs["scaled_time"].transpose("run", "step").values[0]

@@ -109,7 +109,7 @@ def information_plane(results: xr.Dataset, thresholds: Thresholds | None = None)
         for axes, group in zip(row, chosen, strict=True):
             _trajectory(axes, group, x, y, norm)
             if number == 0:
-                axes.set_title(point_title(group), fontsize=9.5)
+                axes.set_title(group.title, fontsize=9.5)
             axes.set_xlabel(style.label(results, x))
         row[0].set_ylabel(f"{name}\n{style.label(results, y)}")
     bar = figure.colorbar(ScalarMappable(norm, _time_colours()), ax=list(grid.flat), pad=0.015, aspect=30)
@@ -162,11 +162,6 @@ def measured_steps(results: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     if not seen.any():
         raise style.NotDrawableError(f"{names[0]} has no value at any step")
     return results.isel(step=np.flatnonzero(seen))
-
-
-def point_title(group: Series) -> str:
-    """The hyperparameters of the runs of a panel, as its title."""
-    return f"λ = {group.name}" if len(group.point) == 1 else group.name
 
 
 def _time_colours() -> Colormap:

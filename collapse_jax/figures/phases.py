@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.experiment.points import describe_point
+from collapse_jax.experiment.points import axis_text, describe_point
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.workdir.join import all_points, axes_of, select_part
@@ -59,7 +59,7 @@ def programs(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
         raise style.NotDrawableError("the grid has no static axes")
     parts = {describe_point(point): select_part(results, point).drop_vars(point) for point in points}
     parts = {name: part for name, part in parts.items() if len(part.data_vars) > 1}
-    title = f"Programs: {', '.join(name.replace('_', ' ') for name in axes_of(results))}"
+    title = f"Programs: {', '.join(map(axis_text, axes_of(results)))}"
     return _rows(dict(list(parts.items())[:MAX_ROWS]), ("rnc1", "nc1"), title, len(parts) - MAX_ROWS)
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from collapse_jax.analysis import Thresholds
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
-from collapse_jax.figures.information import measured_steps, point_title
+from collapse_jax.figures.information import measured_steps
 
 MAX_ROWS = 3
 # Okabe-Ito colours; from the loosest bound to the estimate.
@@ -57,14 +57,14 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
             style.step_axis(axes, results["step"].values)
             if number < len(groups) - 1:
                 axes.set_xlabel("")
-        row[0].set_ylabel(f"{point_title(group)}\nnat")
+        row[0].set_ylabel(f"{group.title}\nnat")
     style.log_values(grid[0, 0])
     handles = [Line2D([], [], label=text, **look) for text, look in LOOKS.values() if text]
     figure.legend(handles=handles, loc="outside right upper", alignment="left", handlelength=2.4)
     note = lines.reading_note(results, groups) + "\nσ: noise relative to the largest feature norm. The estimate"
     note += " saturates at the log of the number of examples of a class; bounds do not."
     if len(groups) < len(every):
-        note += f" {len(groups)} of {len(every)} weight decays shown."
+        note += f" {len(groups)} of {len(every)} {lines.kind(every)} shown."
     style.heading(figure, "Superfluous information between the bounds of Theorem 3.4", note)
     return figure
 

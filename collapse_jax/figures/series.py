@@ -1,7 +1,6 @@
 """The lines of a figure: runs that differ only in their seed, their colour, their mean and their band."""
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -13,9 +12,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from collapse_jax.analysis.summary import value_text
+from collapse_jax.analysis.groups import DEFAULT_AXIS, groups_of, points_of, take, varying
 from collapse_jax.experiment.axes import AXES, STATIC, symbol
-from collapse_jax.experiment.points import describe_point
+from collapse_jax.experiment.points import axis_text, describe_point, symbols_text, value_text
 from collapse_jax.figures import style
 
 T = TypeVar("T")
@@ -27,8 +26,8 @@ class Series:
     """Runs that share every hyperparameter.
 
     Attributes:
-      point: the hyperparameters that vary over the results, and always weight_decay.
-      runs: dims ("seed", "step").
+      point: the hyperparameters that vary over the results; first that which gives the colour, if they hold it.
+      runs: dims ("run", ..., "step"), seed by seed.
       colour: of its lines.
     """
 
@@ -37,86 +36,61 @@ class Series:
     colour: Any = None
 
     @property
-    def weight_decay(self) -> float:
-        """The colour key."""
-        return float(self.point["weight_decay"])
-
-    @property
     def name(self) -> str:
         """Its entry in the legend."""
         if len(self.point) == 1:
-            return "0 (none)" if self.weight_decay == 0 else f"{self.weight_decay:g}"
-        return ", ".join(f"{symbol(k)} = {value_text(v)}" for k, v in self.point.items())
+            (value,) = self.point.values()
+            return "0 (none)" if value == 0 else value_text(value)
+        return symbols_text(self.point)
+
+    @property
+    def title(self) -> str:
+        """Its point as the title of a panel."""
+        return f"{symbol(next(iter(self.point)))} = {self.name}" if len(self.point) == 1 else self.name
 
 
-def run_dimensions(results: xr.Dataset) -> list[str]:
-    """The dimensions that tell runs apart: neither `step` nor axes of a variable's own, such as `layer`."""
-    own = results["diverged_at"].dims if "diverged_at" in results else results.dims
-    return [str(name) for name in own if name in (*AXES, "run")]
+def split(results: xr.Dataset, colour: str = DEFAULT_AXIS) -> list[Series]:
+    """All series of a product or zip grid, coloured, by increasing value of the axis that gives the colour.
+
+    Results without that axis are coloured by the first that varies.
+    """
+    points = points_of(results)
+    if colour not in results.coords:
+        colour = next((name for name in varying(points) if name != "seed"), "")
+    names = [name for name in varying(points) if name not in ("seed", colour)]
+    fixed = {colour: results[colour].item()} if colour in results.coords and not results[colour].dims else {}
+    found = []
+    for point, runs in groups_of(points):
+        whole = fixed | point
+        shown = {name: whole[name] for name in (colour, *names) if name in whole}
+        found.append(Series(shown, take(results, runs)))
+    found.sort(key=lambda s: (_order(s.point.get(colour)), str(s.point)))
+    return [dataclasses.replace(s, colour=c) for s, c in zip(found, _colours(found, colour), strict=True)]
 
 
-def split(results: xr.Dataset) -> list[Series]:
-    """All series of a product or zip grid, by increasing weight decay, coloured."""
-    found = _zip_series(results) if "run" in results.dims else _product_series(results)
-    varying = {k for s in found for k in s.point if len({str(t.point[k]) for t in found}) > 1}
-    found = [
-        dataclasses.replace(
-            s,
-            point={"weight_decay": s.point["weight_decay"]} | {k: v for k, v in s.point.items() if k in varying},
-        )
-        for s in found
-    ]
-    found.sort(key=lambda s: (s.weight_decay, str(s.point)))
-    return [dataclasses.replace(s, colour=c) for s, c in zip(found, _colours(found), strict=True)]
+def _order(value: Any) -> float:
+    return value if isinstance(value, (int, float)) else 0.0
 
 
-def _colours(series: list[Series]) -> list[Any]:
-    """By weight decay where it tells them apart or where there are too many to name, else one after the other."""
-    decays = [s.weight_decay for s in series]
-    key, norm = "weight_decay", style.decay_norm(decays)
+def _colours(series: list[Series], colour: str) -> list[Any]:
+    """By the colour axis where it tells them apart or where they are too many to name, else one after the other."""
+    values = [s.point.get(colour) for s in series]
+    key, norm = colour, style.log_norm(values)
     if len(series) > MAX_NAMED:
         key, norm = colour_scale(series)
-    elif len(set(decays)) < len(decays):
+    elif len(set(values)) < len(values) or isinstance(values[0], str):
         key = ""
     if not key:
         return [tuple(colour) for colour in style.colormap()(np.linspace(0.0, 1.0, len(series)))]
-    return [style.decay_colour(s.point[key], norm) for s in series]
+    return [style.value_colour(s.point.get(key), norm) for s in series]
 
 
 def colour_scale(series: list[Series]) -> tuple[str, LogNorm | None]:
     """What colours too many series to name: the first hyperparameter with two positive values; or ("", None)."""
     for key in series[0].point:
-        values = [s.point[key] for s in series]
-        if all(isinstance(value, (int, float)) for value in values) and (norm := style.decay_norm(values)):
+        if norm := style.log_norm([s.point[key] for s in series]):
             return key, norm
     return "", None
-
-
-def _product_series(results: xr.Dataset) -> list[Series]:
-    if "seed" not in results.dims:
-        results = results.expand_dims("seed")
-    dims = [name for name in run_dimensions(results) if name != "seed"]
-    fixed = {"weight_decay": float(results["weight_decay"])} if "weight_decay" not in dims else {}
-    out = []
-    for index in itertools.product(*(range(results.sizes[d]) for d in dims)):
-        runs = results.isel(dict(zip(dims, index, strict=True)))
-        out.append(Series(fixed | {d: runs[d].item() for d in dims}, runs.transpose("seed", ..., "step")))
-    return out
-
-
-def _zip_series(results: xr.Dataset) -> list[Series]:
-    names = [str(k) for k, c in results.coords.items() if c.dims == ("run",) and k not in ("run", "seed")]
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for run in range(results.sizes["run"]):
-        key = tuple(results[k].values[run].item() for k in names)
-        # Without seeds nothing says that two runs repeat each other, so each stands alone.
-        groups.setdefault(key if "seed" in results.coords else (*key, run), []).append(run)
-    out = []
-    for key, runs in groups.items():
-        part = results.isel(run=runs)
-        part = part.drop_vars(["run", "seed"], errors="ignore").rename_dims(run="seed")
-        out.append(Series(dict(zip(names, key, strict=False)), part.transpose("seed", ..., "step")))
-    return out
 
 
 def mean_and_range(values: np.ndarray, log: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,12 +139,15 @@ def draw(
 def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
     """Names the series once for all panels: by a list, or by a colour bar when there are too many.
 
-    Too many without a hyperparameter that makes a colour bar, such as optimizers: a list of some of them.
+    Nothing varies: nothing is named. Too many without a hyperparameter that makes a colour bar, such as optimizers:
+    a list of some of them.
     """
+    if not series[0].point:
+        return
     key, norm = colour_scale(series) if len(series) > MAX_NAMED else ("", None)
     if norm is None:
         keys = list(series[0].point)
-        title = "weight decay λ" if keys == ["weight_decay"] else "hyperparameters"
+        title = axis_label(keys[0]) if len(keys) == 1 else "hyperparameters"
         named = evenly(series, MAX_NAMED)
         if len(named) < len(series):
             title += f"\n({len(named)} of {len(series)} lines)"
@@ -178,7 +155,7 @@ def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
         figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left")
         return
     values = {name: {s.point[name] for s in series} for name in series[0].point}
-    text = AXES[key].label
+    text = axis_label(key)
     if 0 in values[key]:
         text += " (grey: 0)"
     if sum(len(found) > 1 for found in values.values()) > 1:
@@ -186,6 +163,17 @@ def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
     bar = figure.colorbar(ScalarMappable(norm, style.colormap()), ax=panels, pad=0.02, aspect=30)
     bar.set_label(text)
     bar.outline.set_visible(False)
+
+
+def kind(series: list[Series]) -> str:
+    """What the series are, in the plural: "weight decays" where they differ in nothing else."""
+    names = list(series[0].point)
+    return f"{axis_text(names[0])}s" if len(names) == 1 else "settings"
+
+
+def axis_label(name: str) -> str:
+    """The title of an axis of the grid: "weight decay λ"."""
+    return AXES[name].label if name in AXES else axis_text(name)
 
 
 def evenly(items: Sequence[T], most: int) -> list[T]:
@@ -196,7 +184,7 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
 
 def reading_note(results: xr.Dataset, series: list[Series], log: bool = True, *further: xr.Dataset) -> str:
     """How to read the lines, and what is missing from them, in words; `further` results are in the same figure."""
-    counts = sorted({s.runs.sizes["seed"] for s in series})
+    counts = sorted({s.runs.sizes["run"] for s in series})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     if counts == [1]:
         parts = ["One run per line."]

@@ -47,11 +47,9 @@ RC = {
     "ytick.labelsize": 8.5,
 }
 
-# One colour per phase (Okabe-Ito: distinct for colour-blind readers and in grey).
-PHASE_COLOURS = {"fit": "#4d4d4d", "grok": "#d55e00", "collapse": "#0072b2"}
-PHASE_MARKERS = {"fit": "s", "grok": "o", "collapse": "D"}
 GREY = "#8c8c8c"
-NO_DECAY = "#9a9a9a"
+ZERO = "#9a9a9a"  # of a value without a place on a logarithmic colour scale, such as no weight decay
+DASHED = (0, (4, 2))
 BAND_ALPHA = 0.18
 
 
@@ -81,23 +79,22 @@ def new_figure(width: float, height: float) -> Figure:
 
 def colormap() -> Colormap:
     """Viridis without its brightest end: ordered in lightness, so also in grey and to the colour-blind."""
-    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.0, 0.86, 256))[::-1], name="decay")
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.0, 0.86, 256))[::-1], name="ordered")
 
 
-def decay_norm(values: Sequence[float]) -> LogNorm | None:
-    """The logarithmic colour scale over the positive weight decays, or values of another hyperparameter.
-
-    None if there are fewer than two.
-    """
+def log_norm(values: Sequence[Any]) -> LogNorm | None:
+    """The logarithmic colour scale over the positive values of an axis; None if there are fewer than two."""
+    if not all(isinstance(value, (int, float)) for value in values):
+        return None
     positive = sorted({value for value in values if value > 0})
     return LogNorm(positive[0], positive[-1]) if len(positive) > 1 else None
 
 
-def decay_colour(weight_decay: float, norm: LogNorm | None) -> Any:
-    """The colour of a weight decay, or of a value on another scale: darker for stronger decay, grey for none."""
-    if not weight_decay > 0:
-        return NO_DECAY
-    return colormap()(0.75 if norm is None else float(norm(weight_decay)))
+def value_colour(value: Any, norm: LogNorm | None) -> Any:
+    """The colour of a value of an axis: darker for larger ones, grey for zero."""
+    if isinstance(value, (int, float)) and not value > 0:
+        return ZERO
+    return colormap()(0.75 if norm is None else float(norm(value)))
 
 
 def label(results: xr.Dataset, name: str) -> str:

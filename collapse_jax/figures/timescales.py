@@ -1,4 +1,4 @@
-"""The times of fitting, grokking and collapse against the weight decay."""
+"""The times of events against an axis of the grid."""
 
 from typing import Any
 
@@ -9,105 +9,100 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis import EVENTS, Event, Thresholds, thresholds_of
 from collapse_jax.analysis import slopes as fit_slopes
 from collapse_jax.analysis import timescales as measure
+from collapse_jax.analysis.events import events_of
+from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.analysis.slopes import fits_of
-from collapse_jax.analysis.summary import value_text
-from collapse_jax.analysis.timescales import PHASES, condition
-from collapse_jax.experiment.axes import symbol
+from collapse_jax.experiment.points import axis_text, symbols_text
 from collapse_jax.figures import style
+from collapse_jax.figures.series import axis_label
 
-NAMES = {"fit": "Fit", "grok": "Grokking", "collapse": "Collapse"}
-SIDE = {"fit": 0.0, "grok": -1.0, "collapse": 1.0}
-DASHED = (0, (4, 2))
 MAX_PANELS = 6
 
 
 @style.styled
-def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
+def timescales(results: xr.Dataset, thresholds: Thresholds | None = None, *, x: str = DEFAULT_AXIS) -> Figure:
     """Do fitting and collapse run on different clocks?
 
-    Time of each phase against the weight decay, log-log: runs, geometric means, the fitted power law with
+    Time of each event against an axis of the grid, log-log: runs, geometric means, the fitted power law with
     its interval, and the slope of theory. One panel per combination of the other hyperparameters.
     Source: arXiv 2509.20829, Theorem 4.3.
     """
-    thresholds = thresholds or Thresholds()
+    thresholds = thresholds_of(results, thresholds)
     taus = measure(results, thresholds)
-    phases = [p for p in PHASES if f"tau_{p}" in taus]
-    if not phases or "weight_decay" not in taus.coords:
-        raise style.NotDrawableError("no weight_decay, or none of train_accuracy, test_accuracy, rnc1")
-    decays = _positive(taus)
-    if len(decays) < 2:
-        raise style.NotDrawableError("fewer than two positive weight decays: there is no dependence to show")
-    table = fit_slopes(taus)
+    events, words = events_of(taus), axis_text(x)
+    if not events or x not in taus.coords:
+        needed = ", ".join(dict.fromkeys(event.variable for event in EVENTS.values()))
+        raise style.NotDrawableError(f"no {x}, or none of {needed}")
+    places = _positive(taus, x)
+    if len(places) < 2:
+        raise style.NotDrawableError(f"fewer than two positive {words}s: there is no dependence to show")
+    table = fit_slopes(taus, x)
     every = list(fits_of(taus, table))
-    # In a zip grid the other hyperparameters may vary along with the weight decay.
-    shown = [one for one in every if len(_positive(one[1])) > 1][:MAX_PANELS]
+    # In a zip grid the other hyperparameters may vary along with the axis.
+    shown = [one for one in every if len(_positive(one[1], x)) > 1][:MAX_PANELS]
     if not shown:
-        raise style.NotDrawableError("no two runs with weight decay differ in it and the seed alone")
+        raise style.NotDrawableError(f"no two runs with {words} differ in it and the seed alone")
     figure = style.new_figure(8.8, 5.3 if len(shown) == 1 else 1.4 + 3.3 * len(shown))
     panels = list(figure.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0])
     for axes, (point, part, fits) in zip(panels, shown, strict=True):
-        texts = _panel(axes, part, fits, phases, thresholds, decays)
+        texts = _panel(axes, part, fits, x, thresholds, places)
         if point:
-            axes.set_title(", ".join(f"{symbol(k)} = {value_text(v)}" for k, v in point.items()))
+            axes.set_title(symbols_text(point))
         _label_right(axes, texts)
-    panels[-1].set_xlabel("weight decay λ")
+    panels[-1].set_xlabel(axis_label(x))
     _key(panels[0], censored=bool(table["censored"].any()))
     style.heading(
-        figure,
-        "Time scales of training against weight decay",
-        _note(taus, table, phases, len(every) - len(shown)),
+        figure, f"Time scales of training against {words}", _note(taus, table, words, len(every) - len(shown))
     )
     return figure
 
 
-def _positive(taus: xr.Dataset) -> np.ndarray:
-    decays = np.unique(taus["weight_decay"].values)
-    return decays[decays > 0]
+def _positive(taus: xr.Dataset, x: str) -> np.ndarray:
+    values = np.unique(taus[x].values)
+    return values[values > 0] if np.issubdtype(values.dtype, np.number) else values[:0]
 
 
 def _panel(
-    axes: Axes,
-    taus: xr.Dataset,
-    table: xr.Dataset,
-    phases: list[str],
-    thresholds: Thresholds,
-    decays: np.ndarray,
+    axes: Axes, taus: xr.Dataset, table: xr.Dataset, x: str, thresholds: Thresholds, places: np.ndarray
 ) -> list[tuple[float, str, str]]:
     """Draws the runs and lines of one panel; returns (height, text, colour) of each line's label."""
     axes.set_xscale("log")
     axes.set_yscale("log")
-    # The three phases of one weight decay stand side by side, or they would hide each other.
-    side = min(0.09, float(np.diff(np.log(decays)).min()) / 4)
-    span = np.array([decays[0] * np.exp(-2 * side), decays[-1] * np.exp(2 * side)])
+    # The events of one place stand side by side, or they would hide each other.
+    events = events_of(taus)
+    reach = max(1, len(events) // 2)
+    side = min(0.09, float(np.diff(np.log(places)).min()) / 4 / reach)
+    span = np.array([places[0] * np.exp(-(1 + reach) * side), places[-1] * np.exp((1 + reach) * side)])
     texts = []
-    for phase in phases:
-        colour = style.PHASE_COLOURS[phase]
-        tau = taus[f"tau_{phase}"]
-        x = taus["weight_decay"].broadcast_like(tau).transpose(*tau.dims).values.ravel()
-        y, bound = tau.values.ravel(), taus[f"{phase}_censored"].values.ravel()
-        ok = (x > 0) & (y > 0)
-        for decay in decays[np.isin(decays, x[ok])]:
-            mine = ok & (x == decay)
-            _column(axes, phase, decay * np.exp(side * SIDE[phase]), y[mine], bound[mine], side)
-        fit = table.sel(tau=f"tau_{phase}")
-        text = f"{NAMES[phase]} ({condition(phase, thresholds)})\n{_slope_text(fit)}"
+    for number, event in enumerate(events):
+        tau = taus[event.tau]
+        at = taus[x].broadcast_like(tau).transpose(*tau.dims).values.ravel()
+        y, bound = tau.values.ravel(), taus[event.censored].values.ravel()
+        ok = (at > 0) & (y > 0)
+        shift = np.exp(side * ((number + 1) // 2) * (-1) ** number)
+        for place in places[np.isin(places, at[ok])]:
+            mine = ok & (at == place)
+            _column(axes, event, place * shift, y[mine], bound[mine], side)
+        fit = table.sel(tau=event.tau)
+        text = f"{event.title} ({event.condition(thresholds)})\n{_slope_text(fit, axis_text(x))}"
         height = np.exp(np.log(y[ok]).mean()) if ok.any() else 1.0
         if np.isfinite(fit["slope"]):
             slope, scale = float(fit["slope"]), np.exp(float(fit["intercept"]))
-            axes.plot(span, scale * span**slope, color=colour, linewidth=1.3, gid=f"fit_{phase}")
+            axes.plot(span, scale * span**slope, color=event.colour, linewidth=1.3, gid=f"fit_{event.name}")
             height, middle = scale * span[1] ** slope, np.sqrt(span.prod())
             ideal = scale * middle**slope * (span / middle) ** float(fit["theory"])
-            axes.plot(span, ideal, color=style.GREY, linewidth=1.0, linestyle=DASHED, gid=f"theory_{phase}")
+            look: dict[str, Any] = {"color": style.GREY, "linewidth": 1.0, "linestyle": style.DASHED}
+            axes.plot(span, ideal, gid=f"theory_{event.name}", **look)
         if int(fit["censored"]):
             text += f"\n{int(fit['censored'])} of {int(fit['runs'])} runs did not reach it"
-        texts.append((float(height), text, colour))
+        texts.append((float(height), text, event.colour))
     axes.set_xlim(span[0] / 1.1, span[1] * 1.1)
     axes.set_ylabel("training steps until …")
-    if len(decays) <= 10 and all(len(f"{d:g}") <= 6 for d in decays):
-        axes.set_xticks(decays)
+    if len(places) <= 10 and all(len(f"{d:g}") <= 6 for d in places):
+        axes.set_xticks(places)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(style.short_number))
@@ -115,42 +110,35 @@ def _panel(
     return texts
 
 
-def _column(axes: Axes, phase: str, x: float, tau: np.ndarray, bound: np.ndarray, side: float) -> None:
-    """The runs of one phase at one weight decay, and their geometric mean unless it is unknown."""
-    look: dict[str, Any] = {"color": style.PHASE_COLOURS[phase], "linestyle": "none"}
+def _column(axes: Axes, event: Event, x: float, tau: np.ndarray, bound: np.ndarray, side: float) -> None:
+    """The times of one event at one place, and their geometric mean unless it is unknown."""
+    look: dict[str, Any] = {"color": event.colour, "linestyle": "none"}
     reached, open_ = tau[~bound], tau[bound]
     if len(reached):
-        axes.plot(
-            np.full(len(reached), x),
-            reached,
-            marker="o",
-            markersize=3.2,
-            markeredgewidth=0,
-            alpha=0.45,
-            **look,
-        )
+        dot: dict[str, Any] = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0, "alpha": 0.45}
+        axes.plot(np.full(len(reached), x), reached, **dot, **look)
     if len(open_):
         # Spread sideways, or runs that were all stopped at the same step would look like one.
         fan = x * np.exp(np.linspace(-0.42, 0.42, len(open_)) * side * (len(open_) > 1))
-        axes.plot(fan, open_, marker="^", markersize=5, fillstyle="none", gid=f"censored_{phase}", **look)
+        axes.plot(fan, open_, marker="^", markersize=5, fillstyle="none", gid=f"censored_{event.name}", **look)
         return
     centre, spread = np.log(tau).mean(), np.log(tau).std(ddof=1) if len(tau) > 1 else 0.0
     ends = np.exp([centre - spread, centre + spread])
     axes.plot([x, x], ends, color=look["color"], linewidth=1.3)
-    mark = style.PHASE_MARKERS[phase]
-    axes.plot(x, np.exp(centre), marker=mark, markersize=5.5, markeredgewidth=0, **look)
+    axes.plot(x, np.exp(centre), marker=event.marker, markersize=5.5, markeredgewidth=0, **look)
 
 
-def _slope_text(fit: xr.Dataset) -> str:
+def _slope_text(fit: xr.Dataset, words: str) -> str:
     """'slope -0.93 [-1.00, -0.85], theory -1', with true minus signs."""
 
     def number(name: str, digits: int = 2) -> str:
         return f"{float(fit[name]) or 0.0:.{digits}f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
 
     if not np.isfinite(fit["slope"]):
-        return "no slope: reached at fewer than two weight decays"
+        return f"no slope: reached at fewer than two {words}s"
     interval = f" [{number('low')}, {number('high')}]" if np.isfinite(fit["low"]) else ""
-    return f"slope {number('slope')}{interval}, theory {number('theory', 0)}"
+    theory = f", theory {number('theory', 0)}" if np.isfinite(fit["theory"]) else ""
+    return f"slope {number('slope')}{interval}{theory}"
 
 
 def _label_right(axes: Axes, texts: list[tuple[float, str, str]]) -> None:
@@ -177,25 +165,25 @@ def _key(axes: Axes, censored: bool) -> None:
         Line2D([], [], marker="o", markersize=3.2, linestyle="none", alpha=0.6, label="run", **look),
         Line2D([], [], marker="o", linewidth=1.3, label="geometric mean, ± 1 s.d. of log τ", **look),
         Line2D([], [], marker="^", fillstyle="none", linestyle="none", label="not reached: takes longer", **look),
-        Line2D([], [], color=style.GREY, linestyle=DASHED, linewidth=1.0, label="slope of theory"),
+        Line2D([], [], color=style.GREY, linestyle=style.DASHED, linewidth=1.0, label="slope of theory"),
     ]
     if not censored:
         del handles[2]
     axes.legend(handles=handles, loc="upper right")
 
 
-def _note(taus: xr.Dataset, table: xr.Dataset, phases: list[str], hidden: int) -> str:
+def _note(taus: xr.Dataset, table: xr.Dataset, words: str, hidden: int) -> str:
     parts = [
         f"Lines: power law by maximum likelihood; runs that did not reach a phase count as lower bounds. "
         f"Brackets: {table.attrs['confidence']:.0%} bootstrap interval over seeds."
     ]
-    for phase in phases:
-        bracket = taus[f"{phase}_bracket"].values
+    for event in events_of(taus):
+        bracket = taus[event.bracket].values
         factor = float(np.median(bracket[np.isfinite(bracket)])) if np.isfinite(bracket).any() else 1.0
         if factor > 2:
-            parts.append(f"{NAMES[phase]}: the log schedule places it only within a factor {factor:.2g}.")
+            parts.append(f"{event.title}: the log schedule places it only within a factor {factor:.2g}.")
     if int(table["excluded"].max()):
-        parts.append("Left out: runs without weight decay, without values, or past a threshold at step 0.")
+        parts.append(f"Left out: runs without {words}, without values, or past a threshold at step 0.")
     if hidden:
         parts.append(f"{hidden} more combinations of the other hyperparameters are not shown.")
     return "\n".join(parts)

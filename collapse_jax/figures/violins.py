@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
-from collapse_jax.analysis.summary import point_text
 from collapse_jax.experiment.axes import TRACED
+from collapse_jax.experiment.points import point_text
 from collapse_jax.figures import style
 
 # The two classes of a pair: positive margins belong to the first (Okabe-Ito, distinct for colour-blind readers).

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from collapse_jax.analysis.events import EVENTS
 from collapse_jax.analysis.nulls import null_name
-from collapse_jax.analysis.timescales import condition
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.workdir.join import all_points
 from collapse_jax.workdir.record import RECORD
@@ -65,9 +65,10 @@ def _censored(sweep: Sweep) -> Iterator[str]:
     for name, times in sweep.summary.times.items():
         runs = np.flatnonzero(times.censored & np.isfinite(times.steps)).tolist()
         if runs:
-            level = condition(name.removeprefix("tau_"), sweep.experiment.thresholds)
+            event = EVENTS[name]
+            level = event.condition(sweep.experiment.thresholds)
             yield (
-                f"{name} of {_of(runs, sweep)} is a lower bound (censored, marked >), since {level} was not "
+                f"{event.tau} of {_of(runs, sweep)} is a lower bound (censored, marked >), since {level} was not "
                 f"reached: {_listed([sweep.name_of(run) for run in runs])}."
             )
 
@@ -77,7 +78,7 @@ def _coarse(sweep: Sweep) -> Iterator[str]:
         runs = np.flatnonzero(times.bracket > COARSE).tolist()
         if runs:
             yield (
-                f"{name} of {_of(runs, sweep)} is known only to within a factor of up to "
+                f"{EVENTS[name].tau} of {_of(runs, sweep)} is known only to within a factor of up to "
                 f"{np.nanmax(times.bracket):.3g}: the log steps around it are that far apart."
             )
 

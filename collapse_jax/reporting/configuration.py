@@ -49,7 +49,7 @@ def _repeat(sweep: Sweep, count: int) -> Markup:
 def config_file(experiment: config.Experiment) -> str:
     """Write a config file whose `get_config` returns the experiment: the fields that differ from their defaults."""
     return (
-        "from collapse_jax import config\n\n\n"
+        "from collapse_jax.experiment import config\n\n\n"
         'def get_config(arg: str = "") -> config.Experiment:\n'
         f"    return {_source(experiment, config.Experiment(), '    ')}\n"
     )

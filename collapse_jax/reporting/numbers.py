@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collapse_jax.analysis import tables
-from collapse_jax.analysis.summary import point_text, value_text
-from collapse_jax.analysis.timescales import condition
+from collapse_jax.analysis.events import EVENTS
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.axes import AXES
+from collapse_jax.experiment.points import point_text, value_text
 from collapse_jax.reporting.markup import Markup, details, join, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
 
@@ -88,7 +88,8 @@ def _definitions(sweeps: Sequence[Sweep]) -> Markup:
     lines: dict[str, list[str]] = {}
     for sweep in sweeps:
         for name in sweep.summary.times:
-            text = f"{name}: steps until {condition(name.removeprefix('tau_'), sweep.experiment.thresholds)}"
+            event = EVENTS[name]
+            text = f"{event.tau}: steps until {event.condition(sweep.experiment.thresholds)}"
             lines.setdefault(text, []).append(sweep.name)
     items = [text if len(names) == len(sweeps) else f"{text} ({', '.join(names)})" for text, names in lines.items()]
     return tag("ul", [tag("li", item) for item in items], class_="note") if items else Markup()

@@ -11,9 +11,10 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax.analysis.summary import Summary, point_text, summarise
+from collapse_jax.analysis.summary import Summary, summarise
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
+from collapse_jax.experiment.points import point_text
 from collapse_jax.system.files import is_remote
 from collapse_jax.workdir.lock import LOCK
 from collapse_jax.workdir.record import RECORD, read_experiment, read_record

@@ -203,7 +203,7 @@ def test_series_names_and_colours(results):
     assert len({s.colour for s in rates}) == 4
     assert len(series.split(as_zip(results))) == 3
     assert len(series.split(as_zip(results).drop_vars("seed"))) == 9
-    assert style.decay_colour(0.0, style.decay_norm(DECAYS)) == style.NO_DECAY
+    assert style.value_colour(0.0, style.log_norm(DECAYS)) == style.ZERO
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_without_results_or_manifest(tmp_path):
     assert "there are no time scales" in check(collapse_jax.report(workdir)).text
 
 
-def test_programs_of_static_axes(tmp_path):
+def test_parts_of_static_axes(tmp_path):
     axes = {"depth": (1, 2), "optimizer": ("adamw", "sgd")}
     whole = experiment_of(grid=dataclasses.replace(experiment_of().grid, **axes))
     for leaf in open_tree(epath.Path(tmp_path / "sweep"), whole)[:3]:  # the last has not begun

@@ -1,6 +1,7 @@
 """The report: one HTML file that is whole, escaped, and says what the tables say."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -100,6 +101,10 @@ def test_sizes_are_those_on_disk(tmp_path, monkeypatch):
     assert sizes(epath.Path(tmp_path)) == {}
 
 
+def unpadded(table):
+    return re.sub(" +", " ", table)
+
+
 def test_settings_count_diverged_runs_and_leave_out_their_last_values():
     results = make_results((0.1, 0.3), range(5), last=LAST)
     results["test_accuracy"][:] = xr.where(results["step"] < 20, 0.1, 0.9)
@@ -108,7 +113,7 @@ def test_settings_count_diverged_runs_and_leave_out_their_last_values():
     header, *rows = tables.setting_rows(summary)
     cells = [row[header.index("test_accuracy")] for row in rows]
     assert cells == ["0.9 [0.9, 0.9] (1 diverged)", "- (5 diverged)"]
-    assert f"| 0.1 | {cells[0]} |" in tables.seeds_table(results, THRESHOLDS)
+    assert f"| 0.1 | {cells[0]} |" in unpadded(tables.seeds_table(results, THRESHOLDS))
     assert _cell(cells[0]) == '0.9<span class="range"> [0.9, 0.9] (1 diverged)</span>'
     assert _cell(cells[1]) == '-<span class="range"> (5 diverged)</span>'
 
@@ -120,4 +125,4 @@ def test_text_tables_take_words_and_whole_numbers():
     assert shown[1].split()[:3] == ["adamw", "0.3", "1234567"]
     assert len({len(line) for line in shown[:9]}) == 1
     assert "slope of tau_fit against weight decay at optimizer sgd" in "\n".join(shown)
-    assert "| sgd | 0.1 |" in tables.seeds_table(words, THRESHOLDS)
+    assert "| sgd | 0.1 |" in unpadded(tables.seeds_table(words, THRESHOLDS))

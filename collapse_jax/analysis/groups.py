@@ -1,0 +1,76 @@
+"""The runs of results one after another, and which of them differ in their seed only."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from collapse_jax.experiment.axes import AXES, TRACED
+
+Point = dict[str, Any]
+Groups = list[tuple[Point, list[int]]]
+
+# What figures and slopes are drawn and fitted against, unless another axis is asked for.
+DEFAULT_AXIS = "weight_decay"
+
+
+def run_dims(results: xr.Dataset) -> list[str]:
+    """Name the dimensions that tell runs apart: neither `step` nor axes of a variable's own, such as `layer`."""
+    own = results["diverged_at"].dims if "diverged_at" in results else results.dims
+    return [str(name) for name in own if name in (*AXES, "run")]
+
+
+def run_axes(results: xr.Dataset) -> list[str]:
+    """Name the coordinates that tell runs apart; the traced axes come last, in their order."""
+    dims = run_dims(results)
+    names = [name for name in dims if name in results.coords]
+    names += [str(name) for name, c in results.coords.items() if c.dims and set(c.dims) <= set(dims)]
+    unique = [name for name in dict.fromkeys(names) if name != "run"]
+    return sorted(unique, key=lambda name: TRACED.index(name) if name in TRACED else -1)
+
+
+def flat(array: xr.DataArray, like: xr.Dataset) -> np.ndarray:
+    """[R, ...] the values of an array, run by run in the order of `run_dims(like)`, the last varying fastest."""
+    dims = run_dims(like)
+    missing = {d: like.sizes[d] for d in dims if d not in array.dims}
+    whole = array.expand_dims(missing).transpose(*dims, ...)
+    return whole.values.reshape(-1, *whole.shape[len(dims) :])
+
+
+def points_of(results: xr.Dataset) -> list[Point]:
+    """Return the hyperparameters of each run, as far as they tell runs apart."""
+    columns = {name: flat(results[name], results).tolist() for name in run_axes(results)}
+    count = int(np.prod([results.sizes[d] for d in run_dims(results)]))
+    return [{name: column[run] for name, column in columns.items()} for run in range(count)]
+
+
+def groups_of(points: Sequence[Mapping[str, Any]], apart_from: Collection[str] = ("seed",)) -> Groups:
+    """Group the runs that differ in the axes `apart_from` only, such as their seed.
+
+    Without seeds nothing says that two runs repeat each other, so that each stands alone.
+
+    Returns:
+      for each group the other axes' values and its runs, in the order of their first run.
+    """
+    found: dict[tuple, tuple[Point, list[int]]] = {}
+    for run, point in enumerate(points):
+        rest = {name: value for name, value in point.items() if name not in apart_from}
+        alone = () if "seed" in point or "seed" not in apart_from else (run,)
+        found.setdefault((*rest.values(), *alone), (rest, []))[1].append(run)
+    return list(found.values())
+
+
+def varying(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the axes in which the points differ."""
+    return [name for name in (points[0] if points else {}) if len({str(point[name]) for point in points}) > 1]
+
+
+def take(results: xr.Dataset, runs: Sequence[int]) -> xr.Dataset:
+    """Return some runs of any grid along the dimension `run`, which comes first, and `step` last."""
+    dims = run_dims(results)
+    if not dims:
+        return results.expand_dims("run").transpose("run", ..., "step", missing_dims="ignore")
+    index = np.unravel_index(np.asarray(runs), [results.sizes[d] for d in dims])
+    part = results.isel({d: xr.DataArray(i, dims="run") for d, i in zip(dims, index, strict=True)})
+    return part.drop_vars("run", errors="ignore").transpose("run", ..., "step", missing_dims="ignore")
