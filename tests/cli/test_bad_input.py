@@ -7,6 +7,7 @@ import pathlib
 import tempfile
 
 import pytest
+from etils import epath
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from collapse_jax.cli import parse as cli
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config, identity
-from collapse_jax.workdir.record import read_experiment, read_record
+from collapse_jax.workdir.record import read_experiment, read_record, write_record
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = f"--config={ROOT}/configs/quickstart.py:smoke"
@@ -169,10 +170,9 @@ def test_every_right_override_is_taken_word_for_word_and_survives_the_manifest(o
     assert {name: found[name] for name in overrides} == overrides
     untouched = identity.flatten(validate(cli.parse(["train", SMOKE, "--workdir=nowhere"]).experiment))
     assert {name for name in found if found[name] != untouched[name]} <= overrides.keys()
-    record = {"experiment": store.describe(experiment), "fingerprint": "x", "packing": {"devices": 1}}
     with tempfile.TemporaryDirectory() as folder:
-        (pathlib.Path(folder) / "experiment.json").write_text(json.dumps(record))
-        assert store.read_experiment(store.read_manifest(pathlib.Path(folder))) == experiment
+        write_record(epath.Path(folder), experiment, None, {})
+        assert read_experiment(read_record(epath.Path(folder))) == experiment
 
 
 JSON = st.recursive(
