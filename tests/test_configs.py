@@ -10,11 +10,20 @@ import shared_data
 from stand_ins import use_stand_ins, write_stand_ins
 
 import collapse_jax
+from collapse_jax import tasks
+from collapse_jax.engine.compile import check_model
 from collapse_jax.engine.validate import validate
+from collapse_jax.experiment import static_axes
 from collapse_jax.experiment.config import Experiment
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+# One config for every kind of model and of inputs; the others train among the slow tests.
+KINDS = {"quickstart", "cnn_mnist", "resnet18_cifar10", "transformer_mnist", "transformer_trec", "modular_addition"}
+
+
+def stem(path):
+    return path.stem
 
 
 def load(path):
@@ -43,7 +52,7 @@ def test_every_figure_and_every_further_question_has_a_config():
     assert [name for name in names if f"configs/{name}.py" not in page] == []
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=stem)
 def test_config_loads_and_refuses_unknown_arguments(path, stand_ins):
     module = load(path)
     for arg in ("", "cpu"):
@@ -69,7 +78,19 @@ def test_configs_take_the_files_of_the_data_sets(name, files):
     assert isinstance(validate(experiment), Experiment)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=stem)
+def test_the_network_of_every_program_takes_the_data_of_its_task(path, stand_ins):
+    experiment = use_stand_ins(load(path).get_config("smoke"), stand_ins)
+    programs = [program.experiment for program in static_axes.programs_of(experiment)] or [experiment]
+    for program in programs:
+        check_model(program, tasks.load(program.task, program.dtype))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path if path.stem in KINDS else pytest.param(path, marks=pytest.mark.slow) for path in CONFIGS],
+    ids=stem,
+)
 def test_smoke_trains(path, tmp_path, stand_ins):
     experiment = use_stand_ins(load(path).get_config("smoke"), stand_ins)
     results = collapse_jax.train(experiment, tmp_path / "workdir")

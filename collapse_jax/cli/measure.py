@@ -1,8 +1,10 @@
 """The command `measure`."""
 
+import re
+
 from collapse_jax.cli.base import Command, Flag, Options
 from collapse_jax.errors import ConfigError
-from collapse_jax.measuring.options import MEMORY, split_options
+from collapse_jax.measuring import MEMORY
 from collapse_jax.system import runtime
 
 
@@ -27,6 +29,23 @@ def run(options: Options) -> None:
         memory=values.memory,
     ):
         print(path)
+
+
+def split_options(text: str) -> dict[str, str]:
+    """Split "k=3,mode=reference" at the commas that begin a new name.
+
+    Raises:
+      ConfigError: a part is not NAME=VALUE, or a name stands there twice.
+    """
+    options: dict[str, str] = {}
+    for part in re.split(r",(?=\s*\w+\s*=)", text) if text else []:
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not name.isidentifier():
+            raise ConfigError("--options", text, "must be NAME=VALUE,NAME=VALUE, such as k=3,mode=reference")
+        if name in options:
+            raise ConfigError("--options", text, f"{name!r} stands there twice")
+        options[name] = value
+    return options
 
 
 def _list(text: str) -> list[str]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from collapse_jax.measures.base import Probe, Snapshot
-from collapse_jax.measures.estimators.class_geometry import matmul
+from collapse_jax.measures.precision import matmul
 
 
 def read_snapshot(

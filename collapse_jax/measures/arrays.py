@@ -1,15 +1,29 @@
 """Measures for plain arrays, from any framework."""
 
-import inspect
-from collections.abc import Callable, Sequence
+import contextlib
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from collapse_jax.errors import ConfigError, require
 from collapse_jax.measures.array_inputs import read_snapshot
-from collapse_jax.measures.base import Measure
-from collapse_jax.measures.registry import closest, get_measure
+from collapse_jax.measures.base import Measure, Snapshot
+from collapse_jax.measures.needs import held, lacking
+from collapse_jax.measures.options import complete, refuse_idle, taken
+from collapse_jax.measures.registry import get_measure
+from collapse_jax.system import runtime
+
+# What to give for a part that a measure needs.
+ARGUMENTS = {
+    "test": "test_features and test_labels",
+    "head": "head_kernel",
+    "weights": "head_kernel",
+    "layers": "train_layers",
+    "ood": "ood_features",
+}
 
 
 def measure_arrays(
@@ -30,7 +44,8 @@ def measure_arrays(
     """Measures features that were computed elsewhere.
 
     Arrays are what `numpy.asarray` reads: numpy, jax, detached CPU tensors of torch, nested lists. They are
-    measured in float32 (float64 under `jax_enable_x64`). nan features give nan values, not an error.
+    measured in float32 (float64 under `jax_enable_x64`, and by measures of that `dtype`). nan features give nan
+    values, not an error.
 
         values = measure_arrays("collapse", train_features=features, train_labels=labels)
         values["rnc1"]
@@ -58,77 +73,57 @@ def measure_arrays(
       Every variable that the arrays allow: floats, and numpy arrays where `Variable.dims` names axes.
 
     Raises:
-      ValueError: one line that names the argument, its value and what is allowed.
+      ValueError: one line that names the argument, its value and what is allowed; for measures and their options
+        it is a `ConfigError`.
     """
     names = [measures] if isinstance(measures, str) or callable(measures) else list(measures)
-    if not names:
-        raise ValueError("measures: empty; name at least one measure")
+    require(len(names) > 0, "measures", measures, "name at least one measure")
     chosen = [get_measure(name) for name in names]
-    accepted = _check_options(chosen, options)
-    snapshot = read_snapshot(
-        train_features=train_features,
-        train_labels=train_labels,
-        test_features=test_features,
-        test_labels=test_labels,
-        head_kernel=head_kernel,
-        head_bias=head_bias,
-        inputs=inputs,
-        train_layers=train_layers,
-        test_layers=test_layers,
-        ood_features=ood_features,
-    )
-    if options.get("codes") == "autoencoder":
-        # What trains a network is imported by those who need it.
-        from collapse_jax.measures.estimators.input_codes import add_codes
-
-        snapshot = add_codes(snapshot)
+    refuse_idle(chosen, options)
+    arrays = {
+        "train_features": train_features,
+        "train_labels": train_labels,
+        "test_features": test_features,
+        "test_labels": test_labels,
+        "head_kernel": head_kernel,
+        "head_bias": head_bias,
+        "inputs": inputs,
+        "train_layers": train_layers,
+        "test_layers": test_layers,
+        "ood_features": ood_features,
+    }
     result: dict[str, Any] = {}
-    for measure, takes in zip(chosen, accepted, strict=True):
-        own = {name: _frozen(value) for name, value in options.items() if name in takes}
-        static = [name for name, value in own.items() if _is_hashable(value)]
-        values = jax.jit(measure.function, static_argnames=static)(snapshot, **own)
-        if not values:
-            given = {
-                "test_features": test_features,
-                "head_kernel": head_kernel,
-                "inputs": inputs,
-                "train_layers": train_layers,
-                "ood_features": ood_features,
-            }
-            held = ["train_features", *(name for name, value in given.items() if value is not None)]
-            raise ValueError(
-                f"measures: {measure.name!r} has nothing to measure in {', '.join(held)}; "
-                f"its variables: {', '.join(measure.variables)}"
-            )
-        ordered = [name for name in measure.variables if name in values] or list(values)
-        result |= {name: _as_number(values[name]) for name in ordered}
+    for measure in chosen:
+        with runtime.floats(measure.dtype) if measure.dtype else contextlib.nullcontext():
+            result |= _take(measure, read_snapshot(**arrays), complete(measure, options), arrays)
     return result
 
 
-def _check_options(measures: list[Measure], options: dict[str, Any]) -> list[set[str]]:
-    """The options that each measure takes; ValueError for one that none takes, or that one lacks."""
-    accepted = []
-    for measure in measures:
-        parameters = list(inspect.signature(measure.function).parameters.values())[1:]
-        accepted.append({parameter.name for parameter in parameters})
-        for parameter in parameters:
-            if parameter.default is inspect.Parameter.empty and parameter.name not in options:
-                raise ValueError(f"{parameter.name}: missing; the measure {measure.name!r} needs this option")
-    known = sorted(set().union(*accepted))
-    for name in options:
-        if name not in known:
-            allowed = f"options: {', '.join(known)}" if known else "these measures take no options"
-            raise ValueError(f"{name}: no such argument or option{closest(name, known)}; {allowed}")
-    return accepted
+def _take(measure: Measure, snapshot: Snapshot, options: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
+    """The values of one measure, in the order in which it describes them."""
+    lacks = lacking(measure, held(snapshot), options.get("split"))
+    if lacks:
+        hint = f"give {ARGUMENTS[lacks]}" if lacks in ARGUMENTS else "which arrays do not have; see `measure`"
+        raise ConfigError("measures", measure.name, f"needs {lacks!r}; {hint}")
+    if measure.prepare:
+        prepared = measure.prepare(snapshot.data_alone(), **taken(measure.prepare, options))
+        snapshot = dataclasses.replace(snapshot, prepared=prepared)
+    own = taken(measure.function, options)
+    static = [name for name, value in own.items() if _is_hashable(value)]
+    values: Mapping[str, Any] = jax.jit(measure.function, static_argnames=static)(snapshot, **own)
+    if measure.finish:
+        on_host = {name: np.asarray(value) for name, value in values.items()}
+        values = measure.finish(on_host, **taken(measure.finish, options))
+    if not values:
+        given = ", ".join(name for name, value in arrays.items() if value is not None)
+        allowed = f"nothing to measure in {given}; its variables: {', '.join(measure.variables)}"
+        raise ConfigError("measures", measure.name, allowed)
+    ordered = [name for name in measure.variables if name in values] or list(values)
+    return {name: _as_number(values[name]) for name in ordered}
 
 
-def _as_number(value: jax.Array) -> Any:
-    return float(value) if value.ndim == 0 else np.asarray(value)
-
-
-def _frozen(value: Any) -> Any:
-    """Lists as tuples, so that a list of class pairs is a constant too."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+def _as_number(value: Any) -> Any:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
 def _is_hashable(value: Any) -> bool:

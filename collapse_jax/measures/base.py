@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 
 Scalars = dict[str, jax.Array]
-# "probe" is any of train and test (which one, an option `split` may say); "parameters" are those of all layers,
-# "layers" the outputs of all hidden layers, "ood" examples from outside the distribution; the last two are
-# computed from the parameters. Where the parameters are, `Snapshot.initial`, `apply` and `loss` are, too.
-NEEDS = ("probe", "train", "test", "head", "parameters", "layers", "ood")
+# "probe" is any of train and test (which one, an option `split` may say); "head" the kernel of the last layer,
+# "parameters" those of all layers, "weights" one of these two; "layers" the outputs of all hidden layers, "ood"
+# examples from outside the distribution, both computed from the parameters. With the parameters come
+# `Snapshot.initial`, `network` and `loss`.
+NEEDS = ("probe", "train", "test", "head", "parameters", "weights", "layers", "ood")
 
 
 @struct.dataclass
@@ -27,8 +29,6 @@ class Probe:
       logits: [N, K] network outputs f(x).
       inputs: [N, ...] the examples themselves, for measures that compare features with inputs.
       layers: the output of every hidden layer [N, D_l], flattened; the last one is `features`.
-      codes: [N, dim] low-dimensional codes of the inputs, which depend on the data set alone and are therefore
-        computed once, outside of compiled functions (`input_codes`).
       true_labels: [N] the labels without noise; None where the task knows no others than `labels`.
     """
 
@@ -37,7 +37,6 @@ class Probe:
     logits: jax.Array | None = None
     inputs: jax.Array | None = None
     layers: tuple[jax.Array, ...] | None = None
-    codes: jax.Array | None = None
     true_labels: jax.Array | None = None
 
 
@@ -81,6 +80,20 @@ class Snapshot:
     network: Callable[[Any, Any, jax.Array], Any] | None = struct.field(pytree_node=False, default=None)
     loss: Callable[[jax.Array, jax.Array], jax.Array] | None = struct.field(pytree_node=False, default=None)
 
+    @property
+    def probes(self) -> dict[str, Probe]:
+        """The train and test probes that are there, by these names."""
+        probes: dict[str, Probe | None] = {"train": self.train, "test": self.test}
+        return {kind: probe for kind, probe in probes.items() if probe is not None}
+
+    def data_alone(self) -> "Snapshot":
+        """Return what `Measure.prepare` sees: labels and inputs of the probes, nothing that a network made."""
+        alone: dict[str, Any] = {
+            kind: Probe(jnp.zeros((len(p.labels), 0)), p.labels, inputs=p.inputs, true_labels=p.true_labels)
+            for kind, p in self.probes.items()
+        }
+        return Snapshot(**alone, num_classes=self.num_classes)
+
     def apply(self, params: Any, inputs: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         """Run the network with other parameters: inputs [M, ...] -> logits [M, K] and the outputs of its layers.
 
@@ -103,12 +116,14 @@ class Variable:
       units: "1" without one.
       definition: in one line.
       dims: names of the axes of the value itself, such as ("layer",); () for a scalar.
+      coords: axis -> its coordinates, filled from `Measure.coords` when the variable is labelled.
     """
 
     long_name: str
     units: str
     definition: str
     dims: tuple[str, ...] = ()
+    coords: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
 
     def attrs(self) -> dict[str, str]:
         """Return the description as the attributes of a labelled array."""
@@ -133,7 +148,8 @@ class Measure:
         labels and inputs alone. What it returns is `Snapshot.prepared` of every run and step; in-line, where it is
         not called, that is None.
       finish: `finish(values, **options) -> {variable: value}`, on threads of the host, once per run and step: makes
-        the variables of what `function` returned, as numpy arrays. A measure with one is not taken in-line.
+        the variables of what `function` returned, as numpy arrays; zeros, too, of which it learns their shapes. A
+        measure with one is not taken in-line.
       dtype: "float64" measures in float64 whatever the sweep's type, for values that lose too many digits
         otherwise; features keep the bits that the network gave them in its own type. "": the sweep's.
       coords: `coords(snapshot, **options) -> {axis: its coordinates}`, of axes that `Variable.dims` names; the

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment.extensions import file_of, load_file, told
-from collapse_jax.measures.base import Measure, Scalars, Variable
+from collapse_jax.measures.base import Measure, Scalars
+from collapse_jax.measures.precision import at_least_float32
 
 
 def load_measure(where: str) -> Measure:
@@ -35,7 +35,7 @@ def load_measure(where: str) -> Measure:
 
 
 def from_function(function: Callable[..., Any], name: str = "") -> Measure:
-    """Make a measure of a plain function; what it returns is described when it is known (`described`)."""
+    """Make a measure of a plain function; what it returns is described when it is known (`labels.described`)."""
     name = name or getattr(function, "__name__", type(function).__name__)
     code = getattr(inspect.unwrap(function), "__code__", None)
     file = pathlib.Path(code.co_filename) if code else None
@@ -54,20 +54,7 @@ def from_function(function: Callable[..., Any], name: str = "") -> Measure:
 
 def _array(measure: str, key: str, value: Any) -> jax.Array:
     try:
-        array = jnp.asarray(value)
-        return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+        return at_least_float32(value)
     except (TypeError, ValueError):
         allowed = f"returned {key}={type(value).__name__}; it must return numbers or a dict of numbers"
         raise ConfigError("measures", measure, allowed) from None
-
-
-def described(measure: Measure, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Variable]:
-    """Describe the variables that a measure returned: as it describes them, else by the docstring's first line."""
-    function = getattr(measure.function, "func", measure.function)  # options may be bound
-    text = (inspect.getdoc(function) or f"returned by {measure.name}").splitlines()[0]
-    return {
-        name: measure.variables[name]
-        if name in measure.variables
-        else Variable(name.replace("_", " "), "1", text, tuple(f"{name}_{axis}" for axis in range(len(shape))))
-        for name, shape in shapes.items()
-    }

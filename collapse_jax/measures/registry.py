@@ -1,9 +1,9 @@
 """The measures by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from collapse_jax import errors
+from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment.extensions import is_extension
 from collapse_jax.measures.base import Measure
 from collapse_jax.measures.custom import from_function, load_measure
@@ -47,18 +47,12 @@ def get_measure(name: str | Callable[..., Any]) -> Measure:
     """The measure called `name`, or a user's own: "FILE.py:FUNCTION" or the function itself.
 
     Raises:
-      ValueError: one line; for an unknown name with the closest one.
+      ConfigError: there is none of that name, or its file is wrong.
     """
     if callable(name):
         return from_function(name)
     if isinstance(name, str) and is_extension(name):
         return load_measure(name)
-    if not isinstance(name, str) or name not in MEASURES:
-        raise ValueError(f"measures: unknown {name!r}{closest(str(name), MEASURES)}; known: {', '.join(MEASURES)}")
+    if name not in MEASURES:
+        raise ConfigError("measures", name, f"{unknown('measure', str(name), MEASURES)}, or FILE.py:FUNCTION")
     return MEASURES[name]
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """' (did you mean ...?)' with the most similar of the known names, or nothing."""
-    match = errors.closest(name, known)
-    return f" (did you mean {match!r}?)" if match else ""

@@ -1,5 +1,6 @@
 """Programs that take a measure of many runs at once, within a bound on memory."""
 
+import contextlib
 import dataclasses
 import functools
 from typing import Any
@@ -11,8 +12,10 @@ from collapse_jax.engine import packing
 from collapse_jax.engine.packing import Layout
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import extensions
+from collapse_jax.measuring.host import finish_each
 from collapse_jax.measuring.requests import Request
 from collapse_jax.measuring.snapshots import StoredSnapshots
+from collapse_jax.system import runtime
 
 # Runs of one device that are vmapped together: what depends on inputs and labels alone is then computed once for
 # all of them. Wider tiles gain nothing more and leave the cache.
@@ -25,12 +28,14 @@ class Batch:
 
     Attributes:
       layout: of one call; its runs are those of a call, of any snapshots.
-      program: parts [layout.runs, ...] -> {variable: [layout.runs, ...]}.
+      program: (parts [layout.runs, ...], *shared) -> {variable: [layout.runs, ...]}.
+      shared: what it takes that is the same for all runs, on the devices.
       bytes: that one call holds: data, snapshots, working memory.
     """
 
     layout: Layout
-    program: Any
+    program: jax.stages.Compiled
+    shared: tuple[Any, ...]
     bytes: int
 
     def take(self, parts: Any) -> dict[str, np.ndarray]:
@@ -39,7 +44,7 @@ class Batch:
         calls = []
         for start in range(0, units, block):
             chunk = jax.tree.map(lambda leaf, start=start: leaf[start : start + block], parts)
-            values = self.program(packing.place(self.layout, chunk))
+            values = self.program(packing.place(self.layout, chunk), *self.shared)
             calls.append({name: np.asarray(v)[: units - start] for name, v in values.items()})
         return {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
 
@@ -47,17 +52,28 @@ class Batch:
 def usable_devices() -> int:
     """Return the devices that may share the runs.
 
-    On CPU one, whose operations use all cores: several may hang (see `programs.measuring`), and one shares the
+    On CPU one, whose operations use all cores: several may hang (see `engine.compile`), and one shares the
     inputs' side of a measure among more runs.
     """
     return 1 if jax.default_backend() == "cpu" else jax.local_device_count()
 
 
 def take_of_run(
-    request: Request, snapshots: StoredSnapshots, parts: Any, data: Any, ood: Any, codes: Any
+    request: Request, snapshots: StoredSnapshots, parts: Any, data: Any, ood: Any, prepared: Any
 ) -> dict[str, jax.Array]:
     """Take the measure of one run from its parts."""
-    return request.take(snapshots.build(parts, data, ood, codes, layers=request.layers and snapshots.recomputed))
+    snapshot = snapshots.build(parts, data, ood, layers=request.layers and snapshots.recomputed)
+    return request.take(dataclasses.replace(snapshot, prepared=prepared))
+
+
+def shared_by_runs(request: Request, snapshots: StoredSnapshots) -> tuple[Any, Any, Any]:
+    """Return what `take_of_run` takes that is the same for all runs and steps."""
+    return snapshots.data, snapshots.ood, request.prepared
+
+
+def floats(request: Request, snapshots: StoredSnapshots) -> contextlib.AbstractContextManager[Any]:
+    """Make floating-point numbers those in which a measure is taken; the network's keep the type they have."""
+    return runtime.floats(request.measure.dtype or snapshots.experiment.dtype)
 
 
 def shapes_of(request: Request, snapshots: StoredSnapshots) -> dict[str, tuple[int, ...]]:
@@ -67,17 +83,22 @@ def shapes_of(request: Request, snapshots: StoredSnapshots) -> dict[str, tuple[i
       ConfigError: the measure refuses its options, is wrong, or has nothing to measure.
     """
     function = functools.partial(take_of_run, request, snapshots)
-    held = f"the snapshots hold {', '.join(snapshots.content)}"
+    parts = snapshots.parts_of_a_run
     try:
-        values = jax.eval_shape(function, snapshots.parts_of_a_run, *snapshots.shared)
+        with floats(request, snapshots):
+            values = jax.eval_shape(function, parts, *shared_by_runs(request, snapshots))
     except ConfigError as error:
-        if "NoneType" not in str(error):
+        if not request.own or snapshots.recomputed:
             raise
-        raise ConfigError("measures", request.name, f"{str(error).partition(': ')[2]}; {held}") from None
+        # What it needs, nobody said: what there is tells why it failed.
+        raise ConfigError("measures", request.name, f"{error.allowed}; {snapshots.what_is_held}") from None
     except (ValueError, TypeError) as error:
         raise ConfigError("measures", request.name, extensions.told(error, None)) from None
+    if request.measure.finish:
+        values = finish_each(request.measure, {n: np.zeros((1, *v.shape), v.dtype) for n, v in values.items()})
+        return {name: value.shape[1:] for name, value in values.items()}
     if not values:
-        raise ConfigError("measures", request.name, f"nothing to measure; {held}")
+        raise ConfigError("measures", request.name, f"nothing to measure; {snapshots.what_is_held}")
     return {name: value.shape for name, value in values.items()}
 
 
@@ -99,14 +120,17 @@ def compile_batch(request: Request, snapshots: StoredSnapshots, units: int, devi
     tile = min(-(-units // devices), WIDEST_TILE)
     # The snapshot as it was read, and the task's own copy of the data.
     reserved = (
-        len(snapshots.runs) * _bytes(snapshots.parts_of_a_run) + _bytes(snapshots.shared) if shares_memory else 0
+        len(snapshots.runs) * _bytes(snapshots.parts_of_a_run) + _bytes(shared_by_runs(request, snapshots))
+        if shares_memory
+        else 0
     )
     while True:
         layout = Layout(devices * tile, devices, tile)
         program = _compiled(request, snapshots, layout)
         working = _working_bytes(program) * (devices if shares_memory else 1)
         if reserved + working <= memory:
-            return Batch(layout, _with_data(program, snapshots, layout), reserved + working)
+            shared = packing.place(layout, shared_by_runs(request, snapshots), shared=True)
+            return Batch(layout, program, shared, reserved + working)
         if tile > 1:
             tile = min(tile - 1, max(1, int(tile * (memory - reserved) / working)))
         elif devices > 1:
@@ -125,14 +149,11 @@ def _compiled(request: Request, snapshots: StoredSnapshots, layout: Layout) -> j
         snapshots.parts_of_a_run,
     )
     data = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=shared), snapshots.shared
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=shared),
+        shared_by_runs(request, snapshots),
     )
-    return packing.over_runs(layout, one).lower(parts, *data).compile()
-
-
-def _with_data(program: jax.stages.Compiled, snapshots: StoredSnapshots, layout: Layout) -> Any:
-    data = packing.place(layout, snapshots.shared, shared=True)
-    return lambda parts: program(parts, *data)
+    with floats(request, snapshots):
+        return packing.over_runs(layout, one).lower(parts, *data).compile()
 
 
 def _working_bytes(program: jax.stages.Compiled) -> int:

@@ -10,7 +10,8 @@ from etils import epath
 from collapse_jax import workdir as store
 from collapse_jax.errors import StoreError
 from collapse_jax.experiment import config
-from collapse_jax.measures import Variable, custom
+from collapse_jax.measures import Variable
+from collapse_jax.measures.labels import described
 from collapse_jax.measuring.requests import Request
 from collapse_jax.measuring.snapshots import StoredSnapshots
 from collapse_jax.system.files import remove_left_overs, storing
@@ -36,7 +37,7 @@ class MeasureFile:
     ):
         self.path = measured.measured_path(workdir, request.name)
         self._request, self._snapshots = request, snapshots
-        self.variables = _describe(request, shapes)
+        self.variables = _describe(request, shapes, snapshots)
         self._changed = False
         self._diverged_at = _divergence(workdir, len(snapshots.runs))
         with storing(self.path.parent):
@@ -52,8 +53,8 @@ class MeasureFile:
         return measured.columns(dataset, dataset["diverged_at"].dims, self.variables)
 
     def add(self, step: int, values: dict[str, np.ndarray]) -> None:
-        """Add the values [R, ...] of one step."""
-        self.columns[step] = values
+        """Add the values [R, ...] of one step, named as the measure names them."""
+        self.columns[step] = {name + self._request.suffix: value for name, value in values.items()}
         self._changed = True
 
     def save(self) -> None:
@@ -87,12 +88,13 @@ class MeasureFile:
         }
 
 
-def _describe(request: Request, shapes: dict[str, tuple[int, ...]]) -> dict[str, Variable]:
-    plain = {name.removesuffix(request.suffix): shape for name, shape in shapes.items()}
+def _describe(
+    request: Request, shapes: dict[str, tuple[int, ...]], snapshots: StoredSnapshots
+) -> dict[str, Variable]:
     note = f" ({request.suffix.strip('_').replace('_', ', ')})" if request.suffix else ""
     return {
         name + request.suffix: dataclasses.replace(variable, long_name=variable.long_name + note)
-        for name, variable in custom.described(request.measure, plain).items()
+        for name, variable in described(request.measure, shapes, snapshots.shapes).items()
     }
 
 

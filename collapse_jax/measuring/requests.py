@@ -1,21 +1,24 @@
 """What is to be measured: measures with their options, checked against what the snapshots hold."""
 
 import dataclasses
-import functools
 import hashlib
 import inspect
 import json
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import jax
+import jax.numpy as jnp
 
 from collapse_jax import measures
 from collapse_jax.engine.compile import bind_measure
-from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.experiment import extensions
 from collapse_jax.measures import Measure, Scalars, Snapshot
-from collapse_jax.measuring.options import allowed_options, read_option
+from collapse_jax.measures.needs import lacking
+from collapse_jax.measures.options import bind, complete, options_of, refuse_idle
 from collapse_jax.measuring.snapshots import StoredSnapshots
 
 SPLITS = ("train", "test")
@@ -28,10 +31,12 @@ class Request:
 
     Attributes:
       name: of the file and of the progress line; the measure's, and the label.
-      measure: with the options of the experiment and the user bound.
+      measure: with all of its options bound.
       suffix: added to the names of its variables.
       record: what was asked, for the attributes of the file.
       key: changes with everything on which the values depend.
+      prepared: what the measure's `prepare` made of the data; None without one.
+      own: whether it is a function of the user's, of which nobody knows what it needs.
     """
 
     name: str
@@ -39,15 +44,26 @@ class Request:
     suffix: str
     record: dict[str, Any]
     key: str
+    prepared: Any
+    own: bool
 
     def take(self, snapshot: Snapshot) -> Scalars:
-        """Take the measure of one run."""
-        return {name + self.suffix: value for name, value in self.measure.function(snapshot).items()}
+        """Take the measure of one run; traced."""
+        return self.measure.function(snapshot if not self.measure.dtype else _in(self.measure.dtype, snapshot))
 
     @property
     def layers(self) -> bool:
         """Whether the outputs of all layers are needed; a user's own measure may read anything."""
-        return "layers" in self.measure.needs or not self.measure.variables
+        return "layers" in self.measure.needs or self.own
+
+
+def _in(dtype: str, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with all of its floating-point numbers in one type; the network has been applied by then."""
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if _is_floating(leaf) else leaf, snapshot)
+
+
+def _is_floating(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def make_requests(
@@ -57,64 +73,40 @@ def make_requests(
     options: Mapping[str, Any],
     label: str,
 ) -> list[Request]:
-    """Resolve what the user asked for.
+    """Resolve what the user asked for, and prepare it.
 
     Raises:
       ConfigError: a measure, option, split or label is not allowed, or the snapshots lack what a measure needs.
     """
-    if not named:
-        raise ConfigError("measures", "", f"name at least one of {', '.join(measures.MEASURES)}")
-    chosen = [_find(name) for name in named]
-    bound = [bind_measure(snapshots.experiment, measure) for measure in chosen]
+    require(len(named) > 0, "measures", "", f"name at least one of {', '.join(measures.MEASURES)}")
+    bound = [bind_measure(snapshots.experiment, measures.get_measure(name)) for name in named]
     for split in splits:
-        if split not in SPLITS:
-            raise ConfigError("splits", split, f"must be one of {', '.join(SPLITS)}")
-    if not re.fullmatch(r"\w*", label):
-        raise ConfigError("label", label, "must consist of letters, digits and _")
-    _refuse_idle_options(bound, options)
-    if splits and not any("split" in allowed_options(measure.function) for measure in bound):
-        raise ConfigError("splits", ",".join(splits), "none of these measures has the option split")
+        require_one_of("splits", split, SPLITS)
+    require(re.fullmatch(r"\w*", label) is not None, "label", label, "must consist of letters, digits and _")
+    refuse_idle(bound, options)
+    divisible = any("split" in options_of(measure) for measure in bound)
+    require(not splits or divisible, "splits", ",".join(splits), "none of these measures has the option split")
     requests = []
     for name, measure in zip(named, bound, strict=True):
-        takes = allowed_options(measure.function)
-        own = {key: read_option(takes[key], value) for key, value in options.items() if key in takes}
-        divided: list[dict[str, Any]] = [{"split": s} for s in splits] if "split" in takes and splits else [{}]
+        divided: list[dict[str, Any]] = [{}]
+        if splits and "split" in options_of(measure):
+            divided = [{"split": split} for split in splits]
         for part in divided:
             suffix = "_".join(["", *(part.values() if len(divided) > 1 else ()), *([label] if label else [])])
-            requests.append(_request(snapshots, name, measure, own | part, suffix))
-    repeated = {r.name for r in requests if sum(other.name == r.name for other in requests) > 1}
-    if repeated:
-        raise ConfigError("measures", sorted(repeated)[0], "stands there twice")
+            requests.append(_request(snapshots, name, measure, {**options, **part}, suffix))
+    repeated = [r.name for r in requests if sum(other.name == r.name for other in requests) > 1]
+    require(not repeated, "measures", repeated[:1], "stands there twice")
     return requests
 
 
-def _find(name: Named) -> Measure:
-    if isinstance(name, str) and not extensions.is_extension(name) and name not in measures.MEASURES:
-        raise ConfigError("measures", name, f"{unknown('measure', name, measures.MEASURES)}, or FILE.py:FUNCTION")
-    return measures.get_measure(name)
-
-
-def _refuse_idle_options(chosen: list[Measure], names: Iterable[str]) -> None:
-    known = {key for measure in chosen for key in allowed_options(measure.function)}
-    for name in names:
-        if name not in known:
-            what = unknown("option", name, known) if known else "these measures take no options"
-            raise ConfigError("options", name, what)
-
-
 def _request(
-    snapshots: StoredSnapshots, named: Named, measure: Measure, options: dict[str, Any], suffix: str
+    snapshots: StoredSnapshots, named: Named, measure: Measure, given: Mapping[str, Any], suffix: str
 ) -> Request:
+    options = complete(measure, given)
     _check_needs(snapshots, measure, options.get("split"))
-    effective = {name: option.default for name, option in allowed_options(measure.function).items()} | options
-    for name, value in effective.items():
-        if value is inspect.Parameter.empty:
-            raise ConfigError("options", "", f"the measure {measure.name!r} needs a value for {name}")
-    if effective.get("codes") == "autoencoder":
-        snapshots.encode_inputs()
     record = {
         "measure": measure.name,
-        "options": effective,
+        "options": options,
         "test_size": len(snapshots.data.test_labels),
         "ood": snapshots.ood_hash,
         "source": _source(named),
@@ -122,11 +114,10 @@ def _request(
     }
     text = json.dumps(record | {"sweep": snapshots.fingerprint}, sort_keys=True, default=repr)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    bound = dataclasses.replace(
-        measure,
-        function=functools.partial(measure.function, **options) if options else measure.function,
-    )
-    return Request(measure.name + suffix, bound, suffix, json.loads(json.dumps(record, default=repr)), key)
+    record = json.loads(json.dumps(record, default=repr))
+    bound = bind(measure, options)
+    prepared = bound.prepare(snapshots.data_alone) if bound.prepare else None
+    return Request(measure.name + suffix, bound, suffix, record, key, prepared, own=not measure.variables)
 
 
 def _source(named: Named) -> str:
@@ -140,16 +131,14 @@ def _source(named: Named) -> str:
 
 
 def _check_needs(snapshots: StoredSnapshots, measure: Measure, split: str | None) -> None:
-    needs = [split if part == "probe" and split in SPLITS else part for part in measure.needs]
-    for part in needs:
-        if part in snapshots.available:
-            continue
-        if part == "ood" and snapshots.recomputed:
-            raise ConfigError(
-                "measures", measure.name, "needs examples from outside the distribution; give --ood=FILE.npz"
-            )
-        stored = {"layers": "parameters", "ood": "parameters", "probe": "test"}.get(str(part), str(part))
-        held = ", ".join(snapshots.content)
-        raise ConfigError(
-            "measures", measure.name, f"needs {part!r}, the snapshots hold {held}; {snapshots.to_store(stored)}"
-        )
+    part = lacking(measure, snapshots.available, split)
+    if part == "ood" and snapshots.recomputed:
+        allowed = "needs examples from outside the distribution; give --ood=FILE.npz"
+    elif part and snapshots.recomputed:
+        allowed = f"needs {part!r}, which this network does not have"
+    elif part:
+        stored = {"layers": "parameters", "ood": "parameters", "probe": "test", "weights": "head"}.get(part, part)
+        allowed = f"needs {part!r}, {snapshots.what_is_held}; {snapshots.to_store(stored)}"
+    else:
+        return
+    raise ConfigError("measures", measure.name, allowed)

@@ -13,9 +13,10 @@ from etils import epath
 from collapse_jax import workdir as store
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.static_axes import has_programs, program_folders
+from collapse_jax.measuring import MEMORY
 from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.measuring.files import MeasureFile
-from collapse_jax.measuring.options import MEMORY
+from collapse_jax.measuring.host import finish_each
 from collapse_jax.measuring.requests import Request, make_requests
 from collapse_jax.measuring.snapshots import StoredSnapshots, open_snapshots
 from collapse_jax.system import runtime
@@ -122,7 +123,7 @@ def measure_files(
             chosen = _choose_steps(snapshots, steps)
             files = [MeasureFile(workdir, r, snapshots, s) for r, s in zip(requests, shapes, strict=True)]
             _warn_of_clashes(workdir, requests, files)
-            Measuring(snapshots, list(zip(requests, files, strict=True)), chosen, memory).run()
+            Measurement(snapshots, list(zip(requests, files, strict=True)), chosen, memory).run()
     finally:
         snapshots.close()
     return [file.path for file in files]
@@ -166,7 +167,7 @@ def _warn_of_clashes(workdir: epath.Path, requests: list[Request], files: list[M
             )
 
 
-class Measuring:
+class Measurement:
     """One call of `measure`: the steps that each measure lacks, group after group of snapshots."""
 
     def __init__(
@@ -234,7 +235,7 @@ class Measuring:
             )
             self._batches[request.name] = batch
         stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts.values())
-        values = self._batches[request.name].take(stacked)
+        values = finish_each(request.measure, self._batches[request.name].take(stacked))
         for i, step in enumerate(parts):
             runs = slice(i * len(self.snapshots.runs), (i + 1) * len(self.snapshots.runs))
             file.add(step, {name: value[runs] for name, value in values.items()})

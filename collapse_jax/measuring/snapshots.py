@@ -17,7 +17,7 @@ from collapse_jax.engine.compile import snapshot_run
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment import config, grid
 from collapse_jax.measures import Probe, Snapshot
-from collapse_jax.measures.estimators.input_codes import input_codes
+from collapse_jax.measures.needs import held
 from collapse_jax.measuring.outside import read_outside
 from collapse_jax.system import runtime
 from collapse_jax.training.hyperparameters import stack_hyperparameters
@@ -63,7 +63,6 @@ class StoredSnapshots:
       runs: hyperparameters of every run, in the order of the run axis.
       content: what was stored; see `config.Snapshots`.
       data: the task's examples; its test set has the size of the test probe.
-      codes: codes of the inputs of each probe, after `encode_inputs`.
       ood: inputs from outside the distribution, or None.
       ood_hash: names the content of their file.
     """
@@ -86,7 +85,6 @@ class StoredSnapshots:
         store.refuse_other_data(workdir, record, tasks.record(self.data), part=True)
         self.recipe = training.make_recipe(self.experiment, self.data)
         store.refuse_other_sources(workdir, record, self.experiment)
-        self.codes: dict[str, jax.Array] | None = None
         self.ood, self.ood_hash = None, ""
         if ood is not None:
             if not self.recomputed:
@@ -119,17 +117,30 @@ class StoredSnapshots:
     @functools.cached_property
     def available(self) -> tuple[str, ...]:
         """The parts, of `measures.base.NEEDS`, that a snapshot has."""
-        if self.recomputed:
-            return (
-                "probe",
-                "train",
-                "test",
-                "head",
-                PARAMETERS,
-                "layers",
-                *(("ood",) if self.ood is not None else ()),
-            )
-        return (*(("probe",) if {"train", "test"} & set(self.content) else ()), *self.content)
+        return held(self.shapes)
+
+    @property
+    def what_is_held(self) -> str:
+        """Say what the snapshots hold."""
+        return f"the snapshots hold {', '.join(self.content)}"
+
+    @functools.cached_property
+    def shapes(self) -> Snapshot:
+        """The snapshot of one run with shapes in the place of arrays, complete."""
+        build = functools.partial(self.build, layers=self.recomputed)
+        with runtime.floats(self.experiment.dtype):
+            return jax.eval_shape(build, self.parts_of_a_run, self.data, self.ood)
+
+    @property
+    def data_alone(self) -> Snapshot:
+        """What `Measure.prepare` sees: both probes, with labels and inputs alone."""
+        d = self.data
+        sides = {"train": (d.train_labels, d.train_inputs), "test": (d.test_labels, d.test_inputs)}
+        probes: dict[str, Any] = {
+            kind: Probe(jnp.zeros((len(labels), 0)), labels, inputs=training.measurable(inputs))
+            for kind, (labels, inputs) in sides.items()
+        }
+        return Snapshot(**probes, num_classes=d.num_classes)
 
     def load(self, step: int) -> dict[str, np.ndarray]:
         """Read and verify all that was stored at a step: "train/features" and so on, each [R, ...].
@@ -172,37 +183,8 @@ class StoredSnapshots:
     def _rows(self, name: str, leaf: np.ndarray) -> int | None:
         return len(self.data.test_labels) if name.startswith("test/") else None
 
-    def encode_inputs(self) -> None:
-        """Give every probe codes of its inputs by an autoencoder, trained once on all of them; see `input_codes`.
-
-        Raises:
-          ConfigError: the inputs are no images.
-        """
-        inputs = {"train": self.data.train_inputs, "test": self.data.test_inputs}
-        together = np.concatenate([np.asarray(part) for part in inputs.values()])
-        try:
-            with runtime.floats("float32"):
-                self.codes = {kind: jnp.asarray(input_codes(part, together)) for kind, part in inputs.items()}
-        except ValueError as error:
-            raise ConfigError("codes", "autoencoder", str(error)) from None
-
-    @property
-    def shared(self) -> tuple[Any, Any, Any]:
-        """What `build` takes that is the same for all runs and steps."""
-        return self.data, self.ood, self.codes
-
-    def build(
-        self, parts: Any, data: tasks.Dataset, ood: Any, codes: Any = None, *, layers: bool = False
-    ) -> Snapshot:
+    def build(self, parts: Any, data: tasks.Dataset, ood: Any, *, layers: bool = False) -> Snapshot:
         """Make the snapshot of one run from its parts; pure, to be compiled."""
-        snapshot = self._build_without_codes(parts, data, ood, layers)
-        for kind, code in (codes or {}).items():
-            probe = getattr(snapshot, kind)
-            if probe is not None:
-                snapshot = dataclasses.replace(snapshot, **{kind: dataclasses.replace(probe, codes=code)})
-        return snapshot
-
-    def _build_without_codes(self, parts: Any, data: tasks.Dataset, ood: Any, layers: bool) -> Snapshot:
         if self.recomputed:
             params = parts[PARAMETERS]
             snapshot = training.observe_run(self.recipe, params, data, layers=layers)
@@ -239,7 +221,7 @@ class StoredSnapshots:
         index = self._run_index(run)
         with runtime.numbers(self.experiment):
             parts = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), self.parts(step))
-            return self._build_with_layers(parts, *self.shared)
+            return self._build_with_layers(parts, self.data, self.ood)
 
     @functools.cached_property
     def _build_with_layers(self) -> Any:

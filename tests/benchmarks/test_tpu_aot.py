@@ -28,9 +28,10 @@ print(found)
 print(json.dumps(dataclasses.asdict(found)))
 """
 
-pytestmark = pytest.mark.skipif(
-    not importlib.util.find_spec("libtpu"), reason="libtpu is not installed (extra tpu-aot)"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="libtpu is not installed (extra tpu-aot)"),
+]
 
 
 @pytest.mark.timeout(1200)  # v6e compiles for six minutes on two busy cores

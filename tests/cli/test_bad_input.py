@@ -136,6 +136,45 @@ def test_any_override_gives_an_experiment_or_one_line(overrides, extra):
         assert isinstance(validate(options.experiment), config.Experiment)
 
 
+def axis(values):
+    return st.lists(values, min_size=1, max_size=4, unique=True).map(tuple)
+
+
+RIGHT = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.text("abc 1='(,", max_size=12),
+        "steps": st.integers(12_000, 2**31 - 1),
+        "batch_size": st.integers(0, 1000),
+        "task.train_size": st.integers(1000, 1000),
+        "task.test_size": st.integers(500, 10_000),
+        "checkpoint_seconds": st.floats(1e-300, 1e300),
+        "loss": st.sampled_from(["squared_error_sum", "squared_error_mean", "cross_entropy"]),
+        "model.hidden": st.lists(st.integers(1, 10**6), min_size=1, max_size=4).map(tuple),
+        "model.last_layer_act": st.booleans(),
+        "grid.weight_decay": axis(st.floats(0, 1e300)),
+        "grid.learning_rate": axis(st.floats(1e-30, 1e300)),
+        "grid.seed": axis(st.integers(0, 2**32 - 1)),
+        "thresholds.rnc1": st.floats(1e-9, 1),
+    },
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(RIGHT)
+def test_every_right_override_is_taken_word_for_word_and_survives_the_manifest(overrides):
+    arguments = [f"--config.{name}={value}" for name, value in overrides.items()]
+    experiment = validate(cli.parse(["train", SMOKE, *arguments, "--workdir=nowhere"]).experiment)
+    found = identity.flatten(experiment)
+    assert {name: found[name] for name in overrides} == overrides
+    untouched = identity.flatten(validate(cli.parse(["train", SMOKE, "--workdir=nowhere"]).experiment))
+    assert {name for name in found if found[name] != untouched[name]} <= overrides.keys()
+    record = {"experiment": store.describe(experiment), "fingerprint": "x", "packing": {"devices": 1}}
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "experiment.json").write_text(json.dumps(record))
+        assert store.read_experiment(store.read_manifest(pathlib.Path(folder))) == experiment
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),

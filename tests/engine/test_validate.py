@@ -69,6 +69,43 @@ def test_a_wrong_field_is_named(fields, field):
     assert "\n" not in str(error.value)
 
 
+LIMITS = [  # allowed by so much: the neighbours of what is refused above
+    {"grid": Grid(weight_decay=(0.0, 1e300), seed=(0, 2**32 - 1))},
+    {"grid": Grid(weight_decay=(0.1, 0.2), learning_rate=(1.0, 2.0), mode="zip")},
+    {"grid": Grid(weight_decay=(0.1, 0.1, 0.2), seed=(1, 2, 1), mode="zip")},
+    {
+        "steps": 1,
+        "log": Schedule(rule="explicit", at=(0, 1)),
+        "snapshots": Snapshots(Schedule("explicit", at=(1,))),
+    },
+    {"steps": 2**31 - 1},
+    {"batch_size": 0},
+    {"batch_size": 1000},
+    {"optimizer": Optimizer("gd"), "batch_size": 0},
+    {"optimizer": Optimizer("gd"), "batch_size": 1000},
+    {"optimizer": Optimizer("sgd", momentum=0.9)},
+    {"optimizer": Optimizer(b1=0.0, b2=0.999999, eps=1e-30)},
+    {"model": Model(hidden=(1,), activation="gelu", norm="layer", init="linear")},
+    {"model": Model(norm="batch"), "batch_size": 2},
+    {"model": Model("transformer", width=12, heads=4, patch_size=28)},
+    {"model": Model("resnet18"), "task": Task(train_size=102)},
+    {"loss": "cross_entropy"},
+    {"measures": ("norms",)},
+    {"log": Schedule(points=1)},
+    {"snapshots": Snapshots(content=(), test_size=0)},
+    {"task": Task(train_size=1000, test_size=10_000), "snapshots": Snapshots(test_size=10_000)},
+    {"thresholds": Thresholds(train_accuracy=1.0)},
+    {"checkpoint_seconds": 1e-9},
+    {"precision": "default"},
+]
+
+
+@pytest.mark.parametrize("fields", LIMITS, ids=lambda value: str(value)[:60])
+def test_the_last_allowed_value_is_taken_as_it_is(fields):
+    experiment = Experiment(**fields)
+    assert validate(experiment) == experiment
+
+
 def test_whole_numbers_and_lists_become_the_declared_types():
     valid = validate(Experiment(grid=Grid(weight_decay=[0, 1], seed=3), checkpoint_seconds=5))
     assert valid.grid.weight_decay == (0.0, 1.0)

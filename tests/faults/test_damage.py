@@ -66,31 +66,32 @@ def files_of(workdir):
     return sorted(path for path in pathlib.Path(workdir).rglob("*") if path.is_file())
 
 
-def chosen(half_done, kind, everything):
-    """The files that get one kind of damage: all, or the largest of the newest checkpoint and a few others."""
-    files = [path.relative_to(half_done) for path in files_of(half_done)]
-    if everything:
-        return files
+def every_file(half_done, kind):
+    return [path.relative_to(half_done) for path in files_of(half_done)]
+
+
+def a_few(half_done, kind):
+    """The largest file of the newest checkpoint, and of the others those that this kind of damage gets."""
+    files = every_file(half_done, kind)
     newest = max(store.TreeStore(half_done / "checkpoints").steps())
 
     def largest(folder):
         inside = [path for path in files if path.is_relative_to(folder)]
         return max(inside, key=lambda path: (half_done / path).stat().st_size)
 
-    others = [path for path in files if path.is_relative_to(f"checkpoints/{newest}")][
-        KINDS.index(kind) :: len(KINDS)
-    ]
+    inside = [path for path in files if path.is_relative_to(f"checkpoints/{newest}")]
+    others = inside[KINDS.index(kind) :: len(KINDS)]
     elsewhere = {"flip": ["results.nc", largest("snapshots")], "truncate": ["experiment.json"]}.get(kind, [])
     return {largest(f"checkpoints/{newest}"), *others, *map(pathlib.Path, elsewhere)}
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_file_damaged_in_every_way(half_done, undisturbed, tmp_path, capsys, request, kind):
-    everything = request.config.getoption("--faults") > 0
-    rng = np.random.default_rng(None if everything else 0)
+@pytest.mark.parametrize("chosen", [a_few, pytest.param(every_file, marks=pytest.mark.slow)])
+def test_every_file_damaged_in_every_way(half_done, undisturbed, tmp_path, capsys, rng, kind, chosen):
+    names = sorted(chosen(half_done, kind))
     refused = walked_back = harmless = 0
-    for name in sorted(chosen(half_done, kind, everything)):
+    for name in names:
         copy = tmp_path / "copy"
         shutil.copytree(half_done, copy)
         damage(copy / name, kind, rng)
@@ -113,7 +114,10 @@ def test_every_file_damaged_in_every_way(half_done, undisturbed, tmp_path, capsy
         shutil.rmtree(copy)
     print(f"{kind}: {refused} refused, {walked_back} walked back, {harmless} without loss")
     assert walked_back >= 1
-    assert refused == (kind == "truncate" if not everything else refused)
+    assert walked_back + harmless + refused == len(names)
+    manifests = sum(name.name == "experiment.json" for name in names)
+    # A flipped bit can leave the meaning ("1e-6" and "1E-6"); then the sweep has ended with the same bits.
+    assert refused == manifests or (kind == "flip" and refused < manifests)
 
 
 def _check_snapshots(copy, undisturbed, name, kind, said):

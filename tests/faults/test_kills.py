@@ -8,7 +8,6 @@ import sys
 import time
 
 import harness
-import numpy as np
 import pytest
 from harness import Child, assert_same_sweep, experiment
 
@@ -36,11 +35,11 @@ sys.exit(main(sys.argv[1:]))
 undisturbed = harness.undisturbed_sweep(WHAT)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_sigkill_at_random_moments(undisturbed, tmp_path, request):
+def test_sigkill_at_random_moments(undisturbed, tmp_path, request, rng):
     """Three kills, one of them inside a save; with --faults=N, N of them over as many sweeps as it takes."""
-    kills = request.config.getoption("--faults") or 3
-    rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
+    kills = request.config.getoption("--faults")
     sweep = began = in_saves = 0
     child = Child(tmp_path / "w0", WHAT).until_line("compiled")
     for kill in range(kills):
@@ -76,10 +75,11 @@ def test_a_sweep_in_chunks_has_the_bits_of_one_without(undisturbed, tmp_path):
     assert_same_sweep(tmp_path / "whole", undisturbed)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_measure_that_is_ended_continues_and_takes_no_step_twice(undisturbed, tmp_path, request, number, code):
-    if number == signal.SIGKILL and not request.config.getoption("--faults"):
-        pytest.skip("in the long part: --faults=1")
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 75), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow)],
+)
+def test_a_measure_that_is_ended_continues_and_takes_no_step_twice(undisturbed, tmp_path, number, code):
     workdir, whole = tmp_path / "w", tmp_path / "whole"
     for copy in (workdir, whole):
         shutil.copytree(undisturbed, copy)

@@ -126,11 +126,9 @@ def test_chunks_follow_the_rate():
     assert chunks.end(0, 100_000) == 200
 
 
-@pytest.mark.parametrize("second", [False, True])
-def test_a_process_ends_with_the_documented_code(undisturbed_long, tmp_path, second, request):
+@pytest.mark.parametrize("second", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_process_ends_with_the_documented_code(undisturbed_long, tmp_path, second):
     """SIGTERM in a save: 75, or 143 at the second; the same command continues and ends with 0."""
-    if second and not request.config.getoption("--faults"):
-        pytest.skip("in the long part: --faults=1")
     child = Child(tmp_path / "w", LONG).until_line("compiled").until_saving().signal(signal.SIGTERM)
     if second:
         child.until_line("SIGTERM: saving").signal(signal.SIGTERM)

@@ -103,11 +103,10 @@ def test_the_command_line_ends_with_3(tmp_path, monkeypatch, capsys):
     assert os.strerror(errno.ENOSPC) in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kibibytes", [1400, 1100, 800])
-def test_a_full_disk(undisturbed, tmp_path, request, kibibytes):
+def test_a_full_disk(undisturbed, tmp_path, kibibytes):
     """A file system that fills up on the way, wherever that is; then it is made larger."""
-    if kibibytes != 1400 and not request.config.getoption("--faults"):
-        pytest.skip("one size is enough; --faults=1 takes all")
     with small_disk(tmp_path / "disk", kibibytes) as disk:
         child = Child(disk / "w", WHAT, folder=tmp_path)
         assert child.end() == 3, child.stderr
@@ -123,7 +122,7 @@ def test_a_full_disk(undisturbed, tmp_path, request, kibibytes):
         assert_same_sweep(disk / "w", undisturbed)
 
 
-@pytest.mark.parametrize("free", [0, 4, 12])
+@pytest.mark.parametrize("free", [0, *(pytest.param(free, marks=pytest.mark.slow) for free in (4, 12))])
 def test_a_full_disk_while_measuring(undisturbed, tmp_path, capsys, free):
     """The disk has `free` KiB left when a file of measures grows and another is to be made; then space is freed."""
     whole = tmp_path / "whole"

@@ -126,7 +126,7 @@ WRONG = [
     ({"head_bias": BIAS}, "head_bias: given without head_kernel"),
     ({**HEAD, "head_bias": BIAS[:2]}, r"head_bias: shape \(2,\); .* \(3,\)"),
     ({"inputs": FEATURES[:5]}, r"inputs: shape \(5, 4\); .* per train example, 12"),
-    ({"sigma": 3.0}, "sigma: no such argument or option; these measures take no options"),
+    ({"sigma": 3.0}, "options='sigma': these measures take no options"),
 ]
 
 
@@ -140,25 +140,25 @@ def test_errors_name_argument_value_and_what_is_allowed(change, message):
 @pytest.mark.parametrize(
     ("measures", "options", "message"),
     [
-        ([], {}, "measures: empty"),
+        ([], {}, r"measures=\[\]: name at least one measure"),
         (
             "colapse",
             {},
-            r"measures: unknown 'colapse' \(did you mean 'collapse'\?\); known: fit, norms, collapse",
+            r"measures='colapse': unknown measure; did you mean 'collapse'\? known: .*, or FILE.py:FUNCTION",
         ),
-        (["collapse", 3], {}, "measures: unknown 3"),
-        ("fit", {}, "loss: missing; the measure 'fit' needs this option"),
+        (["collapse", 3], {}, "measures=3: unknown measure"),
+        ("fit", {}, "options.loss=None: missing; the measure 'fit' needs a value"),
         (
             "fit",
             {"loss": squared},
-            "measures: 'fit' has nothing to measure in train_features; .*train_accuracy",
+            "measures='fit': nothing to measure in train_features, train_labels; .*train_accuracy",
         ),
         (
             "fit",
             {"loss": squared, "los": 1},
-            r"los: no such argument or option \(did you mean 'loss'\?\); .* loss",
+            r"options='los': unknown option; did you mean 'loss'\? known: loss",
         ),
-        ("norms", {}, "measures: 'norms' has nothing to measure in train_features; .*weight_norm"),
+        ("norms", {}, "measures='norms': needs 'weights'; give head_kernel"),
     ],
 )
 def test_errors_of_measures_and_options(measures, options, message):

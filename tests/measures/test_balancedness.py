@@ -77,7 +77,7 @@ def test_nan_stays_with_its_layer_and_other_networks_are_refused():
         assert np.isfinite(value[1])
     assert balancedness(Snapshot(EMPTY)) == {}
     with pytest.raises(
-        ValueError, match=r"'balancedness' is defined for dense layers .* the parameters hold conv, head"
+        ValueError, match=r"measures='balancedness': is defined for dense layers .* the parameters hold conv, head"
     ):
         balancedness(Snapshot(EMPTY, params={"conv": {"kernel": jnp.ones((3, 3, 1, 2))}, "head": layers[-1]}))
 

@@ -54,7 +54,7 @@ def test_nan_logits_give_nan():
 
 
 def test_loss_must_be_per_example():
-    with pytest.raises(ValueError, match=r"loss: returned shape \(\); .* \(4,\)"):
+    with pytest.raises(ValueError, match=r"^options.loss='<lambda>': returned shape \(\); .* \(4,\)"):
         fit(Snapshot(probe(LOGITS)), loss=lambda logits, labels: squared(logits, labels).mean())
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import optax
 import pytest
 
+from collapse_jax.errors import ConfigError
 from collapse_jax.measures import measure_arrays
 from collapse_jax.measures.base import Probe, Snapshot
 from collapse_jax.measures.estimators import autoencoder
 from collapse_jax.measures.estimators.autoencoder import AutoencoderSettings, modules, reconstruction_error
-from collapse_jax.measures.estimators.input_codes import add_codes, fitted_parameters, input_codes
+from collapse_jax.measures.estimators.input_codes import fitted_parameters, input_codes, probe_codes
 from collapse_jax.measures.families.mutual_information import mutual_information
 
 FAST = AutoencoderSettings(epochs=120, batch_size=60, learning_rate=5e-3, dropout=0.0)
@@ -130,13 +131,14 @@ def test_measure_with_codes(cache, monkeypatch):
     codes = input_codes(stripes(), settings=AutoencoderSettings(epochs=1), directory=cache / "short")
     features = np.stack([LABELS, 1 - LABELS], axis=1) + 0.01 * np.random.default_rng(1).normal(size=(COUNT, 2))
     probe = Probe(jnp.asarray(features, jnp.float32), jnp.asarray(LABELS), inputs=jnp.asarray(stripes()))
-    with pytest.raises(ValueError, match=r"^codes: 'autoencoder'; the probe holds no codes"):
+    with pytest.raises(ConfigError, match=r"^codes='autoencoder': snapshot.prepared holds no codes"):
         mutual_information(Snapshot(probe, num_classes=2), codes="autoencoder")
-    with pytest.raises(ValueError, match=r"^codes: 'vae'; it must be one of pca, autoencoder"):
+    with pytest.raises(ConfigError, match=r"^codes='vae': unknown codes; known: autoencoder, pca"):
         mutual_information(Snapshot(probe, num_classes=2), codes="vae")
     monkeypatch.setattr("collapse_jax.system.runtime.cache_directory", lambda: cache)
-    coded = add_codes(Snapshot(probe, num_classes=2), settings=AutoencoderSettings(epochs=1))
-    np.testing.assert_allclose(coded.train.codes, codes, atol=1e-6)
+    coded = probe_codes(Snapshot(probe, num_classes=2), settings=AutoencoderSettings(epochs=1))
+    assert coded.keys() == {"train"}
+    np.testing.assert_allclose(coded["train"], codes, atol=1e-6)
     trained = fitted_parameters(stripes()[..., None], FAST, cache)
     monkeypatch.setattr(autoencoder, "fit", lambda images, settings: (trained, np.zeros(1)))
     arrays = {"train_features": features, "train_labels": LABELS}
@@ -146,7 +148,7 @@ def test_measure_with_codes(cache, monkeypatch):
     assert values == pytest.approx(given, abs=1e-3)
     assert values["mi_zy"] == pytest.approx(np.log(2), abs=0.05)
     assert values["mi_zx"] > values["mi_zx_null"] + 0.15
-    with pytest.raises(ValueError, match=r"^inputs: missing; codes='autoencoder' encodes them"):
+    with pytest.raises(ConfigError, match=r"^codes='autoencoder': inputs: missing; there is nothing to encode"):
         measure_arrays("mutual_information", **arrays, codes="autoencoder")
 
 

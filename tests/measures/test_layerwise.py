@@ -55,7 +55,7 @@ def test_every_layer_equals_the_measures_of_its_features():
 def test_without_test_layers_without_hsic_and_without_layers():
     values = measure_arrays("layerwise", **ARRAYS, train_layers=LAYERS["train_layers"], hsic=False)
     assert set(values) == {n for n in VARIABLES if not n.endswith("_test") and "hsic" not in n}
-    with pytest.raises(ValueError, match="'layerwise' has nothing to measure in train_features"):
+    with pytest.raises(ValueError, match="measures='layerwise': needs 'layers'; give train_layers"):
         measure_arrays("layerwise", **ARRAYS)
     assert LAYERWISE.needs == ("train", "layers")
 

@@ -170,13 +170,13 @@ def test_vmapped_equals_alone_and_nan_stays_in_its_class():
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([(0, 12)], r"pairs: \(0, 12\); it must be two different classes of 0 to 9"),
-        ([(3, 3)], r"pairs: \(3, 3\)"),
-        ([(0, 1, 2)], r"pairs: \(0, 1, 2\)"),
-        ([(-1, 2)], r"pairs: \(-1, 2\)"),
-        ([(0, 1.5)], r"pairs: \(0, 1.5\)"),
-        ([], "pairs: empty"),
-        ([4], "pairs: 4"),
+        ([(0, 12)], r"pairs=\(0, 12\): must be two different classes of 0 to 9"),
+        ([(3, 3)], r"pairs=\(3, 3\)"),
+        ([(0, 1, 2)], r"pairs=\(0, 1, 2\)"),
+        ([(-1, 2)], r"pairs=\(-1, 2\)"),
+        ([(0, 1.5)], r"pairs=\(0, 1.5\)"),
+        ([], r"pairs=\(\): name at least one"),
+        ([4], "pairs=4"),
     ],
 )
 def test_bad_pairs_are_named(pairs, message):
@@ -187,8 +187,8 @@ def test_bad_pairs_are_named(pairs, message):
 
 def test_without_a_head_or_with_one_class():
     features, labels, _ = example(13)
-    with pytest.raises(ValueError, match="'margins' has nothing to measure"):
+    with pytest.raises(ValueError, match="measures='margins': needs 'head'; give head_kernel"):
         measure_arrays("margins", train_features=features, train_labels=labels)
-    with pytest.raises(ValueError, match="num_classes: 1; a margin needs at least 2 classes"):
+    with pytest.raises(ValueError, match="num_classes=1: a margin needs at least 2 classes"):
         values_of(features, 0 * labels, np.ones((DIM, 1)), np.ones(1))
     assert MARGINS.needs == ("train", "head")

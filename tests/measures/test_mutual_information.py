@@ -178,10 +178,10 @@ def test_options_without_inputs_and_arrays():
     assert list(arrays) == list(MUTUAL_INFORMATION.variables)
     assert arrays["mi_zy"] == pytest.approx(alone["mi_zy"], abs=1e-4)
     for options, message in (
-        ({"mode": "kde"}, "mode: 'kde'; it must be one of ksg, reference"),
-        ({"k": 0}, "k: 0; it must be an integer of at least 1"),
-        ({"subsets": 1}, "subsets: 1; it must be an integer of at least 2"),
-        ({"permutations": 0.5}, "permutations: 0.5; it must be an integer"),
+        ({"mode": "kde"}, "mode='kde': unknown mode; known: ksg, reference"),
+        ({"k": 0}, "k=0: must be an integer of at least 1"),
+        ({"subsets": 1}, "subsets=1: must be an integer of at least 2"),
+        ({"permutations": 0.5}, "permutations=0.5: must be an integer"),
     ):
         with pytest.raises(ValueError, match=f"^{message}"):
             measure(features, inputs, **options)

@@ -142,10 +142,10 @@ def test_missing_class_is_left_out_of_nc5():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ood_features": None}, "'ood' has nothing to measure"),
+        ({"ood_features": None}, "measures='ood': needs 'ood'; give ood_features"),
         ({"ood_features": np.ones((3, 2))}, "ood_features: shape"),
-        ({"directions": 0}, "directions: 0"),
-        ({"scaling": "some"}, "scaling: 'some'"),
+        ({"directions": 0}, "directions=0"),
+        ({"scaling": "some"}, "scaling='some'"),
     ],
 )
 def test_errors_name_the_argument(change, message):

@@ -39,7 +39,7 @@ def test_half_precision_and_integer_inputs_are_measured_in_float32():
 
 
 def test_wrong_splits():
-    with pytest.raises(ValueError, match=r"^split: 'valid'; it must be 'auto', 'test' or 'train'"):
+    with pytest.raises(ValueError, match=r"^split='valid': unknown split; known: auto, test, train"):
         choose_examples(Snapshot(TRAIN), "valid")
-    with pytest.raises(ValueError, match=r"^split: 'test'; the snapshot has no test probe"):
+    with pytest.raises(ValueError, match=r"^split='test': the snapshot has no test probe"):
         choose_examples(Snapshot(TRAIN), "test")

@@ -8,11 +8,11 @@ import pytest
 
 import collapse_jax
 from collapse_jax.__main__ import main
+from collapse_jax.cli.measure import split_options
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.config import Grid, Schedule, Snapshots
 from collapse_jax.measures import get_measure
 from collapse_jax.measuring import batches, requests
-from collapse_jax.measuring.options import split_options
 
 OWN = '''
 """A user's file."""
@@ -192,10 +192,13 @@ WRONG = [
     (["--measures=nhsic", "--options=mod=reference"], "unknown option; did you mean 'mode'? known: bandwidth"),
     (["--measures=norms", "--options=k=3"], "these measures take no options"),
     (["--measures=nhsic", "--options=mode"], "must be NAME=VALUE"),
-    (["--measures=nhsic", "--options=mode=refrence"], "it must be one of centred, reference"),
+    (
+        ["--measures=nhsic", "--options=mode=refrence"],
+        "unknown mode; did you mean 'reference'? known:",
+    ),
     (["--measures=nhsic", "--options=batch_size=ten"], "options.batch_size='ten': must be of type int"),
     (["--measures=nhsic", "--options=sigma=wide"], "must be of type float or none"),
-    (["--measures=nhsic", "--splits=valid"], "splits='valid': must be one of train, test"),
+    (["--measures=nhsic", "--splits=valid"], "splits='valid': unknown splits; known: test, train"),
     (["--measures=norms", "--splits=test"], "none of these measures has the option split"),
     (["--measures=nhsic", "--steps=3"], "steps=3: no snapshot of it; there are 10"),
     (["--measures=nhsic", "--steps=last"], "must be whole numbers"),
@@ -226,7 +229,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(full, own, capsys, flags, expec
 
 LACKING = [
     (["--measures=collapse"], "--config.snapshots.content=\"('test', 'train')\""),
-    (["--measures=norms"], "needs 'head', the snapshots hold test"),
+    (["--measures=norms"], "needs 'weights', the snapshots hold test"),
     (["--measures=nhsic", "--splits=train"], "needs 'train', the snapshots hold test"),
     (["--measures=nhsic", "--test_size=0"], "the snapshots hold 50 test examples; to have it, train with"),
     (["--measures=nhsic", "--ood=x.npz"], "('test', 'parameters')"),

@@ -112,6 +112,7 @@ def test_two_processes_killed_and_resumed_equal_one_process(tmp_path, config, wh
     assert_merged(workdir, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_a_signal_to_one_process_stops_both_and_the_same_command_continues_both(tmp_path, config, whole):
     """First to process 0, which the other needs until it has saved; then to process 1, when 0 is done and waits."""
@@ -142,11 +143,10 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_continues_both(
     assert_merged(workdir, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_death_of_one_process_ends_the_other(tmp_path, config, whole, request):
+def test_the_death_of_one_process_ends_the_other(tmp_path, config, whole):
     """Jax notices after 100 s; the other may have finished its share by then, and waits for the end of the job."""
-    if not request.config.getoption("--faults"):
-        pytest.skip("takes minutes; in the long part: --faults=1")
     for dies in (1, 0):
         workdir = tmp_path / f"without_{dies}"
         both = start_two(config, workdir, 0.3, 0.3)

@@ -150,6 +150,7 @@ def _own_host():
     return f"{socket.gethostname()} {lock._boot()}".strip()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_commands_race(undisturbed, tmp_path, request):
     """Of two commands on one workdir one trains and one is refused by name, before it compiles."""
@@ -169,10 +170,9 @@ def test_two_commands_race(undisturbed, tmp_path, request):
         shutil.rmtree(workdir)
 
 
-def test_a_stopped_process_loses_the_workdir_and_says_so(tmp_path, request):
+@pytest.mark.slow
+def test_a_stopped_process_loses_the_workdir_and_says_so(tmp_path):
     """SIGSTOP, then another machine takes over: the first one stops when it wakes, and overwrites nothing."""
-    if not request.config.getoption("--faults"):
-        pytest.skip("in the long part: --faults=1")
     child = Child(tmp_path / "w", LONG).until_line("compiled").until_saving().signal(signal.SIGSTOP)
     (tmp_path / "w" / lock.LOCK).unlink()
     held_elsewhere(tmp_path / "w")

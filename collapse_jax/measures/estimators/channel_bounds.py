@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from collapse_jax.measures.estimators.class_geometry import matmul
+from collapse_jax.measures.precision import matmul
 
 
 def conditional_information_bounds(

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from collapse_jax.measures.base import Probe
+from collapse_jax.measures.precision import at_least_float32, matmul
 
 
 class ClassMeans(NamedTuple):
@@ -31,17 +32,11 @@ class ClassMeans(NamedTuple):
     present: jax.Array
 
 
-def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
-    """`a @ b` in full float32 on every device, whatever the default precision is."""
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
-
-
 def prepare(probe: Probe, num_classes: int) -> tuple[Probe, jax.Array]:
     """The probe with features of at least float32, and its labels one-hot [N, K] in that type."""
     if num_classes < 1:
         raise ValueError(f"snapshot.num_classes: {num_classes}; it must be at least 1")
-    features = jnp.asarray(probe.features)
-    features = features.astype(jnp.promote_types(features.dtype, jnp.float32))
+    features = at_least_float32(probe.features)
     one_hot = jax.nn.one_hot(probe.labels, num_classes, dtype=features.dtype)
     return dataclasses.replace(probe, features=features), one_hot
 

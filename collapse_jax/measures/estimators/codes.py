@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from collapse_jax.measures.estimators.class_geometry import matmul, thin_svd
+from collapse_jax.measures.estimators.class_geometry import thin_svd
+from collapse_jax.measures.precision import matmul
 
 
 def principal_components(points: jax.Array, dim: int) -> jax.Array:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from collapse_jax.measures.estimators.class_geometry import matmul
+from collapse_jax.errors import ConfigError
+from collapse_jax.measures.precision import at_least_float32, matmul
 
 SQUARINGS = 20
 
@@ -39,21 +40,18 @@ def dense_layers(measure: str, params: Any) -> list[Dense]:
     """All layers from the first to the head.
 
     Raises:
-      ValueError: the network is not a chain of dense layers; the message names `measure`.
+      ConfigError: the network is not a chain of dense layers; the message names `measure`.
     """
     if not is_dense_chain(params):
         held = ", ".join(map(str, params)) if isinstance(params, Mapping) else type(params).__name__
-        raise ValueError(
-            f"measures: {measure!r} is defined for dense layers hidden_0, hidden_1, ..., head; "
-            f"the parameters hold {held}"
-        )
+        allowed = f"is defined for dense layers hidden_0, hidden_1, ..., head; the parameters hold {held}"
+        raise ConfigError("measures", measure, allowed)
     hidden = sorted((name for name in params if name != "head"), key=lambda name: int(name.split("_")[1]))
     return [_read(params[name]) for name in (*hidden, "head")]
 
 
 def _read(layer: Mapping[str, Any]) -> Dense:
-    kernel = jnp.asarray(layer["kernel"])
-    kernel = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32))
+    kernel = at_least_float32(layer["kernel"])
     bias = layer.get("bias")
     return Dense(
         kernel, jnp.zeros(kernel.shape[1:], kernel.dtype) if bias is None else jnp.asarray(bias, kernel.dtype)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import serialization
 
-from collapse_jax.measures.base import Probe, Snapshot
+from collapse_jax.measures.base import Snapshot
 from collapse_jax.measures.estimators import autoencoder
 from collapse_jax.measures.estimators.autoencoder import AutoencoderSettings
 from collapse_jax.system import runtime
@@ -63,26 +63,24 @@ def input_codes(
     return autoencoder.encode(fitted_parameters(fitted, settings, directory), images, settings)
 
 
-def add_codes(snapshot: Snapshot, fit_inputs: Any = None, settings: AutoencoderSettings | None = None) -> Snapshot:
-    """The snapshot with `codes` in every probe that has inputs; outside of compiled functions only.
+def probe_codes(
+    snapshot: Snapshot, fit_inputs: Any = None, settings: AutoencoderSettings | None = None
+) -> dict[str, jax.Array]:
+    """Codes [N, dim] of every probe that has inputs, by its name.
 
-    All probes share one autoencoder, trained on `fit_inputs`; None: on the inputs of all probes together.
+    With codes="autoencoder" `mutual_information` reads them from `snapshot.prepared`. All probes share one
+    autoencoder, trained in float32 on `fit_inputs`; None: on the inputs of all probes together.
 
     Raises:
       ValueError: no probe has inputs, or they are no images.
     """
-    probes = {name: getattr(snapshot, name) for name in ("train", "test")}
-    held = {name: probe for name, probe in probes.items() if probe is not None and probe.inputs is not None}
+    held = {kind: np.asarray(p.inputs) for kind, p in snapshot.probes.items() if p.inputs is not None}
     if not held:
-        raise ValueError("inputs: missing; codes='autoencoder' encodes them")
+        raise ValueError("inputs: missing; there is nothing to encode")
     if fit_inputs is None:
-        fit_inputs = np.concatenate([_as_images("inputs", probe.inputs) for probe in held.values()])
-
-    def coded(probe: Probe) -> Probe:
-        return dataclasses.replace(probe, codes=jnp.asarray(input_codes(probe.inputs, fit_inputs, settings)))
-
-    filled: dict[str, Any] = {name: coded(probe) for name, probe in held.items()}
-    return dataclasses.replace(snapshot, **filled)
+        fit_inputs = np.concatenate([_as_images("inputs", inputs) for inputs in held.values()])
+    with runtime.floats("float32"):
+        return {kind: jnp.asarray(input_codes(inputs, fit_inputs, settings)) for kind, inputs in held.items()}
 
 
 def fitted_parameters(

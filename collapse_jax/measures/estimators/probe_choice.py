@@ -1,11 +1,13 @@
 """Which examples of a snapshot a measure of information reads, and in what form."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from collapse_jax.measures.base import Probe, Snapshot
+from collapse_jax.errors import require, require_one_of
+from collapse_jax.measures.base import Snapshot
+from collapse_jax.measures.precision import at_least_float32
 
 
 class Examples(NamedTuple):
@@ -22,50 +24,29 @@ class Examples(NamedTuple):
     inputs: jax.Array | None
 
 
-def choose_examples(snapshot: Snapshot, split: str = "auto", inputs: str = "inputs") -> Examples:
+def choose_examples(
+    snapshot: Snapshot, split: str = "auto", inputs: Mapping[str, jax.Array] | None = None
+) -> Examples:
     """The examples of the probe that `split` names.
 
     Args:
       snapshot: where the probes are.
       split: "train", "test", or "auto": the test probe if it has inputs, else the train probe if that has
         inputs, else (for what needs labels only) the test probe if there is one, else the train probe.
-      inputs: the field of a probe that stands for its inputs, "inputs" or "codes".
+      inputs: rows by the name of the probe, in the place of its inputs; None: its own.
 
     Raises:
-      ValueError: unknown split, or one whose probe is not there.
+      ConfigError: unknown split, or one whose probe is not there.
     """
-    probes: dict[str, Probe | None] = {"test": snapshot.test, "train": snapshot.train}
-    if split == "auto":
-        present = [probe for probe in probes.values() if probe is not None]
-        if not present:
-            raise ValueError("split: 'auto'; the snapshot has neither a train nor a test probe")
-        chosen: Probe | None = next((probe for probe in present if getattr(probe, inputs) is not None), present[0])
-    elif split in probes:
-        chosen = probes[split]
-    else:
-        raise ValueError(f"split: {split!r}; it must be 'auto', 'test' or 'train'")
-    if chosen is None:
-        raise ValueError(f"split: {split!r}; the snapshot has no {split} probe")
-    held = getattr(chosen, inputs)
+    require_one_of("split", split, ("auto", "test", "train"))
+    probes = snapshot.probes
+    rows = {kind: probe.inputs for kind, probe in probes.items()} if inputs is None else inputs
+    order = [kind for kind in ("test", "train") if kind in probes and split in ("auto", kind)]
+    require(bool(order), "split", split, f"the snapshot has no {'probe' if split == 'auto' else f'{split} probe'}")
+    chosen = next((kind for kind in order if rows.get(kind) is not None), order[0])
+    probe, held = probes[chosen], rows.get(chosen)
     return Examples(
-        _floating(chosen.features),
-        chosen.labels,
-        None if held is None else _floating(held).reshape(len(chosen.labels), -1),
+        at_least_float32(probe.features),
+        probe.labels,
+        None if held is None else at_least_float32(held).reshape(len(probe.labels), -1),
     )
-
-
-def require_mode(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """ValueError unless the option `name` has one of the `allowed` values."""
-    if value not in allowed:
-        raise ValueError(f"{name}: {value!r}; it must be one of {', '.join(allowed)}")
-
-
-def require_at_least(name: str, value: int, least: int) -> None:
-    """ValueError unless the option `name` is an integer of at least `least`."""
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}: {value!r}; it must be an integer of at least {least}")
-
-
-def _floating(array: jax.Array) -> jax.Array:
-    array = jnp.asarray(array)
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))

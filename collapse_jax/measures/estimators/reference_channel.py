@@ -8,7 +8,7 @@ from jax import lax
 from jax.scipy.special import logsumexp
 
 from collapse_jax.measures.base import Scalars, Variable
-from collapse_jax.measures.estimators.class_geometry import matmul
+from collapse_jax.measures.precision import matmul
 
 EVALUATED, REFERENCES, NOISE = 2000, 400, 0.1
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
-from collapse_jax.measures.estimators.class_geometry import matmul
 from collapse_jax.measures.estimators.dense_layers import dense_layers, operator_norm
+from collapse_jax.measures.precision import matmul
 
 PAIRS = ("layer_pair",)
 VARIABLES = {
@@ -71,7 +71,7 @@ def balancedness(snapshot: Snapshot) -> Scalars:
       Each variable as [L-1]; nothing without parameters.
 
     Raises:
-      ValueError: the network is not a chain of dense layers.
+      ConfigError: the network is not a chain of dense layers.
     """
     if snapshot.params is None:
         return {}
@@ -90,4 +90,10 @@ def balancedness(snapshot: Snapshot) -> Scalars:
     return {name: jnp.stack(pairs) for name, pairs in values.items()}
 
 
-BALANCEDNESS = Measure("balancedness", balancedness, VARIABLES, needs=("parameters",))
+def coordinates(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Name the pairs of layers "l-m", the first layer being 0 and the last the head."""
+    pairs = itertools.pairwise(range(len(snapshot.params)))
+    return {"layer_pair": [f"{first}-{second}" for first, second in pairs]}
+
+
+BALANCEDNESS = Measure("balancedness", balancedness, VARIABLES, needs=("parameters",), coords=coordinates)

@@ -14,13 +14,13 @@ from collapse_jax.measures.estimators.class_geometry import (
     centred_means,
     class_means,
     deviations,
-    matmul,
     mean_squares,
     nearest_mean,
     prepare,
     thin_svd,
 )
 from collapse_jax.measures.families.collapse_variables import VARIABLES
+from collapse_jax.measures.precision import matmul
 
 
 def collapse(snapshot: Snapshot) -> Scalars:

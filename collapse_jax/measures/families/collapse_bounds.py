@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
-from collapse_jax.measures.estimators.class_geometry import class_means, deviations, matmul, thin_svd
+from collapse_jax.measures.estimators.class_geometry import class_means, deviations, thin_svd
 from collapse_jax.measures.estimators.dense_layers import dense_layers, operator_norm
+from collapse_jax.measures.precision import matmul
 
 VARIABLES = {
     "within_class_variance_bound": Variable(
@@ -94,7 +95,7 @@ def collapse_bounds(snapshot: Snapshot) -> Scalars:
       All variables, or nothing where layers, logits or parameters are missing.
 
     Raises:
-      ValueError: the network is not a chain of dense layers.
+      ConfigError: the network is not a chain of dense layers.
     """
     train = snapshot.train
     if snapshot.params is None or train.layers is None or train.logits is None:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
+from collapse_jax.errors import ConfigError
+from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 
 VARIABLES = {
     f"{kind}_{name}": Variable(f"{kind.capitalize()} {name}", units, f"{text}, over the {kind} probe")
@@ -31,17 +32,15 @@ def fit(snapshot: Snapshot, *, loss: Callable[[jax.Array, jax.Array], jax.Array]
       `train_accuracy`, `train_loss`, `test_accuracy`, `test_loss`, for the probes that have logits.
     """
     result = {}
-    probes: dict[str, Probe | None] = {"train": snapshot.train, "test": snapshot.test}
-    for kind, probe in probes.items():
-        if probe is None or probe.logits is None:
+    for kind, probe in snapshot.probes.items():
+        if probe.logits is None:
             continue
         accuracy = jnp.mean(jnp.argmax(probe.logits, axis=1) == probe.labels, dtype=jnp.float32)
         result[f"{kind}_accuracy"] = jnp.where(jnp.any(jnp.isnan(probe.logits)), jnp.nan, accuracy)
         losses = loss(probe.logits, probe.labels)
         if losses.shape != probe.labels.shape:
-            raise ValueError(
-                f"loss: returned shape {losses.shape}; it must be one loss per example, {probe.labels.shape}"
-            )
+            allowed = f"returned shape {losses.shape}; it must be one loss per example, {probe.labels.shape}"
+            raise ConfigError("options.loss", getattr(loss, "__name__", loss), allowed)
         result[f"{kind}_loss"] = jnp.mean(losses)
     return result
 

@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
-from collapse_jax.measures.estimators.class_geometry import ClassMeans, class_means, deviations, matmul
+from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
+from collapse_jax.measures.estimators.class_geometry import ClassMeans, class_means, deviations
 from collapse_jax.measures.estimators.dense_layers import dense_layers, is_dense_chain, operator_norm
+from collapse_jax.measures.precision import at_least_float32, matmul
 
 VARIABLES = {
     name: Variable(f"{kind.capitalize()} {title}", "1", f"{text}; means and variances of the {kind} features")
@@ -88,11 +89,11 @@ def generalisation(snapshot: Snapshot) -> Scalars:
       The variables that the snapshot allows.
     """
     result: Scalars = {}
-    probes: dict[str, Probe | None] = {"train": snapshot.train, "test": snapshot.test}
-    held = {kind: probe for kind, probe in probes.items() if probe is not None}
-    largest = jnp.max(jnp.stack([jnp.sqrt(jnp.max(jnp.sum(_features(p) ** 2, axis=1))) for p in held.values()]))
+    held = snapshot.probes
+    features_of = {kind: at_least_float32(probe.features) for kind, probe in held.items()}
+    largest = jnp.max(jnp.stack([jnp.sqrt(jnp.max(jnp.sum(g**2, axis=1))) for g in features_of.values()]))
     for kind, probe in held.items():
-        features = _features(probe) / jnp.where(largest > 0, largest, 1)
+        features = features_of[kind] / jnp.where(largest > 0, largest, 1)
         one_hot = jax.nn.one_hot(probe.labels, snapshot.num_classes, dtype=features.dtype)
         means = class_means(features, probe.labels, one_hot)
         spread = deviations(features, probe.labels, means)
@@ -167,11 +168,6 @@ def error_bounds(
 def _class_mean(values: jax.Array, one_hot: jax.Array) -> jax.Array:
     """[K, M] means of the rows of `values` [N, M] by class; 0 for a class without a member."""
     return matmul(one_hot.T, values) / jnp.maximum(one_hot.sum(0), 1)[:, None]
-
-
-def _features(probe: Probe) -> jax.Array:
-    features = jnp.asarray(probe.features)
-    return features.astype(jnp.promote_types(features.dtype, jnp.float32))
 
 
 def _bias(snapshot: Snapshot, kernel: jax.Array) -> jax.Array:

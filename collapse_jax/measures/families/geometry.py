@@ -17,6 +17,7 @@ from collapse_jax.measures.estimators.class_geometry import (
     prepare,
     squared_distances_of_rows,
 )
+from collapse_jax.measures.splits import for_each_probe, of_each_probe
 
 _ENERGY = "pairwise distance r of the directions of centred class means"
 _TEXTS = {
@@ -32,11 +33,7 @@ _TEXTS = {
         "gnc2_inverse minus its value for a simplex, the least possible",
     ),
 }
-VARIABLES = {
-    name + suffix: Variable(f"{title}, {kind}", "1", f"{text}; {kind} features")
-    for suffix, kind in (("", "train"), ("_test", "test"))
-    for name, (title, text) in _TEXTS.items()
-}
+VARIABLES = for_each_probe({name: Variable(title, "1", text) for name, (title, text) in _TEXTS.items()})
 
 
 def geometry(snapshot: Snapshot) -> Scalars:
@@ -74,11 +71,7 @@ def geometry(snapshot: Snapshot) -> Scalars:
     Returns:
       The eight variables, and their `_test` counterparts where there is a test probe.
     """
-    result = _geometry(snapshot.train, snapshot.num_classes)
-    if snapshot.test is not None:
-        values = _geometry(snapshot.test, snapshot.num_classes)
-        result |= {f"{name}_test": value for name, value in values.items()}
-    return result
+    return of_each_probe(snapshot, lambda probe: _geometry(probe, snapshot.num_classes))
 
 
 def _geometry(probe: Probe, num_classes: int) -> Scalars:

@@ -108,4 +108,9 @@ def _one_layer(snapshot: Snapshot) -> Scalars:
     return result | {f"layer_centre_accuracy{suffix}": values[_CENTRE[suffix]] for suffix in suffixes}
 
 
-LAYERWISE = Measure("layerwise", layerwise, VARIABLES, needs=("train", "layers"))
+def coordinates(snapshot: Snapshot) -> dict[str, range]:
+    """Number the hidden layers from 0, the first."""
+    return {"layer": range(len(snapshot.train.layers or ()))}
+
+
+LAYERWISE = Measure("layerwise", layerwise, VARIABLES, needs=("train", "layers"), coords=coordinates)

@@ -5,12 +5,16 @@ side; the definition of the paper, with b_a - b_b, is used here.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from collapse_jax.errors import require
 from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
-from collapse_jax.measures.estimators.class_geometry import matmul, prepare, squared_distances_of_rows
+from collapse_jax.measures.estimators.class_geometry import prepare, squared_distances_of_rows
+from collapse_jax.measures.precision import at_least_float32, matmul
+from collapse_jax.measures.splits import for_each_probe, of_each_probe
 
 # The pairs of the paper, and the quantiles of `margin_quantiles`.
 PAIRS = ((0, 1), (4, 5), (8, 9))
@@ -52,11 +56,7 @@ _TEXTS = {
     ),
     "largest_norm": ("Largest feature norm", "feature", "B_g, by which margins of different steps compare", ()),
 }
-VARIABLES = {
-    name + suffix: Variable(f"{title}, {kind}", units, f"{text}; {kind} features", dims)
-    for suffix, kind in (("", "train"), ("_test", "test"))
-    for name, (title, units, text, dims) in _TEXTS.items()
-}
+VARIABLES = for_each_probe({name: Variable(*text) for name, text in _TEXTS.items()})
 
 
 def margins(snapshot: Snapshot, *, pairs: Sequence[tuple[int, int]] | None = None) -> Scalars:
@@ -91,18 +91,13 @@ def margins(snapshot: Snapshot, *, pairs: Sequence[tuple[int, int]] | None = Non
       The variables of the train probe, `_test` of the test probe; nothing without a head.
 
     Raises:
-      ValueError: a pair that is not two different classes, no pair, or fewer than two classes.
+      ConfigError: a pair that is not two different classes, no pair, or fewer than two classes.
     """
     if snapshot.head_kernel is None:
         return {}
     chosen = check_pairs(pairs, snapshot.num_classes)
-    kernel = jnp.asarray(snapshot.head_kernel)
-    kernel = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32))
-    result = _margins(snapshot.train, kernel, snapshot.head_bias, chosen)
-    if snapshot.test is not None:
-        values = _margins(snapshot.test, kernel, snapshot.head_bias, chosen)
-        result |= {f"{name}_test": value for name, value in values.items()}
-    return result
+    kernel = at_least_float32(snapshot.head_kernel)
+    return of_each_probe(snapshot, lambda probe: _margins(probe, kernel, snapshot.head_bias, chosen))
 
 
 def pair_margins(
@@ -121,7 +116,7 @@ def pair_margins(
       pair: the classes a and b.
 
     Raises:
-      ValueError: `pair` is not two different classes.
+      ConfigError: `pair` is not two different classes.
     """
     ((a, b),) = check_pairs([pair], head_kernel.shape[1])
     kernel = jnp.asarray(head_kernel)
@@ -132,17 +127,15 @@ def pair_margins(
 
 
 def check_pairs(pairs: Sequence[tuple[int, int]] | None, num_classes: int) -> tuple[tuple[int, int], ...]:
-    """The pairs as integers; ValueError names the first that is not two different classes."""
-    if num_classes < 2:
-        raise ValueError(f"num_classes: {num_classes}; a margin needs at least 2 classes")
+    """The pairs as integers; ConfigError names the first that is not two different classes."""
+    require(num_classes >= 2, "num_classes", num_classes, "a margin needs at least 2 classes")
     if pairs is None:
         return tuple(pair for pair in PAIRS if max(pair) < num_classes)
-    if not len(pairs):
-        raise ValueError("pairs: empty; name at least one pair of classes, such as (0, 1)")
+    require(len(pairs) > 0, "pairs", pairs, "name at least one pair of classes, such as (0, 1)")
     for pair in pairs:
         classes = list(pair) if isinstance(pair, Sequence) else []
-        if len(set(classes)) != 2 or len(classes) != 2 or not all(c in range(num_classes) for c in classes):
-            raise ValueError(f"pairs: {pair!r}; it must be two different classes of 0 to {num_classes - 1}")
+        ok = len(classes) == len(set(classes)) == 2 and all(c in range(num_classes) for c in classes)
+        require(ok, "pairs", pair, f"must be two different classes of 0 to {num_classes - 1}")
     return tuple((int(a), int(b)) for a, b in pairs)
 
 
@@ -198,4 +191,10 @@ def _nearest(probe: Probe, kernel: jax.Array, bias: jax.Array | None) -> jax.Arr
     return jnp.min(jnp.where(others, (own - logits) / lengths, jnp.inf), axis=1)
 
 
-MARGINS = Measure("margins", margins, VARIABLES, needs=("train", "head"))
+def coordinates(snapshot: Snapshot, *, pairs: Sequence[tuple[int, int]] | None) -> dict[str, Sequence[Any]]:
+    """Name the pairs "a-b", the sides "a" and "b", and the quantiles."""
+    names = [f"{a}-{b}" for a, b in check_pairs(pairs, snapshot.num_classes)]
+    return {"pair": names, "side": ["a", "b"], "quantile": QUANTILES}
+
+
+MARGINS = Measure("margins", margins, VARIABLES, needs=("train", "head"), coords=coordinates)

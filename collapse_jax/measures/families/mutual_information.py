@@ -1,14 +1,18 @@
 """Mutual information of features with inputs and labels, each with a null and an error."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.codes import principal_components, unit_variance, whiten
 from collapse_jax.measures.estimators.kl_entropy import conditional_entropy, weighted_entropy
 from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
-from collapse_jax.measures.estimators.probe_choice import Examples, choose_examples, require_at_least, require_mode
+from collapse_jax.measures.estimators.probe_choice import Examples, choose_examples
+from collapse_jax.measures.options import require_at_least
 
 _KINDS = {
     "": ("", "{}, features and inputs as their first principal components"),
@@ -42,8 +46,8 @@ def mutual_information(
     """Estimates I(Z;X), I(Z;Y) and their difference from neighbours of low-dimensional codes, in nats.
 
     Z is coded by its first `dim` principal components, refitted at every snapshot; X likewise (codes "pca"), or by
-    the autoencoder of `input_codes` (codes "autoencoder", as in arXiv:2509.20829: `measure_arrays` trains it, or
-    reads it from the cache; elsewhere the `codes` of the probe must hold what `input_codes` returns). Components of
+    the autoencoder of `input_codes` (codes "autoencoder", as in arXiv:2509.20829: trained once, or read from the
+    cache; `snapshot.prepared` holds its codes by probe, see `probe_codes`). Components of
     `dim` columns or fewer are a rotation, so that any other codes can be given as `inputs`. Rows are paired. By the
     data processing inequality the codes share no more information than features and inputs do.
 
@@ -80,14 +84,15 @@ def mutual_information(
     Returns:
       `mi_zy` and, where there are inputs, `mi_zx` and `superfluous_information`, each with null and error.
     """
-    require_mode("mode", mode, ("ksg", "reference"))
-    require_mode("codes", codes, ("pca", "autoencoder"))
+    require_one_of("mode", mode, ("ksg", "reference"))
+    require_one_of("codes", codes, ("pca", "autoencoder"))
     options = {"k": (k, 1), "dim": (dim, 1), "permutations": (permutations, 1), "subsets": (subsets, 2)}
     for name, (value, least) in options.items():
         require_at_least(name, value, least)
-    examples = choose_examples(snapshot, split, "codes" if codes == "autoencoder" else "inputs")
-    if codes == "autoencoder" and examples.inputs is None:
-        raise ValueError("codes: 'autoencoder'; the probe holds no codes: fill them with add_codes(snapshot)")
+    trained = codes == "autoencoder"
+    examples = choose_examples(snapshot, split, snapshot.prepared or {} if trained else None)
+    made = examples.inputs is not None or not trained
+    require(made, "codes", codes, "snapshot.prepared holds no codes of the probe (see `probe_codes`)")
     sample_key, null_key, subset_key = jax.random.split(jax.random.key(seed), 3)
     if samples is not None and samples < len(examples.labels):
         require_at_least("samples", samples, 2)
@@ -152,4 +157,17 @@ def _subsets(key: jax.Array, labels: jax.Array, number: int) -> jax.Array:
     return by_class[: size * number].reshape(size, number).T
 
 
-MUTUAL_INFORMATION = Measure("mutual_information", mutual_information, VARIABLES, needs=("probe",))
+def prepare(snapshot: Snapshot, *, codes: str) -> dict[str, Any] | None:
+    """Codes of the inputs by the autoencoder, where it is asked for: trained once, then read from the cache."""
+    if codes != "autoencoder":
+        return None
+    # What trains a network is imported by those who need it.
+    from collapse_jax.measures.estimators.input_codes import probe_codes
+
+    try:
+        return probe_codes(snapshot)
+    except ValueError as error:
+        raise ConfigError("codes", codes, str(error)) from None
+
+
+MUTUAL_INFORMATION = Measure("mutual_information", mutual_information, VARIABLES, needs=("probe",), prepare=prepare)

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 from jax import lax
 from jax.scipy.linalg import cho_factor, cho_solve
 
+from collapse_jax.errors import require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
-from collapse_jax.measures.estimators.class_geometry import matmul
-from collapse_jax.measures.estimators.probe_choice import choose_examples, require_at_least, require_mode
+from collapse_jax.measures.estimators.probe_choice import choose_examples
+from collapse_jax.measures.options import require_at_least
+from collapse_jax.measures.precision import matmul
 
 _KINDS = {
     "": ("", "{}"),
@@ -76,8 +78,8 @@ def nhsic(
     Returns:
       `nhsic_zy`, and `nhsic_zx` and `superfluous_nhsic` where there are inputs, each with null and error.
     """
-    require_mode("mode", mode, ("centred", "reference"))
-    require_mode("bandwidth", bandwidth, ("sup_norm", "median"))
+    require_one_of("mode", mode, ("centred", "reference"))
+    require_one_of("bandwidth", bandwidth, ("sup_norm", "median"))
     require_at_least("batch_size", batch_size, 2)
     reference = mode == "reference"
     if sigma is None:

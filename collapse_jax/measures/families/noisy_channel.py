@@ -3,12 +3,15 @@
 import jax
 import jax.numpy as jnp
 
+from collapse_jax.errors import require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.channel_bounds import conditional_information_bounds
-from collapse_jax.measures.estimators.class_geometry import class_means, deviations, matmul
+from collapse_jax.measures.estimators.class_geometry import class_means, deviations
 from collapse_jax.measures.estimators.neighbours import each_point
-from collapse_jax.measures.estimators.probe_choice import choose_examples, require_at_least, require_mode
+from collapse_jax.measures.estimators.probe_choice import choose_examples
 from collapse_jax.measures.estimators.reference_channel import REFERENCE_VARIABLES, reference_information
+from collapse_jax.measures.options import require_at_least
+from collapse_jax.measures.precision import matmul
 
 # Noise relative to the largest feature norm, and how the names of the variables write it.
 SIGMAS = {"sigma003": 0.03, "sigma010": 0.1, "sigma030": 0.3}
@@ -89,7 +92,7 @@ def noisy_channel(
     Returns:
       The variables above for each sigma, or the three `_reference` ones.
     """
-    require_mode("mode", mode, ("channel", "reference"))
+    require_one_of("mode", mode, ("channel", "reference"))
     features, labels, _ = choose_examples(snapshot, split)
     sample_key, noise_key, null_key = jax.random.split(jax.random.key(seed), 3)
     if mode == "reference":

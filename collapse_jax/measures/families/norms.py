@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
+from collapse_jax.measures.precision import at_least_float32
 
 VARIABLES = {
     "weight_norm": Variable("Weight norm", "1", "L2 norm of all parameters as one vector"),
@@ -41,8 +42,7 @@ def norms(snapshot: Snapshot) -> Scalars:
 
 def _length(tensor: jax.Array) -> jax.Array:
     """L2 norm, summed in float32 or wider."""
-    tensor = jnp.asarray(tensor)
-    return jnp.linalg.norm(tensor.astype(jnp.promote_types(tensor.dtype, jnp.float32)).ravel())
+    return jnp.linalg.norm(at_least_float32(tensor).ravel())
 
 
-NORMS = Measure("norms", norms, VARIABLES, needs=("head",))
+NORMS = Measure("norms", norms, VARIABLES, needs=("weights",))

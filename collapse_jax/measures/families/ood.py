@@ -8,9 +8,11 @@ import math
 import jax
 import jax.numpy as jnp
 
-from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
-from collapse_jax.measures.estimators.class_geometry import class_means, matmul, prepare, principal_axes
-from collapse_jax.measures.estimators.probe_choice import require_at_least, require_mode
+from collapse_jax.errors import require_one_of
+from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
+from collapse_jax.measures.estimators.class_geometry import class_means, prepare, principal_axes
+from collapse_jax.measures.options import require_at_least
+from collapse_jax.measures.precision import at_least_float32, matmul
 
 _NC5 = "mean over classes of |cosine of the class mean of the train features with the mean of the {} features|"
 _NECO = "mean over the {} features of the fraction of their norm in the leading principal train directions"
@@ -63,7 +65,7 @@ def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "no
     Returns:
       The variables above; nothing without an `ood` probe. `nc5_orthogonality_test` needs `test`.
     """
-    require_mode("scaling", scaling, ("none", "standard"))
+    require_one_of("scaling", scaling, ("none", "standard"))
     if directions is None:
         directions = max(snapshot.num_classes - 1, 1)
     require_at_least("directions", directions, 1)
@@ -71,8 +73,8 @@ def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "no
         return {}
     train, one_hot = prepare(snapshot.train, snapshot.num_classes)
     means = class_means(train.features, train.labels, one_hot)
-    foreign = _floating(snapshot.ood)
-    inside = train.features if snapshot.test is None else _floating(snapshot.test)
+    foreign = at_least_float32(snapshot.ood.features)
+    inside = train.features if snapshot.test is None else at_least_float32(snapshot.test.features)
     units = _unit_rows(means.anchors + means.offsets)
 
     def orthogonality(features: jax.Array) -> jax.Array:
@@ -119,11 +121,6 @@ def false_positive_rate(inside: jax.Array, outside: jax.Array, recall: float) ->
 
 def _any_nan(*arrays: jax.Array) -> jax.Array:
     return jnp.any(jnp.stack([jnp.any(jnp.isnan(array)) for array in arrays]))
-
-
-def _floating(probe: Probe) -> jax.Array:
-    features = jnp.asarray(probe.features)
-    return features.astype(jnp.promote_types(features.dtype, jnp.float32))
 
 
 def _mean(features: jax.Array) -> jax.Array:

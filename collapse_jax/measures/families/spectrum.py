@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.class_geometry import principal_axes
+from collapse_jax.measures.precision import at_least_float32
+from collapse_jax.measures.splits import for_each_probe, of_each_probe
 
 _TEXTS = {
     "spectral_entropy": (
@@ -21,11 +23,7 @@ _TEXTS = {
     "participation_ratio": ("Participation ratio", "1", "(sum of eigenvalues)^2 / sum of squared eigenvalues"),
     "stable_rank": ("Stable rank", "1", "sum of eigenvalues of the covariance over the largest"),
 }
-VARIABLES = {
-    name + suffix: Variable(f"{title}, {kind}", units, f"{text}; {kind} features")
-    for suffix, kind in (("", "train"), ("_test", "test"))
-    for name, (title, units, text) in _TEXTS.items()
-}
+VARIABLES = for_each_probe({name: Variable(*text) for name, text in _TEXTS.items()})
 
 
 def spectrum(snapshot: Snapshot) -> Scalars:
@@ -58,15 +56,11 @@ def spectrum(snapshot: Snapshot) -> Scalars:
     Returns:
       The five variables, and their `_test` counterparts where there is a test probe.
     """
-    result = _spectrum(snapshot.train.features)
-    if snapshot.test is not None:
-        result |= {f"{name}_test": value for name, value in _spectrum(snapshot.test.features).items()}
-    return result
+    return of_each_probe(snapshot, lambda probe: _spectrum(probe.features))
 
 
 def _spectrum(features: jax.Array) -> Scalars:
-    features = jnp.asarray(features)
-    values, _ = principal_axes(features.astype(jnp.promote_types(features.dtype, jnp.float32)))
+    values, _ = principal_axes(at_least_float32(features))
     # Relative to the largest first, so that squares neither overflow nor vanish.
     values = values / values[0]
     eigenvalues = values**2
