@@ -11,8 +11,8 @@ import xarray as xr
 from etils import epath
 from synthetic_results import make_results
 
-from collapse_jax import figures as plots
 from collapse_jax.experiment import config
+from collapse_jax.figures import registry
 from collapse_jax.reporting.markup import VOID
 from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.record import attributes, write_record
@@ -50,8 +50,8 @@ def write(workdir: Path, results: xr.Dataset | None = None, experiment=None, man
 def one_figure(monkeypatch, request):
     """Draw one figure, which is enough for all tests but the one that asks for all."""
     if "all_figures" not in request.fixturenames:
-        monkeypatch.setattr(plots, "FIGURES", {"phases": plots.FIGURES["phases"]})
-        monkeypatch.setattr(plots, "WORKDIR_FIGURES", {})
+        few = {name: registry.FIGURES[name] for name in ("programs", "phases")}
+        monkeypatch.setattr(registry, "FIGURES", few)
 
 
 class Page(html.parser.HTMLParser):

@@ -8,10 +8,11 @@ def run(options: Options) -> None:
     assert options.workdir is not None
     # These import jax.
     from collapse_jax.analysis import tables
-    from collapse_jax.workdir.results import open_results, thresholds_of
+    from collapse_jax.analysis.events import own_thresholds
+    from collapse_jax.workdir.results import open_results
 
     results = open_results(options.workdir)
-    thresholds = thresholds_of(results)
+    thresholds = own_thresholds(results)
     print(tables.runs_table(results, thresholds))
     print(tables.seeds_table(results, thresholds))
 

@@ -12,6 +12,7 @@ import collapse_jax
 from collapse_jax import figures as plots
 from collapse_jax import measures
 from collapse_jax.analysis import tables
+from collapse_jax.analysis.events import own_thresholds
 from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.experiment.config import Grid, Optimizer, Schedule, Snapshots
 from collapse_jax.measures import Measure, Variable
@@ -19,7 +20,6 @@ from collapse_jax.measures.estimators.probe_choice import choose_examples
 from collapse_jax.measuring import run as engine
 from collapse_jax.measuring.files import MeasureFile
 from collapse_jax.workdir.netcdf import write_dataset
-from collapse_jax.workdir.results import thresholds_of
 
 CONTENT = ("train", "test", "head", "parameters")
 AT = Schedule(rule="explicit", at=(0, 11, 20))
@@ -123,7 +123,7 @@ def test_results_join_on_the_steps_and_figures_still_draw(trained, workdir):
     assert joined.rnc1_test.sel(step=11).isnull().all()
     for name in in_line.data_vars.keys() - {"diverged_at"}:
         xr.testing.assert_identical(joined[name].dropna("step", how="all"), in_line[name].dropna("step", how="all"))
-    thresholds = thresholds_of(joined)
+    thresholds = own_thresholds(joined)
     assert tables.runs_table(joined, thresholds) == tables.runs_table(in_line, thresholds)
     xr.testing.assert_identical(collapse_jax.timescales(joined), collapse_jax.timescales(in_line))
     for draw in (plots.FIGURES["phases"], plots.FIGURES["timeline"]):
