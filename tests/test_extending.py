@@ -136,11 +136,6 @@ def test_a_file_may_postpone_its_annotations_and_share_its_name_with_another(tmp
 
 
 MODELS = [
-    (
-        "return nn.Dense(10, name='last')(x), (x,)",
-        "must be called head, with kernel and bias; it has last",
-    ),
-    ("return nn.Dense(10, use_bias=False, name='head')(x), (x,)", "with kernel and bias"),
     ("return nn.Dense(10, name='head')(x)", "(logits [N, K], layers)"),
     ("return 1 / 0", "mine.py, line 7: ZeroDivisionError: division by zero"),
 ]

@@ -14,7 +14,8 @@ from collapse_jax.engine.packing import Layout
 from collapse_jax.errors import CollapseError, ConfigError
 from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.extensions import file_of, is_extension, told
-from collapse_jax.measures import Measure, Snapshot, Variable
+from collapse_jax.measures import Measure, Variable
+from collapse_jax.models import HEAD
 from collapse_jax.tasks import Dataset
 from collapse_jax.training import (
     LOSSES,
@@ -27,7 +28,8 @@ from collapse_jax.training import (
     network_of,
     observe_run,
 )
-from collapse_jax.training.hyperparameters import stack_hyperparameters
+from collapse_jax.training.hyperparameters import Hyperparameters, stack_hyperparameters
+from collapse_jax.training.terms import factorising
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Programs:
     Attributes:
       initial: () -> states of all runs.
       advance: (states, start, stop) -> states; the given states are donated.
-      measure: (states) -> {variable: [R]}, with "diverged_at" and "finite" (whether the parameters are).
+      measure: (states, step) -> {variable: [R]}, with "diverged_at" and "finite" (whether the parameters are).
       snapshot: (states) -> arrays [R, ...] of the snapshot's content.
       place: puts host states on the devices.
       variables: descriptions of what `measure` returns.
@@ -47,7 +49,7 @@ class Programs:
 
     initial: Callable[[], RunState]
     advance: Callable[[RunState, int, int], RunState]
-    measure: Callable[[RunState], dict[str, jax.Array]]
+    measure: Callable[[RunState, int], dict[str, jax.Array]]
     snapshot: Callable[[RunState], Any]
     place: Callable[[RunState], RunState]
     variables: Mapping[str, Variable]
@@ -63,8 +65,8 @@ class Compiled:
       recipe: what is fixed for all runs.
       initial: (hyperparameters, data) -> states; compiled when it is called.
       advance: (states, hyperparameters, data, start, stop) -> states.
-      measure: (states, data) -> {variable: [R]}.
-      snapshot: (states, data) -> arrays.
+      measure: ((states, hyperparameters), data, step) -> {variable: [R]}.
+      snapshot: ((states, hyperparameters), data) -> arrays.
       states: shapes of the states.
       hparams: shapes of the hyperparameters.
       values: shapes of what `measure` returns.
@@ -87,18 +89,20 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
 
     Raises:
       ConfigError: the network does not take the inputs of the task; a user's own raised, returned something else
-        than logits and layers, or has no layer called head.
+        than logits and layers, or has no layer called head although the initialisation zeroes it.
     """
     name = experiment.model.name
     recipe = make_recipe(experiment, data)
+    packing.require_one_by_one(factorising(recipe.terms), experiment.packing)
     hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(grid.grid_runs(experiment.grid)[:1]))
     try:
         state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
-        if not {"kernel", "bias"} <= set(state.params.get("head", ())):
-            allowed = f"its last layer must be called head, with kernel and bias; it has {', '.join(state.params)}"
-            raise ConfigError("model.name", name, allowed)
-        observe = functools.partial(observe_run, recipe, layers=True)
-        jax.eval_shape(observe, network_of(state), data)
+        if HEAD not in state.params and recipe.initial_scale.rule == "zero_last_layer":
+            allowed = f"zeroes the layer called head; the model has {', '.join(state.params)}"
+            raise ConfigError("model.init", experiment.model.init, allowed)
+        jax.eval_shape(
+            lambda n, h, d: observe_run(recipe, n, h, d.of(h), layers=True), network_of(state), hparams, data
+        )
     except CollapseError:
         raise
     except Exception as error:
@@ -118,8 +122,8 @@ def compile_programs(experiment: config.Experiment, layout: Layout, data: Datase
     return Programs(
         initial=lambda: compiled.initial(hparams, data),
         advance=lambda s, start, stop: compiled.advance(s, hparams, data, np.int32(start), np.int32(stop)),
-        measure=lambda s: compiled.measure(s, data),
-        snapshot=lambda s: compiled.snapshot(s, data),
+        measure=lambda s, step: compiled.measure((s, hparams), data, np.int32(step)),
+        snapshot=lambda s: compiled.snapshot((s, hparams), data),
         place=functools.partial(packing.place, layout),
         variables={name: v for name, v in described.items() if name in compiled.values},
         shapes={name: value.shape[1:] for name, value in compiled.values.items()},
@@ -143,9 +147,10 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     step = jax.ShapeDtypeStruct((), np.int32)
     advance = lifted.lower(states, hparams, data, step, step).compile()
     lifted_measure = packing.over_runs(measuring(layout), functools.partial(measure_run, recipe, families))
-    values = jax.eval_shape(lifted_measure, states, data)
-    measure = lifted_measure.lower(states, data).compile()
-    snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(states, data).compile()
+    observed = (states, hparams)
+    values = jax.eval_shape(lifted_measure, observed, data, step)
+    measure = lifted_measure.lower(observed, data, step).compile()
+    snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(observed, data).compile()
     return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, families)
 
 
@@ -176,27 +181,37 @@ def bind_measure(experiment: config.Experiment, family: Measure) -> Measure:
 
 
 def measure_run(
-    recipe: Recipe, families: tuple[Measure, ...], state: RunState, data: Dataset
+    recipe: Recipe,
+    families: tuple[Measure, ...],
+    run: tuple[RunState, Hyperparameters],
+    data: Dataset,
+    step: jax.Array,
 ) -> dict[str, jax.Array]:
     """Take all in-line measures of one run in one program, so that its features are computed once."""
+    state, h = run
     layers = any("layers" in family.needs for family in families)
-    snapshot = observe_run(recipe, network_of(state), data, layers=layers)
+    snapshot = observe_run(recipe, network_of(state), h, data.of(h), step=step, layers=layers)
     values = {"diverged_at": state.diverged_at, "finite": has_finite_parameters(state)}
     for family in families:
         values |= family.function(snapshot)
     return values
 
 
-def snapshot_run(recipe: Recipe, content: config.Snapshots, state: RunState, data: Dataset) -> dict[str, Any]:
+def snapshot_run(
+    recipe: Recipe, content: config.Snapshots, run: tuple[RunState, Hyperparameters], data: Dataset
+) -> dict[str, Any]:
     """Select what is stored of one run."""
+    state, h = run
+    data = data.of(h)
     size = content.test_size or len(data.test_labels)
     data = dataclasses.replace(data, test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
-    snapshot: Snapshot = observe_run(recipe, network_of(state), data)
+    snapshot = observe_run(recipe, network_of(state), h, data)
     assert snapshot.test is not None
+    head = {"kernel": snapshot.head_kernel, "bias": snapshot.head_bias}
     parts: dict[str, Any] = {
         "train": {"features": snapshot.train.features, "logits": snapshot.train.logits},
         "test": {"features": snapshot.test.features, "logits": snapshot.test.logits},
-        "head": {"kernel": snapshot.head_kernel, "bias": snapshot.head_bias},
+        "head": {name: leaf for name, leaf in head.items() if leaf is not None},
         "parameters": network_of(state),
     }
     return {name: parts[name] for name in content.content}

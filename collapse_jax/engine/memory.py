@@ -7,6 +7,7 @@ import jax
 
 from collapse_jax.engine import packing
 from collapse_jax.experiment import config
+from collapse_jax.experiment.axes import traced_axes
 
 if TYPE_CHECKING:
     from collapse_jax.engine.compile import Compiled
@@ -71,7 +72,9 @@ def demand(experiment: config.Experiment, device: Any = None) -> packing.Demand:
     from collapse_jax import tasks
     from collapse_jax.engine import compile as programs
 
-    one = dataclasses.replace(experiment, grid=config.Grid(), packing=config.Packing(1, 1))
+    # The terms of the step are those of the grid: an axis that it has stays.
+    first: dict[str, Any] = {name: values[:1] for name, values in traced_axes(experiment.grid).items()}
+    one = dataclasses.replace(experiment, grid=config.Grid(**first), packing=config.Packing(1, 1))
     layout = packing.Layout(1, 1, 1, hardware=(device,) if device is not None else ())
     data = tasks.load(experiment.task, experiment.dtype)
     of_one = of_programs(programs.compile_for(one, layout, data), data)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from collapse_jax.experiment import config
 
 # Of a device's memory, what a sweep may plan with; the rest is for fragmentation and what XLA adds.
 MEMORY_SHARE = 0.8
+SAFE_VERSION = (0, 12)  # of jax, see `require_one_by_one`
 RUN = PartitionSpec("run")
 SHARED = PartitionSpec()
 
@@ -117,6 +118,29 @@ def choose_layout(packing: config.Packing, runs: int, demand: Callable[[], Deman
     if not fitting:
         raise too_large(runs, devices, needed, limit)
     return Layout(runs, devices, fitting, f"{fitting} of its {per_device} runs at a time fit a device's memory")
+
+
+def require_one_by_one(factorising: Sequence[str], packing: config.Packing, version: str = jax.__version__) -> None:
+    """Refuse to factorise batches of matrices in the training loop where that hangs.
+
+    On CPU, several host devices that take an SVD or an eigendecomposition of a batch of matrices inside a loop
+    wait for each other's threads for ever, in about half of the tries with jax 0.10.2 and in none with jax 0.12. A
+    tile of runs makes a batch of any matrix, so there it must be one run per tile, which is the default; the term
+    itself must take its matrices one by one (`lax.map`, no `vmap`, no stack).
+
+    Args:
+      factorising: names of the terms of the step that factorise.
+      packing: what the experiment asks for.
+      version: of jax.
+
+    Raises:
+      ConfigError: such a term, and more than one run per tile.
+    """
+    affected = jax.default_backend() == "cpu" and tuple(map(int, version.split(".")[:2])) < SAFE_VERSION
+    if factorising and affected and packing.runs_per_tile > 1:
+        names = ", ".join(factorising)
+        allowed = f"{names} factorises matrices; with jax {version} on CPU that needs one run per tile, or it hangs"
+        raise ConfigError("packing.runs_per_tile", packing.runs_per_tile, allowed)
 
 
 def device_memory() -> int | None:

@@ -201,7 +201,7 @@ class Sweep:
             while self.step < stop:
                 self._advance(stop)
             if stop in self.log_steps:
-                self._later(self._record, stop, self.programs.measure(self.states))
+                self._later(self._record, stop, self.programs.measure(self.states, stop))
             if stop in self.snapshot_steps:
                 self._later(self._store_snapshot, stop, self.programs.snapshot(self.states))
         self._write(self.pending)

@@ -43,6 +43,7 @@ def _check_training(e: config.Experiment) -> None:
     if models.has_batch_norm(e.model, model):
         models.check_batches(e.task.train_size, e.batch_size)
     require_one_of("loss", e.loss, training.LOSSES)
+    training.check_training(e)
     o = e.optimizer
     require_one_of("optimizer.name", o.name, training.OPTIMIZERS)
     for name in ("b1", "b2", "momentum"):

@@ -109,9 +109,16 @@ class Grid:
       norm: static, of `model.norm`.
       optimizer: static, of `optimizer.name`; gd takes the whole training set whatever `batch_size` is.
       loss: static, of `loss`.
+      scheme: static, of `training.scheme`.
       weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
       learning_rate: eta.
       init_scale: alpha, multiplies the initial parameters that `Model.init` names.
+      b1: of AdamW, for `optimizer.b1`.
+      b2: of AdamW, for `optimizer.b2`.
+      momentum: of SGD and GD, for `optimizer.momentum`.
+      flip_rate: share of the training labels that are wrong, drawn anew by every seed; see `Dataset.of`.
+      weight_noise: delta, of the term of this name (`training.terms`).
+      l1: c, of the term of this name.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the traced axes value by value (axes of one value repeat).
     """
@@ -126,11 +133,18 @@ class Grid:
     norm: tuple[str, ...] = static("normalisation", "model.norm")
     optimizer: tuple[str, ...] = static("optimizer", "optimizer.name", place=_optimizer)
     loss: tuple[str, ...] = static("loss", "loss")
+    scheme: tuple[str, ...] = static("training scheme", "training.scheme")
     weight_decay: tuple[float, ...] = traced(
         "weight decay λ", (0.01,), symbol="λ", check=NOT_NEGATIVE, dimension=True
     )
     learning_rate: tuple[float, ...] = traced("learning rate η", (1e-3,), symbol="η", check=POSITIVE)
     init_scale: tuple[float, ...] = traced("initialisation scale α", (8.0,), symbol="init scale", check=POSITIVE)
+    b1: tuple[float, ...] = traced("decay of the first moment β₁", field="optimizer.b1", symbol="β₁", check=DECAY)
+    b2: tuple[float, ...] = traced("decay of the second moment β₂", field="optimizer.b2", symbol="β₂", check=DECAY)
+    momentum: tuple[float, ...] = traced("momentum μ", field="optimizer.momentum", symbol="μ", check=DECAY)
+    flip_rate: tuple[float, ...] = traced("share of wrong labels", symbol="flip rate", check=SHARE, neutral=0.0)
+    weight_noise: tuple[float, ...] = traced("noise on the weights δ", symbol="δ", check=NOT_NEGATIVE, neutral=0.0)
+    l1: tuple[float, ...] = traced("L1 penalty c", symbol="L1", check=NOT_NEGATIVE, neutral=0.0)
     # The last, so that the seeds of a setting lie side by side.
     seed: tuple[int, ...] = traced("seed", (0,), check=SEED, dimension=True)
     mode: str = "product"

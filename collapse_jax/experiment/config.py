@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import field
 
 from collapse_jax.experiment.axes import Grid
+from collapse_jax.experiment.training import Training
 
 
 @dataclasses.dataclass
@@ -187,6 +188,7 @@ class Experiment:
       task: the data.
       model: the network.
       optimizer: the update rule.
+      training: the rest of how a run is trained: terms of the step, scheme, rate in time, levels.
       measures: families of in-line measures.
       log: steps at which the in-line measures are taken.
       snapshots: what is stored for later measures.
@@ -209,6 +211,7 @@ class Experiment:
     task: Task = field(default_factory=Task)
     model: Model = field(default_factory=Model)
     optimizer: Optimizer = field(default_factory=Optimizer)
+    training: Training = field(default_factory=Training)
     measures: tuple[str, ...] = ("fit", "norms", "collapse")
     log: Schedule = field(default_factory=Schedule)
     snapshots: Snapshots = field(default_factory=Snapshots)

@@ -23,6 +23,7 @@ from collapse_jax.system import runtime
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 
 PARAMETERS = "parameters"
+RUN, STEP = "hyperparameters", "step"  # of the parts of a run, beside what is stored
 
 
 def open_snapshots(
@@ -161,7 +162,8 @@ class StoredSnapshots:
         h = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(self.runs[:1]))
         content = config.Snapshots(content=(PARAMETERS,) if self.recomputed else self.content, test_size=0)
         state = jax.eval_shape(functools.partial(training.init_run, self.recipe), h, self.data)
-        return jax.eval_shape(functools.partial(snapshot_run, self.recipe, content), state, self.data)
+        stored = jax.eval_shape(functools.partial(snapshot_run, self.recipe, content), (state, h), self.data)
+        return stored | {RUN: jax.eval_shape(lambda: h), STEP: jax.ShapeDtypeStruct((), np.int32)}
 
     def parts(self, step: int) -> Any:
         """Read what `build` takes, of all runs: a tree with leaves [R, ...].
@@ -172,22 +174,26 @@ class StoredSnapshots:
         flat = self._load(step, f"{PARAMETERS}/" if self.recomputed else "")
         flat = {name: leaf[:, : self._rows(name, leaf)] for name, leaf in flat.items()}
         try:
-            parts = store.from_flat(flat, self.parts_of_a_run)
+            stored = {name: like for name, like in self.parts_of_a_run.items() if name not in (RUN, STEP)}
+            parts = store.from_flat(flat, stored)
         except KeyError as error:
             raise StoreError(f"snapshot {step} is not what the experiment describes: {error} is missing") from None
-        for found, expected in zip(jax.tree.leaves(parts), jax.tree.leaves(self.parts_of_a_run), strict=True):
+        for found, expected in zip(jax.tree.leaves(parts), jax.tree.leaves(stored), strict=True):
             if found.shape != (len(self.runs), *expected.shape):
                 raise StoreError(f"snapshot {step} is not what the experiment describes: shape {found.shape}")
-        return parts
+        h = jax.tree.map(np.asarray, stack_hyperparameters(self.runs))
+        return parts | {RUN: h, STEP: np.full(len(self.runs), step, np.int32)}
 
     def _rows(self, name: str, leaf: np.ndarray) -> int | None:
         return len(self.data.test_labels) if name.startswith("test/") else None
 
     def build(self, parts: Any, data: tasks.Dataset, ood: Any, *, layers: bool = False) -> Snapshot:
         """Make the snapshot of one run from its parts; pure, to be compiled."""
+        data = data.of(parts[RUN])
         if self.recomputed:
             params = parts[PARAMETERS]
-            snapshot = training.observe_run(self.recipe, params, data, layers=layers)
+            h, step = parts[RUN], parts[STEP]
+            snapshot = training.observe_run(self.recipe, params, h, data, step=step, layers=layers)
             if ood is None:
                 return snapshot
             nothing = jnp.zeros(len(ood), jnp.int32)
@@ -203,8 +209,15 @@ class StoredSnapshots:
             if kind in parts
         }
         head = parts.get("head", {})
+        if "train" in built:
+            built["train"] = dataclasses.replace(built["train"], true_labels=data.train_true_labels)
         return Snapshot(
-            **built, head_kernel=head.get("kernel"), head_bias=head.get("bias"), num_classes=data.num_classes
+            **built,
+            head_kernel=head.get("kernel"),
+            head_bias=head.get("bias"),
+            hyperparameters=parts[RUN],
+            step=parts[STEP],
+            num_classes=data.num_classes,
         )
 
     def snapshot(self, step: int, run: int | Mapping[str, float] = 0) -> Snapshot:

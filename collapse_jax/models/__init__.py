@@ -1,8 +1,9 @@
 """Models by name.
 
-A model is a linen module that maps inputs [N, ...] to (logits [N, K], layers) and calls its last layer "head", a
-dense layer. `layers` is the tuple of the outputs of its hidden layers [N, ...]; the last of them is the
-representation g(x) [N, D], on which the head acts.
+A model is a linen module that maps inputs [N, ...] to (logits [N, K], layers). `layers` is the tuple of the
+outputs of its hidden layers [N, ...]; the last of them is the representation g(x) [N, D]. A dense last layer that
+acts on it is called "head"; without one, or without its bias, a network trains as well, and measures of the head
+say that they need it.
 
 A model with running statistics keeps them in the collection "batch_stats" and is called with two more arguments,
 `train` and `weights` ([N] of 0 on the padding of a short batch, None where there is none); the engine carries the
@@ -18,7 +19,7 @@ from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment import config
 from collapse_jax.experiment.extensions import is_extension, load_extension
 from collapse_jax.models import cnn, mlp, resnet, transformer
-from collapse_jax.models.base import INITS, InitialScale, ModelInfo, initial_scale
+from collapse_jax.models.base import HEAD, INITS, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import check_batches, check_model, has_batch_norm
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
@@ -51,6 +52,7 @@ def make_model(c: config.Model, num_classes: int, vocabulary_size: int = 0) -> n
 
 __all__ = [
     "ACTIVATIONS",
+    "HEAD",
     "INITS",
     "MLP",
     "MODELS",

@@ -27,6 +27,9 @@ class ModelInfo:
       linear: regular expression for the names of the submodules, at any depth, that `init="linear"` scales.
       init: the rule that `init="default"` stands for.
       batch_norm: whether it has BatchNorm whatever `config.Model` says, so that no batch may hold one example.
+      blocks: regular expression for the names of the submodules with which a block begins, of which the scheme
+        "layerwise" cuts the input; each output in `layers` belongs to the last block before it. "" where the
+        network has no blocks to be trained alone.
     """
 
     make: Callable[[config.Model, int, int], nn.Module]
@@ -35,6 +38,7 @@ class ModelInfo:
     linear: str = HEAD
     init: str = "all"
     batch_norm: bool = False
+    blocks: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +55,19 @@ class InitialScale:
     linear: str = HEAD
 
     def __call__(self, params: Any, scale: jax.Array) -> Any:
-        """Return the scaled parameters."""
-        if self.rule == "all":
+        """Return the initial parameters."""
+        params = self.scaled(params, scale)
+        if self.rule != "zero_last_layer" or HEAD not in params:
+            return params
+        return params | {HEAD: jax.tree.map(jnp.zeros_like, params[HEAD])}
+
+    def scaled(self, params: Any, scale: jax.Array) -> Any:
+        """Return the scaled parameters, of which none is set to zero yet."""
+        if self.rule != "linear":
             return jax.tree.map(lambda leaf: leaf * scale, params)
 
         def scaled(path: tuple, leaf: jax.Array) -> jax.Array:
             names = [entry.key for entry in path]
-            if self.rule == "zero_last_layer":
-                return jnp.zeros_like(leaf) if names[0] == HEAD else leaf * scale
             return leaf * scale if any(re.fullmatch(self.linear, name) for name in names[:-1]) else leaf
 
         return jax.tree_util.tree_map_with_path(scaled, params)

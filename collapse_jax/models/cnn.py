@@ -66,4 +66,5 @@ INFO = ModelInfo(
     fields=("width", "activation", "last_layer_act"),
     linear="hidden|head",
     init="linear",
+    blocks="conv_[01]|hidden",
 )

@@ -55,4 +55,5 @@ INFO = ModelInfo(
     inputs=("image", "vector"),
     fields=("hidden", "activation", "last_layer_act", "norm"),
     linear=r"hidden_\d+|head",
+    blocks=r"hidden_\d+",
 )

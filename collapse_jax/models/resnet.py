@@ -102,6 +102,7 @@ INFOS = {
         fields=("width",),
         linear="head",
         init="linear",
+        blocks=r"stage_\d_block_0",
         batch_norm=True,
     )
     for layers in DEPTHS

@@ -147,4 +147,5 @@ INFO = ModelInfo(
     fields=("width", "depth", "heads", "patch_size", "activation"),
     linear="linear1|linear2|head",
     init="linear",
+    blocks=r"layer_[1-9]\d*",  # the first is trained with the embedding
 )

@@ -31,9 +31,12 @@ def assemble(task: config.Task, kind: str, train: Split, test: Split, num_classe
         train_inputs, test_inputs = images.normalise(
             train.inputs(chosen), test.inputs(tested), task.normalisation, task.dataset
         )
+    labels = train.labels(chosen)
+    noisy = task.label_noise > 0 or task.random_labels
     arrays: dict[str, Any] = {
         "train_inputs": train_inputs,
-        "train_labels": subset.corrupt(task, train.labels(chosen), num_classes).astype(np.int32),
+        "train_labels": subset.corrupt(task, labels, num_classes).astype(np.int32),
+        "train_true_labels": labels.astype(np.int32) if noisy else None,
         "test_inputs": test_inputs,
         "test_labels": test.labels(tested).astype(np.int32),
     }

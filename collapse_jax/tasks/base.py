@@ -5,15 +5,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
 from collapse_jax.experiment import config
+from collapse_jax.experiment.keys import Purpose
 
 
 @struct.dataclass
 class Dataset:
-    """Training and test examples; shared by all runs, put on the device once.
+    """Training and test examples, put on the device once: those of all runs, or what each draws its own from.
 
     Attributes:
       train_inputs: [N, ...]: images [N, H, W, C] or vectors [N, D] in float32, or texts [N, T] as int32 tokens, of
@@ -23,6 +25,9 @@ class Dataset:
       test_labels: [M] int32.
       num_classes: K, static.
       vocabulary_size: of texts, padding included: tokens lie in 0 ... vocabulary_size - 1; static. 0 for others.
+      train_true_labels: [N] int32 the training labels without noise; None where `train_labels` are.
+      sample: `sample(h, data) -> Dataset` draws the examples of one run from its hyperparameters, static and pure;
+        None where all runs have these. Its keys come from `h.key`, and what it returns is not sampled again.
     """
 
     train_inputs: jax.Array
@@ -31,6 +36,37 @@ class Dataset:
     test_labels: jax.Array
     num_classes: int = struct.field(pytree_node=False)
     vocabulary_size: int = struct.field(pytree_node=False, default=0)
+    train_true_labels: jax.Array | None = None
+    sample: Callable[[Any, "Dataset"], "Dataset"] | None = struct.field(pytree_node=False, default=None)
+
+    def of(self, h: Any) -> "Dataset":
+        """Return the examples of one run, a function of its hyperparameters that every program computes again.
+
+        Where the grid has the axis `flip_rate`, each training label is replaced by another class, see `flipped`.
+        """
+        data = self if self.sample is None else self.sample(h, self)
+        if "flip_rate" not in h:
+            return data
+        true = data.train_labels if data.train_true_labels is None else data.train_true_labels
+        labels = flipped(h.key(Purpose.LABELS), data.train_labels, h.flip_rate, data.num_classes)
+        return dataclasses.replace(data, train_labels=labels, train_true_labels=true)
+
+
+def flipped(key: jax.Array, labels: jax.Array, rate: jax.Array, num_classes: int) -> jax.Array:
+    """Replace each label, with probability `rate`, by one of the K - 1 other classes, each equally likely.
+
+    The same numbers are drawn for all rates: what is wrong at a low one is wrong, in the same way, at a higher one.
+
+    Args:
+      key: of the draw.
+      labels: [N] int32.
+      rate: in [0, 1].
+      num_classes: K.
+    """
+    whether, which = jax.random.split(key)
+    wrong = jax.random.uniform(whether, labels.shape, jnp.float32) < rate
+    shift = jax.random.randint(which, labels.shape, 1, num_classes, jnp.int32)
+    return jnp.where(wrong, (labels + shift) % num_classes, labels)
 
 
 @dataclasses.dataclass(frozen=True)

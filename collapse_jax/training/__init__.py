@@ -1,28 +1,24 @@
-"""Training of one run: losses, optimizers, batches and the step."""
+"""Training of one run: losses, optimizers, batches, and the step as a chain of terms."""
 
+from collapse_jax.training.check import check_training
 from collapse_jax.training.losses import LOSSES
+from collapse_jax.training.observe import measurable, observe_probe, observe_run
 from collapse_jax.training.optimizers import OPTIMIZERS
-from collapse_jax.training.run import (
-    HEALTHY,
-    Recipe,
-    RunState,
-    advance_run,
-    has_finite_parameters,
-    init_run,
-    make_recipe,
-    measurable,
-    network_of,
-    observe_probe,
-    observe_run,
-)
+from collapse_jax.training.run import advance_run, init_run
+from collapse_jax.training.schemes import SCHEMES
+from collapse_jax.training.state import HEALTHY, Recipe, RunState, has_finite_parameters, make_recipe, network_of
+from collapse_jax.training.terms import TERMS
 
 __all__ = [
     "HEALTHY",
     "LOSSES",
     "OPTIMIZERS",
+    "SCHEMES",
+    "TERMS",
     "Recipe",
     "RunState",
     "advance_run",
+    "check_training",
     "has_finite_parameters",
     "init_run",
     "make_recipe",

@@ -56,16 +56,22 @@ def adamw(
     return optax.GradientTransformation(init, update)
 
 
+# The settings of an optimizer that can be axes of the grid; without values they are what the config says, static.
+AXES_OF: dict[str, tuple[str, ...]] = {"adamw": ("b1", "b2"), "sgd": ("momentum",), "gd": ("momentum",)}
+
+
 def _adamw(c: config.Optimizer) -> MakeOptimizer:
-    return lambda h: adamw(h.learning_rate, h.weight_decay, c.b1, c.b2, c.eps)
+    return lambda h: adamw(h.learning_rate, h.weight_decay, h.get("b1", c.b1), h.get("b2", c.b2), c.eps)
 
 
 def _sgd(c: config.Optimizer) -> MakeOptimizer:
     """Return g <- grad + lambda p; b <- momentum b + g; p <- p - eta b, as `torch.optim.SGD`."""
-    momentum = c.momentum or None
-    return lambda h: optax.chain(
-        optax.add_decayed_weights(h.weight_decay), optax.sgd(h.learning_rate, momentum=momentum)
-    )
+
+    def make(h: Hyperparameters) -> optax.GradientTransformation:
+        momentum = h.get("momentum", c.momentum or None)
+        return optax.chain(optax.add_decayed_weights(h.weight_decay), optax.sgd(h.learning_rate, momentum=momentum))
+
+    return make
 
 
 # "gd" differs from "sgd" only in that validation requires the full batch.

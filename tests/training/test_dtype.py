@@ -13,8 +13,8 @@ from collapse_jax import workdir as store
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task
 from collapse_jax.experiment.identity import fingerprint
+from collapse_jax.experiment.keys import Purpose
 from collapse_jax.training.batches import epoch_order
-from collapse_jax.training.run import BATCHES
 
 STEPS, SEED, SIZE, BATCH = 15, 3, 50, 25
 LAYERS = ("hidden_0", "hidden_1", "head")
@@ -55,7 +55,7 @@ def parameters(workdir, step):
 def test_float64_is_a_numpy_loop(workdirs):
     """The batches are drawn here in a process of float32: their order depends on no type."""
     data = tasks.load(experiment("float64").task, "float64")
-    key = jax.random.fold_in(jax.random.key(SEED), BATCHES)
+    key = jax.random.fold_in(jax.random.key(SEED), Purpose.BATCHES)
     orders = [np.asarray(epoch_order(key, epoch, SIZE, BATCH)) for epoch in range(-(-STEPS * BATCH // SIZE))]
     batches = np.concatenate(orders).reshape(-1, BATCH)[:STEPS]
     inputs = data.train_inputs.reshape(SIZE, -1)

@@ -10,7 +10,7 @@ from collapse_jax import tasks
 from collapse_jax.engine import packing
 from collapse_jax.experiment import grid
 from collapse_jax.experiment.config import Grid, Optimizer, Packing
-from collapse_jax.training import advance_run, init_run, make_recipe, observe_run
+from collapse_jax.training import advance_run, has_finite_parameters, init_run, make_recipe, observe, observe_run
 from collapse_jax.training import run as run_module
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 
@@ -117,7 +117,7 @@ def test_a_diverged_run_is_dated_and_hurts_no_neighbour(tiny):
 
 def test_divergence_at_the_last_step_is_seen(tiny):
     experiment = tiny(optimizer=Optimizer("sgd"), steps=1, grid=Grid(learning_rate=(1e38,), init_scale=(8.0,)))
-    assert run_module.has_finite_parameters(train(experiment)).tolist() is False
+    assert has_finite_parameters(train(experiment)).tolist() is False
 
 
 def test_features_in_batches_equal_features_at_once(tiny, monkeypatch):
@@ -126,10 +126,10 @@ def test_features_in_batches_equal_features_at_once(tiny, monkeypatch):
     recipe = make_recipe(experiment, data)
     h = take(stack_hyperparameters(grid.grid_runs(experiment.grid)), 0)
     params = init_run(recipe, h, data).params
-    at_once = observe_run(recipe, params, data)
+    at_once = observe_run(recipe, params, h, data)
     for batch in (1, 7, 50):
-        monkeypatch.setattr(run_module, "EVALUATION_BATCH", batch)
-        streamed = observe_run(recipe, params, data)
+        monkeypatch.setattr(observe, "EVALUATION_BATCH", batch)
+        streamed = observe_run(recipe, params, h, data)
         np.testing.assert_allclose(streamed.test.features, at_once.test.features, atol=1e-5)
         np.testing.assert_allclose(streamed.train.logits, at_once.train.logits, atol=1e-5)
 

@@ -1,0 +1,17 @@
+"""What the random numbers of a run are drawn for."""
+
+import enum
+
+
+class Purpose(enum.IntEnum):
+    """Purpose of a random key of a run, `h.key(purpose)`.
+
+    A purpose draws numbers of its own, so that one more of them leaves the others as they are. The values bind the
+    bits of every sweep: never change one, append.
+    """
+
+    INIT = 0
+    BATCHES = 1
+    LABELS = 2
+    LOCAL_HEADS = 3
+    WEIGHT_NOISE = 4

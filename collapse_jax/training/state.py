@@ -1,0 +1,114 @@
+"""What a run is: the state that changes while it is trained, and the recipe that all runs of a sweep share."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import optax
+from flax import linen as nn
+from flax import struct
+
+from collapse_jax import models
+from collapse_jax.experiment import config
+from collapse_jax.models import InitialScale
+from collapse_jax.tasks import Dataset
+from collapse_jax.training.losses import LOSSES, Loss
+from collapse_jax.training.optimizers import OPTIMIZERS, MakeOptimizer
+from collapse_jax.training.rates import Factor, make_factor
+from collapse_jax.training.schemes import SCHEMES, EndToEnd
+from collapse_jax.training.terms import terms_of
+from collapse_jax.training.trees import all_finite, own
+
+HEALTHY = -1
+BATCH_STATS, MASK = "batch_stats", "mask"
+SCALE_ALL = InitialScale()
+
+
+@struct.dataclass
+class RunState:
+    """All that changes while a run is trained.
+
+    Attributes:
+      params: parameter tree of the network, and "local_heads" of a scheme that has them.
+      opt_state: state of the optimizer.
+      diverged_at: int32, the first step whose loss was not finite; -1 while healthy.
+      batch_stats: running statistics of the model's BatchNorm layers; empty for other models.
+      mask: tree of bools like the network's parameters, false where a weight is pruned; empty without levels.
+    """
+
+    params: Any
+    opt_state: optax.OptState
+    diverged_at: jax.Array
+    batch_stats: Any = struct.field(default_factory=dict)
+    mask: Any = struct.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The static part of a run: equal for all runs of a sweep, hashable.
+
+    Attributes:
+      model: the network.
+      loss: of the logits.
+      make_optimizer: hyperparameters -> optimizer.
+      batch_size: examples per step.
+      initial_scale: what the initialisation scale multiplies.
+      scheme: which loss trains which parameters.
+      terms: names of the terms of the step, of `terms.TERMS`.
+      rate: step of a level -> factor of the learning rate; None where it is constant.
+      level_steps: steps of a level; 0 without levels.
+      prune: share of the remaining weights that is pruned between two levels.
+      batch_norm: "running" or "batch", the statistics with which BatchNorm is evaluated.
+      dtype: of the parameters.
+    """
+
+    model: nn.Module
+    loss: Loss
+    make_optimizer: MakeOptimizer
+    batch_size: int
+    initial_scale: InitialScale = SCALE_ALL
+    scheme: EndToEnd = dataclasses.field(default_factory=EndToEnd)
+    terms: tuple[str, ...] = ()
+    rate: Factor | None = None
+    level_steps: int = 0
+    prune: float = 0.0
+    batch_norm: str = "running"
+    dtype: str = "float32"
+
+    def local(self, step: jax.Array) -> jax.Array:
+        """Return the step counted from the beginning of its level."""
+        return step % self.level_steps if self.level_steps else step
+
+
+def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
+    """Collect what a validated experiment fixes for all runs."""
+    info, training = models.find_model(experiment.model.name), experiment.training
+    return Recipe(
+        model=models.make_model(experiment.model, data.num_classes, data.vocabulary_size),
+        loss=LOSSES[experiment.loss],
+        make_optimizer=OPTIMIZERS[experiment.optimizer.name](experiment.optimizer),
+        batch_size=experiment.batch_size or experiment.task.train_size,
+        initial_scale=models.initial_scale(info, experiment.model.init),
+        scheme=SCHEMES[training.scheme](info),
+        terms=terms_of(experiment),
+        rate=make_factor(training.rate),
+        level_steps=training.levels.steps,
+        prune=training.levels.prune,
+        batch_norm=training.batch_norm,
+        dtype=experiment.dtype,
+    )
+
+
+def has_finite_parameters(state: RunState) -> jax.Array:
+    """Return whether every parameter of one run is finite."""
+    return all_finite(state.params)
+
+
+def network_of(state: RunState) -> dict[str, Any]:
+    """Return all that the outputs of a run depend on, as it is stored.
+
+    That is the network's parameters and, where there are any, its running statistics as "batch_stats" and what was
+    pruned as "mask".
+    """
+    beside = {BATCH_STATS: state.batch_stats, MASK: state.mask}
+    return own(state.params) | {name: tree for name, tree in beside.items() if tree}

@@ -1,0 +1,147 @@
+"""The terms of a step beyond loss and optimizer, in one table.
+
+A step is a chain: perturb -> forward -> loss + penalties -> optimizer -> project. Whether a term is in it is static
+(its axis has values, or `training.terms` names it), its strength is traced. To add one, write its function and name
+it in `TERMS`; one with a strength has an axis of the same name in `experiment.axes`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from collapse_jax.experiment import config
+from collapse_jax.experiment.axes import traced_axes
+from collapse_jax.experiment.keys import Purpose
+from collapse_jax.training.hyperparameters import Hyperparameters
+from collapse_jax.training.trees import kernels, map_kernels, own
+
+Params = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Perturb:
+    """Changes the parameters at which loss, penalties and gradient are taken; the step is taken from the others.
+
+    Attributes:
+      function: (params, strength, key) -> params.
+      purpose: of the key, which is another one in each step.
+      factorises: whether it factorises matrices, see `engine.packing.require_one_by_one`.
+    """
+
+    function: Callable[[Params, jax.Array, jax.Array], Params]
+    purpose: Purpose
+    factorises: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Penalty:
+    """Is added to the objective.
+
+    Attributes:
+      function: (params, strength) -> scalar.
+      factorises: as above.
+    """
+
+    function: Callable[[Params, jax.Array], jax.Array]
+    factorises: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """Changes the parameters after the optimizer's step; has no strength.
+
+    Attributes:
+      function: (params, anchor) -> params.
+      anchor: theta_0 -> what is to be held, computed again in each call of the training program and never stored;
+        theta_0 is scaled, but its head is not zeroed yet (`InitialScale`).
+      factorises: as above.
+    """
+
+    function: Callable[[Params, Any], Params]
+    anchor: Callable[[Params], Any]
+    factorises: bool = False
+
+
+Term = Perturb | Penalty | Project
+
+
+def weight_noise(params: Params, strength: jax.Array, key: jax.Array) -> Params:
+    """Return theta + delta N(0, 1), independent for every parameter (complexity dynamics, equation 10)."""
+    leaves, tree = jax.tree.flatten(params)
+    noisy = [
+        leaf + strength * jax.random.normal(jax.random.fold_in(key, i), leaf.shape, leaf.dtype)
+        for i, leaf in enumerate(leaves)
+    ]
+    return jax.tree.unflatten(tree, noisy)
+
+
+def l1(params: Params, strength: jax.Array) -> jax.Array:
+    """Return c sum |theta| over all parameters of the network (Tibshirani 1996)."""
+    return strength * sum(jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(own(params)))
+
+
+def kernel_norm(params: Params) -> jax.Array:
+    """Return the Euclidean norm of all kernels of the network together."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(kernel)) for kernel in kernels(params)))
+
+
+def fixed_norm(params: Params, norm: jax.Array) -> Params:
+    """Multiply all kernels by one factor, so that `kernel_norm` is the given one (Liu et al. 2022, 2210.01117)."""
+    factor = norm / kernel_norm(params)
+    return map_kernels(lambda kernel: kernel * factor, params)
+
+
+TERMS: dict[str, Term] = {
+    "weight_noise": Perturb(weight_noise, Purpose.WEIGHT_NOISE),
+    "l1": Penalty(l1),
+    "fixed_norm": Project(fixed_norm, anchor=kernel_norm),
+}
+SWITCHED = tuple(name for name, term in TERMS.items() if isinstance(term, Project))
+
+
+def terms_of(experiment: config.Experiment) -> tuple[str, ...]:
+    """Return the names of the terms of an experiment's step: of those switched on, and of those with values."""
+    with_values = traced_axes(experiment.grid)
+    return tuple(name for name in TERMS if name in experiment.training.terms or name in with_values)
+
+
+def factorising(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the terms that factorise matrices."""
+    return tuple(name for name in names if TERMS[name].factorises)
+
+
+def _of_kind(names: Iterable[str], kind: type) -> dict[str, Any]:
+    return {name: TERMS[name] for name in names if isinstance(TERMS[name], kind)}
+
+
+def perturbed(names: Iterable[str], params: Params, h: Hyperparameters, step: jax.Array) -> Params:
+    """Return the parameters at which the gradient of a step is taken."""
+    for name, term in _of_kind(names, Perturb).items():
+        params = term.function(params, h.values[name], jax.random.fold_in(h.key(term.purpose), step))
+    return params
+
+
+def penalised(names: Iterable[str], value: jax.Array, params: Params, h: Hyperparameters) -> jax.Array:
+    """Return the objective with its penalties."""
+    for name, term in _of_kind(names, Penalty).items():
+        value = value + term.function(params, h.values[name])
+    return value
+
+
+def anchors_of(names: Iterable[str], begin: Callable[[], Params]) -> dict[str, Any]:
+    """Return what the projections hold; `begin` returns theta_0 and is called only where there is one."""
+    projections = _of_kind(names, Project)
+    params = begin() if projections else None
+    return {name: term.anchor(params) for name, term in projections.items()}
+
+
+def projected(params: Params, anchors: dict[str, Any]) -> Params:
+    """Return the parameters after the projections of a step."""
+    for name, anchor in anchors.items():
+        term = TERMS[name]
+        assert isinstance(term, Project)
+        params = term.function(params, anchor)
+    return params

@@ -1,0 +1,149 @@
+"""Each term of the step against one step by hand; of strength 0 it is none."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from runs import assert_same_bits, distance, one, take, train
+
+from collapse_jax.engine import packing
+from collapse_jax.engine.validate import validate
+from collapse_jax.errors import ConfigError
+from collapse_jax.experiment.config import Grid, Model, Optimizer, Packing, Training
+from collapse_jax.experiment.keys import Purpose
+from collapse_jax.training import TERMS, advance_run, init_run
+from collapse_jax.training.terms import SWITCHED, factorising, weight_noise
+
+RATE = 1e-4
+
+
+def plain(tiny, training=None, steps=1, init="all", **axes):
+    """Return runs of full-batch gradient descent, whose step by hand is short."""
+    grid = Grid(**{"weight_decay": (0.0,), "learning_rate": (RATE,), "init_scale": (1.0,), "seed": (1,)} | axes)
+    model = Model(hidden=(8, 6), init=init)
+    return tiny(
+        grid=grid,
+        steps=steps,
+        batch_size=0,
+        optimizer=Optimizer("gd"),
+        training=training or Training(),
+        model=model,
+    )
+
+
+def loss_of(recipe, data):
+    return lambda params: recipe.loss.objective(
+        recipe.model.apply({"params": params}, data.train_inputs)[0], data.train_labels, None
+    )
+
+
+def test_the_gradient_is_taken_at_noisy_weights_and_the_step_from_the_others(tiny):
+    experiment = plain(tiny, weight_noise=(0.1,))
+    recipe, h, data = one(experiment)
+    params = init_run(recipe, h, data).params
+    key = jax.random.fold_in(h.key(Purpose.WEIGHT_NOISE), 0)
+    noisy = weight_noise(params, h.weight_noise, key)
+    gradient = jax.grad(loss_of(recipe, data))(noisy)
+    expected = jax.tree.map(lambda p, g: p - RATE * g, params, gradient)
+    found = take(train(experiment), 0).params
+    assert distance(found, expected) < 1e-6
+    assert distance(found, params) > 1e-4
+    assert distance(found, take(train(plain(tiny)), 0).params) > 1e-4
+
+
+def test_weight_noise_is_normal_and_new_in_every_leaf_and_step():
+    params = {"a": jnp.zeros(4000), "b": jnp.ones((50, 80))}
+    key = jax.random.key(3)
+    noise = [weight_noise(params, jnp.float32(0.3), jax.random.fold_in(key, step)) for step in (0, 1)]
+    draws = np.stack([(tree[n] - params[n]).ravel() / 0.3 for tree in noise for n in params])
+    np.testing.assert_allclose(draws.mean(1), 0, atol=5 / 4000**0.5)
+    np.testing.assert_allclose(draws.std(1), 1, atol=5 / 8000**0.5)
+    correlation = np.corrcoef(draws) - np.eye(4)
+    assert np.abs(correlation).max() < 5 / 4000**0.5
+
+
+def test_the_l1_penalty_adds_the_sign_of_every_parameter_to_the_gradient(tiny):
+    recipe, h, data = one(plain(tiny))
+    before = init_run(recipe, h, data).params
+    without, with_l1 = (take(train(plain(tiny, **axes)), 0).params for axes in ({}, {"l1": (5.0,)}))
+    expected = jax.tree.map(lambda p, q: q - RATE * 5.0 * np.sign(p), before, without)
+    assert distance(with_l1, expected) < 1e-7
+    assert distance(with_l1, without) == pytest.approx(RATE * 5.0, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["weight_noise", "l1"])
+def test_a_term_of_strength_0_is_none(tiny, name):
+    """To rounding: the program is another one."""
+    experiment = tiny(grid=Grid(weight_decay=(0.1, 0.01), seed=(1, 2), init_scale=(1.0,), **{name: (0.0,)}))
+    assert distance(train(experiment).params, train(tiny()).params) < 1e-6
+
+
+@pytest.mark.parametrize("init", ["all", "zero_last_layer"])
+def test_the_norm_of_the_kernels_stays_the_initial_one(tiny, init):
+    """That of theta_0 before its last layer is set to zero; biases are free."""
+
+    def norm(params):
+        return np.sqrt(sum(np.sum(np.square(layer["kernel"], dtype=float)) for layer in params.values()))
+
+    grid = Grid(weight_decay=(0.5,), learning_rate=(1e-2,), init_scale=(3.0,), seed=(1, 2))
+    start = take(train(tiny(steps=0, grid=grid)), 1).params
+    model = Model(hidden=(16, 12), init=init)
+    held = tiny(grid=grid, model=model, training=Training(terms=("fixed_norm",)))
+    states = train(held)
+    assert norm(take(states, 1).params) == pytest.approx(norm(start), rel=1e-6)
+    free = take(train(tiny(grid=grid, model=model)), 1).params
+    assert abs(norm(free) / norm(start) - 1) > 0.02
+    assert_same_bits(states, train(held, cuts=(1, 17)))
+
+
+def test_a_held_norm_multiplies_the_kernels_alone(tiny):
+    free, held = (
+        take(train(plain(tiny, Training(terms=terms), weight_decay=(1.0,), learning_rate=(1e-3,))), 0).params
+        for terms in ((), ("fixed_norm",))
+    )
+    factors = np.concatenate([(held[n]["kernel"] / free[n]["kernel"]).ravel() for n in free])
+    assert factors.std() < 1e-6 < abs(factors.mean() - 1)
+    assert_same_bits({n: free[n]["bias"] for n in free}, {n: held[n]["bias"] for n in held})
+
+
+def test_presence_is_static_and_strength_is_traced(tiny):
+    texts = []
+    for noise in ((0.1,), (0.7,), ()):
+        recipe, h, data = one(plain(tiny, weight_noise=noise))
+        state = init_run(recipe, h, data)
+        advance = jax.jit(lambda s, h, d, recipe=recipe: advance_run(recipe, s, h, d, jnp.int32(0), jnp.int32(1)))
+        texts.append(advance.lower(state, h, data).as_text())
+    assert texts[0] == texts[1] != texts[2]
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        (("l1",), r"training\.terms='l1': has a strength: give it values with grid\.l1"),
+        (("fixed_nrom",), r"training\.terms='fixed_nrom': .*did you mean 'fixed_norm'"),
+    ],
+)
+def test_a_wrong_term_is_refused(tiny, terms, message):
+    with pytest.raises(ConfigError, match=message):
+        validate(tiny(training=Training(terms=terms)))
+
+
+def test_every_term_is_switched_on_or_has_an_axis():
+    from collapse_jax.experiment.axes import TRACED
+
+    assert {*TERMS} == {*SWITCHED} | ({*TERMS} & {*TRACED})
+
+
+def test_terms_that_factorise_need_one_run_per_tile_on_cpu_with_an_old_jax(monkeypatch):
+    monkeypatch.setitem(TERMS, "test_svd", TERMS["l1"].__class__(TERMS["l1"].function, factorises=True))
+    found = factorising(("l1", "test_svd"))
+    assert found == ("test_svd",)
+    with pytest.raises(ConfigError, match=r"packing\.runs_per_tile=2: test_svd factorises .* jax 0\.10\.2 on CPU"):
+        packing.require_one_by_one(found, Packing(2, 2), "0.10.2")
+    for names, asked, version in (
+        (found, 2, "0.12.0.1"),
+        (found, 1, "0.10.2"),
+        (found, 0, "0.10.2"),
+        ((), 2, "0.9.1"),
+    ):
+        packing.require_one_by_one(names, Packing(2, asked), version)
