@@ -12,9 +12,9 @@ import xarray as xr
 from etils import epath
 from synthetic_results import make_results
 
-from collapse_jax import figures as plots
 from collapse_jax import workdir as store
 from collapse_jax.experiment import config, identity
+from collapse_jax.figures import registry
 from collapse_jax.reporting.markup import VOID
 
 LAST = 3000
@@ -56,8 +56,8 @@ def write(workdir: Path, results: xr.Dataset | None = None, experiment=None, man
 def one_figure(monkeypatch, request):
     """Draw one figure, which is enough for all tests but the one that asks for all."""
     if "all_figures" not in request.fixturenames:
-        monkeypatch.setattr(plots, "FIGURES", {"phases": plots.FIGURES["phases"]})
-        monkeypatch.setattr(plots, "WORKDIR_FIGURES", {})
+        few = {name: registry.FIGURES[name] for name in ("programs", "phases")}
+        monkeypatch.setattr(registry, "FIGURES", few)
 
 
 class Page(html.parser.HTMLParser):

@@ -10,7 +10,7 @@ import xarray as xr
 
 from collapse_jax.analysis.crossings import Times
 from collapse_jax.analysis.events import EVENTS, events_of
-from collapse_jax.analysis.groups import DEFAULT_AXIS, Groups, flat, groups_of, points_of, run_axes
+from collapse_jax.analysis.groups import Groups, default_axis, flat, groups_of, points_of, run_axes
 from collapse_jax.analysis.slopes import fits_of, slopes
 from collapse_jax.analysis.timescales import timescales
 from collapse_jax.experiment.config import Thresholds
@@ -70,7 +70,7 @@ class Summary:
     @functools.cached_property
     def slopes(self) -> list[Slope]:
         """Slopes of the time scales that can be fitted; a bootstrap, so on demand."""
-        return _slopes(self.taus, DEFAULT_AXIS)
+        return _slopes(self.taus, default_axis(self.taus))
 
     def settings(self) -> Groups:
         """Group the runs that differ in their seed only: [(hyperparameters without the seed, runs)]."""

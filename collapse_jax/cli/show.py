@@ -9,9 +9,10 @@ def run(options: Options) -> None:
     # These import jax.
     from collapse_jax import workdir as store
     from collapse_jax.analysis import tables
+    from collapse_jax.analysis.events import own_thresholds
 
     results = store.open_results(options.workdir)
-    thresholds = store.thresholds_of(results)
+    thresholds = own_thresholds(results)
     print(tables.runs_table(results, thresholds))
     print(tables.seeds_table(results, thresholds))
 

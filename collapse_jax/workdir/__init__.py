@@ -16,7 +16,7 @@ from collapse_jax.workdir.record import (
     refuse_other_sources,
     write_record,
 )
-from collapse_jax.workdir.results import RESULTS, grid_coordinates, label, name_axes, open_results, thresholds_of
+from collapse_jax.workdir.results import RESULTS, grid_coordinates, label, name_axes, open_results
 from collapse_jax.workdir.trees import TreeStore, from_flat
 from collapse_jax.workdir.verify import verify_workdir
 
@@ -41,7 +41,6 @@ __all__ = [
     "refuse_other_data",
     "refuse_other_sources",
     "replacing",
-    "thresholds_of",
     "verify_workdir",
     "write_dataset",
     "write_record",

@@ -142,20 +142,3 @@ def _read(path: epath.Path, workdir: str | os.PathLike[str]) -> xr.Dataset:
         return read_dataset(path)
     except ValueError:
         raise WorkdirError(f"workdir={workdir}: {path.name} is damaged") from None
-
-
-def thresholds_of(dataset: xr.Dataset) -> config.Thresholds:
-    """Return the thresholds with which the sweep was configured.
-
-    Raises:
-      WorkdirError: the results do not describe their experiment, or lack `diverged_at`, as a dataset that was
-        computed from results may.
-    """
-    try:
-        dataset["diverged_at"]
-        return config.Thresholds(**json.loads(dataset.attrs["experiment"])["thresholds"])
-    except (ValueError, KeyError, TypeError):
-        source = dataset.encoding.get("source", "of this dataset")
-        raise WorkdirError(
-            f"results {source}: need diverged_at and attrs['experiment'], the config with its thresholds"
-        ) from None

@@ -13,6 +13,7 @@ from collapse_jax import figures as plots
 from collapse_jax import measures
 from collapse_jax import workdir as store
 from collapse_jax.analysis import tables
+from collapse_jax.analysis.events import own_thresholds
 from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.experiment.config import Grid, Optimizer, Schedule, Snapshots
 from collapse_jax.measures import Measure, Variable
@@ -122,7 +123,7 @@ def test_results_join_on_the_steps_and_figures_still_draw(trained, workdir):
     assert joined.rnc1_test.sel(step=11).isnull().all()
     for name in in_line.data_vars.keys() - {"diverged_at"}:
         xr.testing.assert_identical(joined[name].dropna("step", how="all"), in_line[name].dropna("step", how="all"))
-    thresholds = store.thresholds_of(joined)
+    thresholds = own_thresholds(joined)
     assert tables.runs_table(joined, thresholds) == tables.runs_table(in_line, thresholds)
     xr.testing.assert_identical(collapse_jax.timescales(joined), collapse_jax.timescales(in_line))
     for draw in (plots.FIGURES["phases"], plots.FIGURES["timeline"]):

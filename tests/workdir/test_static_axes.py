@@ -20,6 +20,7 @@ from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, Preempted, WorkdirError
 from collapse_jax.experiment import axes, config, identity, static_axes
 from collapse_jax.experiment.config import Grid, Model, Schedule, Snapshots, Thresholds
+from collapse_jax.figures import registry
 from collapse_jax.workdir.join_programs import join_programs, one_program
 
 GRID = Grid(weight_decay=(0.1, 0.01), seed=(1, 2), init_scale=(1.0,), train_size=(60,), depth=(1, 2))
@@ -161,7 +162,8 @@ def test_shards_of_programs_merge_to_the_same_grid(experiment, trained, tmp_path
 
 
 def test_measure_verify_and_figures_take_all_programs(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(plots, "FIGURES", {"phases": plots.FIGURES["phases"]})
+    few = ("programs", "phases", "violins")
+    monkeypatch.setattr(registry, "FIGURES", {name: plots.FIGURES[name] for name in few})
     workdir, _ = trained
     results = collapse_jax.measure(workdir, ["spectrum"])
     assert results.effective_rank.dims[:2] == ("train_size", "depth")
