@@ -14,7 +14,8 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+# The residual network takes longer to compile than all others.
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "resnet18")) for n in MODELS])
 def test_a_run_alone_is_the_run_in_a_grid_of_two(tiny, name):
     def runs(*seeds):
         grid = Grid(weight_decay=(0.1,), init_scale=(1.0,), seed=seeds)

@@ -97,7 +97,9 @@ def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path):
         checkpoints.delete_after(last - 1)
         checkpoints.close()
     (copy / "results.nc").unlink()
-    xr.testing.assert_identical(collapse_jax.train(experiment, copy), results)
+    # The packing that the first call chose is what the second one asks for.
+    again = collapse_jax.train(experiment, copy).drop_attrs(deep=False)
+    xr.testing.assert_identical(again, results.drop_attrs(deep=False))
     again = TreeStore(copy / "checkpoints").load(last)
     for name, leaf in expected.items():
         np.testing.assert_array_equal(again[name], leaf, err_msg=name)
@@ -132,7 +134,8 @@ def test_it_is_evaluated_with_running_or_with_batch_statistics(tiny, monkeypatch
             state = init_run(recipe, h, data)
             seen[statistics] = observe_run(recipe, network_of(state), h, data, layers=True).train.layers[0]
         dense = state.params["hidden_0"]
-        pre = np.asarray(data.train_inputs).reshape(size, -1).astype(float) @ dense["kernel"] + dense["bias"]
+        kernel, bias = np.asarray(dense["kernel"], float), np.asarray(dense["bias"], float)
+        pre = np.asarray(data.train_inputs, float).reshape(size, -1) @ kernel + bias
         np.testing.assert_allclose(seen["running"], np.maximum(pre / np.sqrt(1 + 1e-5), 0), atol=1e-5)
         ends = {20: [20], 50: [50], 99: [49, 99], 148: [49, 98, 148]}[size]
         parts = np.split(pre, ends[:-1])
