@@ -83,6 +83,10 @@ class Compiled:
     values: dict[str, jax.ShapeDtypeStruct]
     families: tuple[Measure, ...]
 
+    def memory(self, data: Dataset, limit: int | None = None) -> memory.Memory:
+        """Return what a sweep takes on each device; `limit` in bytes, by default what the device has."""
+        return memory.of_programs((self.advance, self.measure, self.snapshot), data, limit)
+
 
 def check_model(experiment: config.Experiment, data: Dataset) -> None:
     """Follow the shapes of one run through its network, before anything is compiled or written.
@@ -127,7 +131,7 @@ def compile_programs(experiment: config.Experiment, layout: Layout, data: Datase
         place=functools.partial(packing.place, layout),
         variables={name: v for name, v in described.items() if name in compiled.values},
         shapes={name: value.shape[1:] for name, value in compiled.values.items()},
-        memory=memory.of_programs(compiled, data),
+        memory=compiled.memory(data),
     )
 
 
