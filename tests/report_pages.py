@@ -15,8 +15,8 @@ from synthetic_results import make_results
 from collapse_jax import workdir as store
 from collapse_jax.experiment import config, identity
 from collapse_jax.figures import registry
-from collapse_jax.reporting.markup import VOID
 
+VOID = ("br", "img", "meta", "wbr")
 LAST = 3000
 DECAYS, SEEDS = (0.3, 0.1), (1, 2)
 THRESHOLDS = config.Thresholds(train_accuracy=0.99, test_accuracy=0.2, rnc1=0.05)
