@@ -9,15 +9,16 @@ import xarray as xr
 from etils import epath
 from matplotlib.figure import Figure
 
-from collapse_jax import workdir as store
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.events import own_thresholds
 from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.points import file_name
-from collapse_jax.experiment.static_axes import points_of, program_folders
 from collapse_jax.figures import registry
 from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.system import runtime
+from collapse_jax.workdir.join import all_points, select_part
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.tree import leaves
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def plot(workdir: str | os.PathLike[str]) -> list[epath.Path]:
     """
     runtime.start()
     folder = epath.Path(workdir)
-    results = store.open_results(folder)
+    results = open_results(folder)
     thresholds = own_thresholds(results)
     if folder.is_file():
         raise WorkdirError(f"workdir={workdir}: figures are drawn into a directory, and this is a file")
@@ -84,7 +85,7 @@ def figures(
       the name of each, "<program>/<name>" for those of one program of static axes, and the figure or why it cannot
       be drawn.
     """
-    points = points_of(results)
+    points = list(all_points(results))
     drawings: dict[str, Callable[[], Figure]] = {
         name: functools.partial(drawing, results, thresholds)
         for name, drawing in registry.figures_of("programs" if points else "results")
@@ -96,10 +97,11 @@ def figures(
             yield name, drawing()
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
             yield name, reason
-    begun = program_folders(epath.Path(workdir)) if workdir is not None else []
-    folders = {file_name(program.point): folder for program, folder in begun}
+    # A part that was cut into shards has no snapshots in one place.
+    begun = leaves(epath.Path(workdir)) if workdir is not None and points else []
+    folders = {file_name(leaf.point): None if leaf.experiment.grid.mode == "zip" else leaf.path for leaf in begun}
     for point in points:
-        part, program = store.one_program(results, point), file_name(point)
+        part, folder = select_part(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
-            for name, figure in figures(part, thresholds, folders.get(program)):
-                yield f"{program}/{name}", figure
+            for name, figure in figures(part, thresholds, folders.get(folder)):
+                yield f"{folder}/{name}", figure

@@ -11,10 +11,9 @@ from matplotlib.lines import Line2D
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.experiment.points import axis_text, describe_point
-from collapse_jax.experiment.static_axes import axes_of, points_of
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
-from collapse_jax.workdir import one_program
+from collapse_jax.workdir.join import all_points, axes_of, select_part
 
 ACCURACY = ("train_accuracy", "test_accuracy")
 TITLES = {
@@ -55,10 +54,10 @@ def programs(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
     The first `MAX_ROWS` programs are shown.
     `thresholds` is not used. Source: arXiv 2509.20829, Figures 6 and 9.
     """
-    points = points_of(results)
+    points = list(all_points(results))
     if not points:
         raise style.NotDrawableError("the grid has no static axes")
-    parts = {describe_point(point): one_program(results, point).drop_vars(point) for point in points}
+    parts = {describe_point(point): select_part(results, point).drop_vars(point) for point in points}
     parts = {name: part for name, part in parts.items() if len(part.data_vars) > 1}
     title = f"Programs: {', '.join(map(axis_text, axes_of(results)))}"
     return _rows(dict(list(parts.items())[:MAX_ROWS]), ("rnc1", "nc1"), title, colour, len(parts) - MAX_ROWS)

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from synthetic_bounds import with_balancedness
-from synthetic_results import as_zip, diverge, make_results
+from synthetic_results import as_zip, diverge, join_parts, make_results
 
 from collapse_jax import figures as plots
 from collapse_jax.experiment import config, identity
 from collapse_jax.figures import FIGURES, Drawing, NotDrawableError, registry
-from collapse_jax.workdir.join_programs import join_programs
 
 AXES = {"train_size": (1000, 3000), "model": ("mlp", "cnn")}
 
@@ -26,7 +25,7 @@ def results():
 @pytest.fixture(scope="module")
 def joined(results):
     parts = [({"train_size": 1000, "model": "mlp"}, results), ({"train_size": 3000, "model": "cnn"}, results)]
-    return join_programs(AXES, parts)
+    return join_parts(AXES, parts)
 
 
 def with_layers(results, count=3):
@@ -66,7 +65,7 @@ def test_programs_has_a_row_for_each_that_has_begun(joined):
 def test_the_note_of_programs_is_about_all_of_them(results):
     first = diverge(results, 9000, weight_decay=0.3, seed=1)
     second = results.where(results["step"] <= 20_000).assign(diverged_at=results["diverged_at"])
-    joined = join_programs({"model": ("mlp", "cnn")}, [({"model": "mlp"}, first), ({"model": "cnn"}, second)])
+    joined = join_parts({"model": ("mlp", "cnn")}, [({"model": "mlp"}, first), ({"model": "cnn"}, second)])
     note = FIGURES["programs"](joined)._supxlabel.get_text()
     assert "1 of 12 runs diverged" in note
     assert "Not finished: 1 of 2 programs, 20,000 of 300,000 steps so far." in note
@@ -82,16 +81,16 @@ def test_draw_puts_each_program_into_a_folder(joined, tmp_path, monkeypatch):
 
 
 def test_a_figure_of_one_program_names_it(joined):
-    from collapse_jax.workdir import one_program
+    from collapse_jax.workdir.join import select_part
 
-    figure = FIGURES["phases"](one_program(joined, {"train_size": 3000, "model": "cnn"}))
+    figure = FIGURES["phases"](select_part(joined, {"train_size": 3000, "model": "cnn"}))
     assert "Program train_size=3000, model=cnn." in figure._supxlabel.get_text()
 
 
 def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monkeypatch):
     values = ("adamw", "sgd")
     whole = config.Experiment(grid=config.Grid(optimizer=values))
-    joined = join_programs(
+    joined = join_parts(
         {"optimizer": values}, [({"optimizer": value}, with_balancedness(results)) for value in values]
     )
     joined.attrs = {"experiment": json.dumps(dataclasses.asdict(whole))}
