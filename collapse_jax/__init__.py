@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collapse_jax.analysis import slopes, timescales
-    from collapse_jax.engine.sweep import train
+    from collapse_jax.engine.train import train
     from collapse_jax.experiment.config import Experiment
     from collapse_jax.figures import plot
     from collapse_jax.measures import measure_arrays
     from collapse_jax.measuring.run import measure
     from collapse_jax.measuring.snapshots import open_snapshots
     from collapse_jax.reporting import report
-    from collapse_jax.workdir import open_results
+    from collapse_jax.workdir.results import open_results
 
 _HOMES = {
     "Experiment": "collapse_jax.experiment.config",
@@ -27,7 +27,7 @@ _HOMES = {
     "report": "collapse_jax.reporting",
     "slopes": "collapse_jax.analysis",
     "timescales": "collapse_jax.analysis",
-    "train": "collapse_jax.engine.sweep",
+    "train": "collapse_jax.engine.train",
 }
 
 __all__ = [

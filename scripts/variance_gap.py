@@ -19,20 +19,21 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 from collapse_jax import models, tasks  # noqa: E402
-from collapse_jax import workdir as store  # noqa: E402
 from collapse_jax.analysis.variance_gap import variance_gap  # noqa: E402
 from collapse_jax.experiment import config  # noqa: E402
+from collapse_jax.workdir.results import open_results  # noqa: E402
+from collapse_jax.workdir.trees import TreeStore  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--workdir", type=pathlib.Path, required=True)
 workdir = parser.parse_args().workdir
-results = store.open_results(workdir)
+results = open_results(workdir)
 experiment = json.loads(results.attrs["experiment"])
 data = tasks.load(config.Task(**experiment["task"] | {"test_size": 0}))
 fields = experiment["model"] | {"hidden": tuple(experiment["model"]["hidden"])}
 apply = jax.jit(models.make_model(config.Model(**fields), data.num_classes).apply)
 
-snapshots = store.TreeStore(workdir / "snapshots")
+snapshots = TreeStore(workdir / "snapshots")
 step = snapshots.steps()[-1]
 flat = snapshots.load(step)
 decays = results["weight_decay"].broadcast_like(results["diverged_at"]).values.ravel()

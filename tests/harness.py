@@ -16,10 +16,11 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax import workdir as store
-from collapse_jax.engine import sweep
+from collapse_jax.engine import train
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.config import Packing, Schedule, Snapshots
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.trees import TreeStore
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONTENT = ("train", "head", "parameters")
@@ -42,14 +43,14 @@ def experiment(steps=40, every=10, **changes):
 
 def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
     """Let sweeps of equal experiments in this process share their programs."""
-    original = sweep.compile_programs
+    original = train.compile_programs
 
     def compiled(experiment, layout, *data):
         key = (identity.fingerprint(experiment), layout)
         cache[key] = cache.get(key) or original(experiment, layout, *data)
         return cache[key]
 
-    monkeypatch.setattr(sweep, "compile_programs", compiled)
+    monkeypatch.setattr(train, "compile_programs", compiled)
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ class Child:
         description = json.dumps(dataclasses.asdict(what))
         config = folder / f"{workdir.name}_config.py"
         config.write_text(
-            "import json\nfrom collapse_jax.workdir import read_experiment\n"
+            "import json\nfrom collapse_jax.workdir.record import read_experiment\n"
             f"def get_config(arg=''):\n    return read_experiment({{'experiment': json.loads({description!r})}})\n"
         )
         command = [sys.executable, "-m", "collapse_jax", "train", f"--config={config}", "--nofigures"]
@@ -139,7 +140,7 @@ def state(workdir):
     """Everything that a sweep leaves, as arrays by name."""
     found = {}
     for name in ("checkpoints", "snapshots"):
-        trees = store.TreeStore(workdir / name)
+        trees = TreeStore(workdir / name)
         steps = trees.steps()
         for step in steps[-1:] if name == "checkpoints" else steps:
             found |= {f"{name}/{step}/{leaf}": array for leaf, array in trees.load(step).items()}
@@ -152,7 +153,7 @@ def assert_same_sweep(workdir, reference):
     assert a.keys() == b.keys()
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-    results = [store.open_results(w).drop_attrs(deep=False) for w in (workdir, reference)]
+    results = [open_results(w).drop_attrs(deep=False) for w in (workdir, reference)]
     xr.testing.assert_identical(*results)
     left_over = [path for path in workdir.rglob("*") if "tmp" in path.name or path.name == "writer.lock"]
     assert not left_over, left_over

@@ -3,7 +3,6 @@
 import base64
 import html.parser
 import itertools
-import json
 import struct
 from pathlib import Path
 
@@ -12,10 +11,11 @@ import xarray as xr
 from etils import epath
 from synthetic_results import make_results
 
-from collapse_jax import figures as plots
-from collapse_jax import workdir as store
-from collapse_jax.experiment import config, identity
+from collapse_jax.experiment import config
+from collapse_jax.figures import registry
 from collapse_jax.reporting.markup import VOID
+from collapse_jax.workdir.netcdf import write_dataset
+from collapse_jax.workdir.record import attributes, write_record
 
 LAST = 3000
 DECAYS, SEEDS = (0.3, 0.1), (1, 2)
@@ -28,27 +28,21 @@ def experiment_of(**changes) -> config.Experiment:
     return config.Experiment(**fields | changes)
 
 
-def describe(experiment):
-    return {"experiment": json.dumps(store.describe(experiment)), "fingerprint": identity.fingerprint(experiment)}
-
-
 def write(workdir: Path, results: xr.Dataset | None = None, experiment=None, manifest=True) -> Path:
     """Write a workdir as a sweep leaves it, without having trained."""
     experiment = experiment or experiment_of()
     workdir.mkdir(parents=True, exist_ok=True)
     if results is None:
         results = make_results(DECAYS, SEEDS, last=LAST)
-    store.write_dataset(results.assign_attrs(describe(experiment)), epath.Path(workdir / "results.nc"))
+    write_dataset(results.assign_attrs(attributes(experiment)), epath.Path(workdir / "results.nc"))
     if manifest:
-        record = {
-            "experiment": store.describe(experiment),
-            "fingerprint": identity.fingerprint(experiment),
+        details = {
             "packing": {"runs": 4, "devices": 2, "runs_per_tile": 1, "backend": "cpu", "device_kind": "cpu"},
             "data": {"sha256": {"train_inputs": "ab12"}, "shapes": {"train_inputs": [100, 784]}},
             "versions": {"jax": "0.10.2"},
             "git_commit": "0123abc",
         }
-        (workdir / "experiment.json").write_text(json.dumps(record))
+        write_record(epath.Path(workdir), experiment, None, details)
     return workdir
 
 
@@ -56,8 +50,8 @@ def write(workdir: Path, results: xr.Dataset | None = None, experiment=None, man
 def one_figure(monkeypatch, request):
     """Draw one figure, which is enough for all tests but the one that asks for all."""
     if "all_figures" not in request.fixturenames:
-        monkeypatch.setattr(plots, "FIGURES", {"phases": plots.FIGURES["phases"]})
-        monkeypatch.setattr(plots, "WORKDIR_FIGURES", {})
+        few = {name: registry.FIGURES[name] for name in ("programs", "phases")}
+        monkeypatch.setattr(registry, "FIGURES", few)
 
 
 class Page(html.parser.HTMLParser):

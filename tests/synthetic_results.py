@@ -2,6 +2,11 @@
 
 import numpy as np
 import xarray as xr
+from etils import epath
+
+from collapse_jax.experiment.config import Experiment, Grid
+from collapse_jax.workdir.join import join
+from collapse_jax.workdir.tree import planned
 
 PAPER_DECAYS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 GROK, COLLAPSE, FIT = 0.6, 1.0, 400.0  # tau_grok = GROK/(eta lambda), tau_collapse = COLLAPSE/(eta lambda)
@@ -94,3 +99,12 @@ def diverge(results: xr.Dataset, step: int, **run) -> xr.Dataset:
         hit = hit & (results[name] == value)
     out = {k: v.where(~hit | (results["step"] < step)) for k, v in results.items() if "step" in v.dims}
     return results.assign(out | {"diverged_at": xr.where(hit, step, results["diverged_at"])})
+
+
+def join_parts(axes, parts):
+    """Join results at points of static axes as those of a workdir are joined."""
+    first = parts[0][1]
+    traced = {name: tuple(first[name].values.tolist()) for name in ("weight_decay", "seed")}
+    whole = Experiment(grid=Grid(**axes, **traced))
+    leaves = {str(node.point): node for node in planned(epath.Path("w"), whole) if node.is_leaf}
+    return join(whole, [(leaves[str(point)], results) for point, results in parts])

@@ -13,8 +13,8 @@ import collapse_jax
 from collapse_jax import tasks
 from collapse_jax.engine.compile import check_model
 from collapse_jax.engine.validate import validate
-from collapse_jax.experiment import static_axes
 from collapse_jax.experiment.config import Experiment
+from collapse_jax.experiment.cuts import next_cut, parts
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -79,11 +79,11 @@ def test_configs_take_the_files_of_the_data_sets(name, files):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=stem)
-def test_the_network_of_every_program_takes_the_data_of_its_task(path, stand_ins):
+def test_the_network_of_every_part_takes_the_data_of_its_task(path, stand_ins):
     experiment = use_stand_ins(load(path).get_config("smoke"), stand_ins)
-    programs = [program.experiment for program in static_axes.programs_of(experiment)] or [experiment]
-    for program in programs:
-        check_model(program, tasks.load(program.task, program.dtype))
+    cut = next_cut(experiment)
+    for part in [part.experiment for part in parts(experiment, cut)] if cut else [experiment]:
+        check_model(part, tasks.load(part.task, part.dtype))
 
 
 @pytest.mark.parametrize(

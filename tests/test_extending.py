@@ -9,12 +9,12 @@ import pytest
 
 import collapse_jax
 from collapse_jax import models
-from collapse_jax import workdir as store
 from collapse_jax.cli import parse as cli
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.config import Experiment, Model, Task
+from collapse_jax.workdir.record import read_experiment, read_record
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "extending.md").read_text()
@@ -37,9 +37,9 @@ def test_the_example_trains_and_measures(folder, capsys):
     assert results.train_accuracy.dims == ("weight_decay", "seed", "step")
     assert results.train_accuracy.isel(step=-1).min() > 0.9
     assert results.nhsic_zx.sel(step=300).notnull().all()
-    assert store.read_manifest(folder / "runs" / "parity")["sources"].keys() == {"model.name", "task.dataset"}
+    assert read_record(folder / "runs" / "parity")["sources"].keys() == {"model.name", "task.dataset"}
 
-    experiment = store.read_experiment(store.read_manifest(folder / "runs" / "parity"))
+    experiment = read_experiment(read_record(folder / "runs" / "parity"))
     with pathlib.Path("residual_mlp.py").open("a") as file:
         file.write("\n# another version\n")
     for again in (lambda: collapse_jax.train(experiment, "runs/parity"), lambda: measure_again()):

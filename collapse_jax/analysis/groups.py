@@ -48,7 +48,7 @@ def points_of(results: xr.Dataset) -> list[Point]:
 def groups_of(points: Sequence[Mapping[str, Any]], apart_from: Collection[str] = ("seed",)) -> Groups:
     """Group the runs that differ in the axes `apart_from` only, such as their seed.
 
-    Without seeds nothing says that two runs repeat each other, so that each stands alone.
+    Without seeds nothing says that two runs repeat each other, so each stands alone where only seeds may differ.
 
     Returns:
       for each group the other axes' values and its runs, in the order of their first run.
@@ -56,7 +56,7 @@ def groups_of(points: Sequence[Mapping[str, Any]], apart_from: Collection[str] =
     found: dict[tuple, tuple[Point, list[int]]] = {}
     for run, point in enumerate(points):
         rest = {name: value for name, value in point.items() if name not in apart_from}
-        alone = () if "seed" in point or "seed" not in apart_from else (run,)
+        alone = () if "seed" in point or set(apart_from) != {"seed"} else (run,)
         found.setdefault((*rest.values(), *alone), (rest, []))[1].append(run)
     return list(found.values())
 
@@ -64,6 +64,17 @@ def groups_of(points: Sequence[Mapping[str, Any]], apart_from: Collection[str] =
 def varying(points: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name the axes in which the points differ."""
     return [name for name in (points[0] if points else {}) if len({str(point[name]) for point in points}) > 1]
+
+
+def default_axis(results: xr.Dataset) -> str:
+    """Name the axis against which results are read unless another is asked for: weight decay, if they have it.
+
+    Else the first axis of numbers that varies, and "" without any.
+    """
+    if DEFAULT_AXIS in results.coords:
+        return DEFAULT_AXIS
+    numbers = [name for name in varying(points_of(results)) if np.issubdtype(results[name].dtype, np.number)]
+    return next((name for name in numbers if name != "seed"), "")
 
 
 def take(results: xr.Dataset, runs: Sequence[int]) -> xr.Dataset:

@@ -10,10 +10,11 @@ import xarray as xr
 
 from collapse_jax.analysis.crossings import Times
 from collapse_jax.analysis.events import EVENTS, events_of
-from collapse_jax.analysis.groups import DEFAULT_AXIS, Groups, flat, groups_of, points_of, run_axes
+from collapse_jax.analysis.groups import Groups, default_axis, flat, groups_of, points_of, run_axes
 from collapse_jax.analysis.slopes import fits_of, slopes
 from collapse_jax.analysis.timescales import timescales
 from collapse_jax.experiment.config import Thresholds
+from collapse_jax.workdir.join import reached_steps
 
 FURTHER = ("nc2_condition",)  # variables whose last values are shown beside those of the events
 
@@ -70,7 +71,7 @@ class Summary:
     @functools.cached_property
     def slopes(self) -> list[Slope]:
         """Slopes of the time scales that can be fitted; a bootstrap, so on demand."""
-        return _slopes(self.taus, DEFAULT_AXIS)
+        return _slopes(self.taus, default_axis(self.taus))
 
     def settings(self) -> Groups:
         """Group the runs that differ in their seed only: [(hyperparameters without the seed, runs)]."""
@@ -106,18 +107,6 @@ def last_values(results: xr.Dataset, name: str) -> np.ndarray:
     known = ~np.isnan(values)
     last = values.shape[-1] - 1 - known[:, ::-1].argmax(axis=-1)
     return np.where(known.any(axis=-1), values[np.arange(len(values)), last], np.nan)
-
-
-def reached_steps(results: xr.Dataset) -> xr.DataArray:
-    """Find the last step at which any variable of a run has a value; -1 for none."""
-    dims = results["diverged_at"].dims
-    seen = xr.zeros_like(results["diverged_at"]) - 1
-    for variable in results.data_vars.values():
-        if {*dims, "step"} <= set(variable.dims):
-            values = variable.notnull().any([d for d in variable.dims if d not in (*dims, "step")])
-            last = values["step"].where(values, -1).max("step")
-            seen = xr.where(last > seen, last, seen)
-    return seen
 
 
 def _slopes(taus: xr.Dataset, axis: str) -> list[Slope]:

@@ -7,7 +7,8 @@ from typing import Any
 from absl import flags
 from etils import epath
 
-from collapse_jax.experiment import config, static_axes
+from collapse_jax.experiment import config
+from collapse_jax.experiment.cuts import next_cut, parts
 
 
 @dataclasses.dataclass
@@ -61,7 +62,7 @@ class Command:
     flags: Mapping[str, Flag] = dataclasses.field(default_factory=dict)
 
 
-def each_program(experiment: config.Experiment) -> list[tuple[str, config.Experiment]]:
-    """Return a heading and the experiment of each program; no heading for a grid without static axes."""
-    programs = static_axes.programs_of(experiment)
-    return [(f"{p.name}\n", p.experiment) for p in programs] or [("", experiment)]
+def each_leaf(experiment: config.Experiment) -> list[tuple[str, config.Experiment]]:
+    """Return a heading and the experiment of each part; no heading for an experiment that is not cut."""
+    cut = next_cut(experiment)
+    return [(f"{p.text}\n", p.experiment) for p in parts(experiment, cut)] if cut else [("", experiment)]

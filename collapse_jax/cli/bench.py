@@ -1,6 +1,6 @@
 """The command `bench`."""
 
-from collapse_jax.cli.base import Command, Options, each_program
+from collapse_jax.cli.base import Command, Options, each_leaf
 
 
 def run(options: Options) -> None:
@@ -10,7 +10,7 @@ def run(options: Options) -> None:
     from collapse_jax.engine.validate import validate
     from collapse_jax.planning import bench
 
-    for name, experiment in each_program(validate(options.experiment)):
+    for name, experiment in each_leaf(validate(options.experiment)):
         print(f"{name}{bench.report(experiment, bench.calibrate(experiment))}")
 
 

@@ -1,6 +1,6 @@
 """The command `plan`."""
 
-from collapse_jax.cli.base import Command, Flag, Options, each_program
+from collapse_jax.cli.base import Command, Flag, Options, each_leaf
 
 
 def run(options: Options) -> None:
@@ -8,7 +8,7 @@ def run(options: Options) -> None:
     assert options.experiment is not None
     from collapse_jax.planning import plan  # imports jax
 
-    for name, experiment in each_program(options.experiment):
+    for name, experiment in each_leaf(options.experiment):
         print(f"{name}{plan(experiment, options.flags.target or None)}")
 
 

@@ -7,11 +7,12 @@ def run(options: Options) -> None:
     """Print the time scales and the last values of every run."""
     assert options.workdir is not None
     # These import jax.
-    from collapse_jax import workdir as store
     from collapse_jax.analysis import tables
+    from collapse_jax.analysis.events import own_thresholds
+    from collapse_jax.workdir.results import open_results
 
-    results = store.open_results(options.workdir)
-    thresholds = store.thresholds_of(results)
+    results = open_results(options.workdir)
+    thresholds = own_thresholds(results)
     print(tables.runs_table(results, thresholds))
     print(tables.seeds_table(results, thresholds))
 

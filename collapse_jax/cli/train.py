@@ -1,39 +1,40 @@
 """The command `train`."""
 
-from etils import epath
-
-import collapse_jax
-from collapse_jax.cli import merge, plot
+from collapse_jax.cli import plot
 from collapse_jax.cli.base import Command, Flag, Options
-from collapse_jax.engine import shards
-from collapse_jax.experiment import config
-from collapse_jax.system import processes, runtime
+from collapse_jax.experiment.cuts import WHOLE, Shard, parse_shard
 
 
 def run(options: Options) -> None:
-    """Train a grid or a part of it, and draw the figures of the whole."""
+    """Train a grid or a shard of it, and draw the figures of the whole."""
     assert options.experiment is not None
     assert options.workdir is not None
-    shard, distributed = shards.parse_shard(options.flags.shard), options.flags.distributed
-    if shard != shards.WHOLE or distributed:
-        _train_part(options.experiment, options.workdir, shard, distributed)
+    shard = parse_shard(options.flags.shard)
+    if options.flags.distributed:
+        _train_in_job(options, shard)
         return
-    collapse_jax.train(options.experiment, options.workdir)
-    if options.flags.figures:
+    from collapse_jax.engine.train import train_shard  # imports jax
+
+    train_shard(options.experiment, options.workdir, shard)
+    if options.flags.figures and shard == WHOLE:
         plot.run(options)
 
 
-def _train_part(experiment: config.Experiment, workdir: epath.Path, asked: shards.Shard, distributed: bool) -> None:
-    """Train one shard; of several processes the first merges them when all are done."""
-    if not distributed:
-        shards.train_shard(experiment, workdir, asked)
-        return
-    runtime.start(experiment.packing.devices)
-    shard = processes.start(asked)
+def _train_in_job(options: Options, asked: Shard) -> None:
+    """Train the share of this process; the first merges all shares when they are done."""
+    assert options.experiment is not None
+    assert options.workdir is not None
+    # These import jax.
+    from collapse_jax.engine.train import begin, train_shard
+    from collapse_jax.system import processes
+    from collapse_jax.workdir.results import merge
+
+    begin(options.experiment, options.workdir)
+    shard = asked.divided(*processes.start())
     with processes.ending_together():
-        shards.train_shard(experiment, workdir, shard)
-        if processes.wait_for_all() and asked == shards.WHOLE:
-            merge.merge_shards(workdir)
+        train_shard(options.experiment, options.workdir, shard)
+        if processes.wait_for_all() and asked == WHOLE:
+            print(merge(options.workdir))
 
 
 COMMAND = Command(

@@ -7,10 +7,11 @@ from collapse_jax.errors import StoreError
 def run(options: Options) -> None:
     """Read every file of a workdir and print which are damaged."""
     assert options.workdir is not None
-    from collapse_jax import workdir as store  # imports jax
+
+    from collapse_jax.workdir.verify import verify_workdir  # imports jax
 
     damaged = 0
-    for name, wrong in store.verify_workdir(options.workdir):
+    for name, wrong in verify_workdir(options.workdir):
         print(f"{name}: {wrong or 'good'}")
         damaged += bool(wrong)
     if damaged:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from collapse_jax.engine import packing
-from collapse_jax.experiment import config
-from collapse_jax.experiment.axes import traced_axes
 
 if TYPE_CHECKING:
     from collapse_jax.engine.compile import Compiled
@@ -60,25 +58,6 @@ def of_programs(compiled: "Compiled", data: "Dataset", limit: int | None = None)
         outputs=BOUNDARIES * (measure.output_size_in_bytes + snapshot.output_size_in_bytes),
         limit=packing.device_memory() if limit is None else limit,
     )
-
-
-def demand(experiment: config.Experiment, device: Any = None) -> packing.Demand:
-    """Return what runs take of a device, from the programs of a single run compiled for it.
-
-    Args:
-      experiment: a validated experiment.
-      device: the device, which need not exist; None takes the first of this process.
-    """
-    from collapse_jax import tasks
-    from collapse_jax.engine import compile as programs
-
-    # The terms of the step are those of the grid: an axis that it has stays.
-    first: dict[str, Any] = {name: values[:1] for name, values in traced_axes(experiment.grid).items()}
-    one = dataclasses.replace(experiment, grid=config.Grid(**first), packing=config.Packing(1, 1))
-    layout = packing.Layout(1, 1, 1, hardware=(device,) if device is not None else ())
-    data = tasks.load(experiment.task, experiment.dtype)
-    of_one = of_programs(programs.compile_for(one, layout, data), data)
-    return packing.Demand(of_one.data, of_one.states + of_one.outputs, of_one.working)
 
 
 def analysis(program: jax.stages.Compiled) -> Any:

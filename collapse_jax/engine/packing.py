@@ -104,11 +104,13 @@ def choose_layout(packing: config.Packing, runs: int, demand: Callable[[], Deman
     if packing.devices > available:
         allowed = f"jax runs already in this process, with {available} device(s); begin a new one"
         raise ConfigError("packing.devices", packing.devices, allowed)
-    devices = packing.devices or min(available, runs)
+    # On CPU all cores, whatever the grid, since XLA compiles other bits for one device than for two.
+    on_cpu = jax.default_backend() == "cpu"
+    devices = packing.devices or (available if on_cpu else min(available, runs))
     per_device = -(-runs // devices)
     if packing.runs_per_tile:
         return Layout(runs, devices, min(packing.runs_per_tile, per_device), "as asked")
-    if jax.default_backend() == "cpu":
+    if on_cpu:
         return Layout(runs, devices, 1, "one core per device, one run at a time in its cache")
     limit = device_memory()
     if limit is None or demand is None:

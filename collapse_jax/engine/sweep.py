@@ -5,11 +5,7 @@ snapshots, checkpoints - is written while they already work on the next chunk.
 """
 
 import collections
-import contextlib
-import dataclasses
-import functools
 import json
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,103 +15,23 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import tasks
-from collapse_jax import workdir as store
-from collapse_jax.engine import memory
 from collapse_jax.engine.chunks import Chunks
-from collapse_jax.engine.compile import Programs, check_model, compile_programs
-from collapse_jax.engine.packing import Layout, choose_layout, settle_packing
-from collapse_jax.engine.validate import validate
+from collapse_jax.engine.compile import Programs
+from collapse_jax.engine.packing import Layout
 from collapse_jax.errors import Preempted, StoreError, WorkdirError
-from collapse_jax.experiment import config, grid, identity
-from collapse_jax.experiment.axes import static_axes
+from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.points import point_text
 from collapse_jax.experiment.schedule import schedule_steps
-from collapse_jax.experiment.static_axes import open_programs, programs_of
-from collapse_jax.experiment.typed import typed
-from collapse_jax.system import runtime, signals
+from collapse_jax.system import signals
 from collapse_jax.system.progress import Progress, say
 from collapse_jax.training import HEALTHY
+from collapse_jax.workdir.lock import Lock
+from collapse_jax.workdir.netcdf import write_dataset
+from collapse_jax.workdir.record import attributes
+from collapse_jax.workdir.results import RESULTS, label, open_results
+from collapse_jax.workdir.trees import TreeStore, from_flat
 
 NOTHING_DONE = -1
-
-
-def train(experiment: config.Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
-    """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
-
-    A grid with static axes is trained program after program, each in a folder of the workdir (`static_axes`).
-
-    Args:
-      experiment: what to train.
-      workdir: directory of the sweep; made when it does not exist.
-
-    Returns:
-      The results, as `open_results(workdir)` reads them.
-
-    Raises:
-      ConfigError: a field of the experiment is not allowed; nothing was compiled or written.
-      WorkdirError: the workdir belongs to another experiment, is damaged, cannot be written or is being written by
-        another process.
-      StoreError: storage failed on the way; the last checkpoint is good.
-      Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
-        once, with KeyboardInterrupt.
-    """
-    workdir = epath.Path(workdir)
-    experiment = _settled(typed(experiment), workdir)
-    runtime.start(_devices_of(experiment, workdir), training=True)
-    experiment = validate(experiment)
-    if static_axes(experiment.grid):
-        for program in open_programs(workdir, experiment):
-            say(f"program {program.name}")
-            train(program.experiment, program.folder(workdir))
-        return store.open_results(workdir)
-    with runtime.numbers(experiment):
-        return _train(experiment, workdir)
-
-
-def _settled(experiment: config.Experiment, workdir: epath.Path) -> config.Experiment:
-    """Fill in the packing in which a sweep was begun; with static axes every program has its own."""
-    recorded: dict[str, Any] = {}
-    if not static_axes(experiment.grid):
-        with contextlib.suppress(WorkdirError):  # not begun, or damaged, which is refused later
-            recorded = store.read_manifest(workdir)["packing"]
-    return dataclasses.replace(experiment, packing=settle_packing(experiment.packing, recorded))
-
-
-def _devices_of(experiment: config.Experiment, workdir: epath.Path) -> int:
-    """Return the host devices that a settled experiment needs, the most of any program."""
-    programs = programs_of(experiment)
-    settled = [_settled(program.experiment, program.folder(workdir)) for program in programs] or [experiment]
-    return max(each.packing.devices or runtime.cores() for each in settled)
-
-
-def _train(experiment: config.Experiment, workdir: epath.Path) -> xr.Dataset:
-    """Train a validated experiment without static axes."""
-    runs = grid.grid_runs(experiment.grid)
-    data = tasks.load(experiment.task, experiment.dtype)
-    check_model(experiment, data)
-    layout = choose_layout(experiment.packing, len(runs), functools.partial(memory.demand, experiment))
-    with signals.listening() as stop, store.one_writer(workdir) as lock:
-        stop.before_leaving.append(lock.release)
-        store.open_workdir(workdir, experiment, layout, tasks.record(data))
-        say(
-            f"{experiment.name}: {len(runs)} runs x {experiment.steps} steps on {layout.devices} "
-            f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); "
-            "compiling ..."
-        )
-        began = time.monotonic()
-        programs = compile_programs(experiment, layout, data)
-        say(f"compiled in {time.monotonic() - began:.1f} s; memory per device: {programs.memory}")
-        with stop.unsaved_work():
-            sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock)
-            try:
-                sweep.run()
-            except BaseException:
-                with contextlib.suppress(StoreError):  # of a later save; the first error is the one to report
-                    sweep.close()
-                raise
-            sweep.close()
-        return store.open_results(workdir)
 
 
 class Sweep:
@@ -129,7 +45,7 @@ class Sweep:
         programs: Programs,
         *,
         stop: signals.Stop,
-        lock: store.Lock,
+        lock: Lock,
     ):
         self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
         self.stop, self.lock = stop, lock
@@ -140,8 +56,8 @@ class Sweep:
             if experiment.snapshots.content
             else np.array([], np.int64)
         )
-        self.checkpoints = store.TreeStore(workdir / "checkpoints", lock=lock, keep=2)
-        self.snapshots = store.TreeStore(workdir / "snapshots", lock=lock)
+        self.checkpoints = TreeStore(workdir / "checkpoints", lock=lock, keep=2)
+        self.snapshots = TreeStore(workdir / "snapshots", lock=lock)
         self.pending: collections.deque[Callable[[], None]] = collections.deque()
         self._restore_or_begin()
 
@@ -156,10 +72,10 @@ class Sweep:
         self.diverged_at = np.full(runs, HEALTHY, np.int32)
         self.step = NOTHING_DONE
         steps = self.checkpoints.steps()
-        if not steps and (self.workdir / store.RESULTS).exists():
+        if not steps and (self.workdir / RESULTS).exists():
             # Results follow the first checkpoint, so it was there: beginning again would overwrite them.
             raise WorkdirError(
-                f"workdir={self.workdir}: holds {store.RESULTS} but no checkpoint; to begin again, move it away"
+                f"workdir={self.workdir}: holds {RESULTS} but no checkpoint; to begin again, move it away"
             )
         for step in reversed(steps):
             try:
@@ -167,7 +83,7 @@ class Sweep:
             except StoreError as error:
                 say(f"skipped a checkpoint: {error}")
                 continue
-            whole = store.from_flat(flat, {"states": self.states, "results": self.results, "diverged_at": 0})
+            whole = from_flat(flat, {"states": self.states, "results": self.results, "diverged_at": 0})
             self.states = self.programs.place(whole["states"])
             self.results = jax.tree.map(np.array, whole["results"])
             self.diverged_at, self.step = np.array(whole["diverged_at"]), step
@@ -288,32 +204,23 @@ class Sweep:
 
     def _results_are_good(self) -> bool:
         """Whether the results on disk are those of the checkpoint; a damaged file is written anew."""
-        if not (self.workdir / store.RESULTS).exists():
+        if not (self.workdir / RESULTS).exists():
             return False
         try:
             return (
-                store.open_results(self.workdir)
-                .drop_attrs(deep=False)
-                .identical(self._labelled().drop_attrs(deep=False))
+                open_results(self.workdir).drop_attrs(deep=False).identical(self._labelled().drop_attrs(deep=False))
             )
         except WorkdirError as error:
             say(f"{error}; written anew from the checkpoint")
             return False
 
     def _labelled(self) -> xr.Dataset:
-        return store.label(
-            self.experiment.grid, self.log_steps, self.results, self.diverged_at, self.programs.variables
-        )
+        return label(self.experiment.grid, self.log_steps, self.results, self.diverged_at, self.programs.variables)
 
     def _write_results(self) -> None:
-        dataset = self._labelled()
-        dataset.attrs = {
-            "title": self.experiment.name,
-            "experiment": json.dumps(dataclasses.asdict(self.experiment)),
-            "fingerprint": identity.fingerprint(self.experiment),
-            "packing": json.dumps(self.layout.record()),
-        }
-        store.write_dataset(dataset, self.workdir / store.RESULTS)
+        dataset = self._labelled().assign_attrs(attributes(self.experiment))
+        packing = json.dumps(self.layout.record())
+        write_dataset(dataset.assign_attrs(packing=packing), self.workdir / RESULTS)
 
     def close(self) -> None:
         """Wait for the stores and release them."""

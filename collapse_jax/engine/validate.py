@@ -6,8 +6,8 @@ from collapse_jax import measures, models, tasks, training
 from collapse_jax.errors import require, require_one_of
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import static_axes
-from collapse_jax.experiment.grid import check_distinct, check_grid, number_of_runs
-from collapse_jax.experiment.static_axes import check_static_axes
+from collapse_jax.experiment.cuts import check_static_axes
+from collapse_jax.experiment.grid import check_distinct, check_grid
 from collapse_jax.experiment.typed import typed
 from collapse_jax.measures.needs import why_not_in_line
 
@@ -22,13 +22,13 @@ def validate(experiment: config.Experiment) -> config.Experiment:
     experiment = typed(experiment)
     check_grid(experiment.grid)
     if static_axes(experiment.grid):
-        check_static_axes(experiment, _check_program)
+        check_static_axes(experiment, _check_part)
     else:
-        _check_program(experiment)
+        _check_part(experiment)
     return experiment
 
 
-def _check_program(experiment: config.Experiment) -> None:
+def _check_part(experiment: config.Experiment) -> None:
     _check_training(experiment)
     _check_measuring(experiment)
 
@@ -57,11 +57,8 @@ def _check_training(e: config.Experiment) -> None:
         require(e.batch_size in (0, e.task.train_size), "batch_size", e.batch_size, full)
     require_one_of("precision", e.precision, PRECISIONS)
     require_one_of("dtype", e.dtype, DTYPES)
-    runs = number_of_runs(e.grid)
-    allowed = f"must be in 0 ... {runs}, the runs of the grid (0 means automatic)"
-    require(0 <= e.packing.devices <= runs, "packing.devices", e.packing.devices, allowed)
-    tile = e.packing.runs_per_tile
-    require(tile >= 0, "packing.runs_per_tile", tile, "must be >= 0 (0 means automatic)")
+    for name, value in dataclasses.asdict(e.packing).items():
+        require(value >= 0, f"packing.{name}", value, "must be >= 0 (0 means automatic)")
     for name in ("checkpoint_seconds", "chunk_seconds"):
         require(getattr(e, name) > 0, name, getattr(e, name), "must be > 0")
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.figures.bounds import logged
@@ -49,8 +50,10 @@ def law(experiment: dict[str, Any], pair: int, pairs: int) -> Law:
 
 
 @style.styled
-def balancedness(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """Does the imbalance of neighbouring layers decay as weight decay alone would have it?
+def balancedness(
+    results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS
+) -> Figure:
+    """The imbalance of neighbouring layers over the step, and against its decay in theory.
 
     One column per pair of layers: the imbalance relative to its start over the step with the theory
     (1 - eta lambda)^(2t) dashed, and below it measured against theory, where the law is the diagonal. With a linear
@@ -70,7 +73,7 @@ def balancedness(results: xr.Dataset, thresholds: Thresholds | None = None) -> F
     laws = {pair: law(experiment, pair, pairs) for pair in shown}
     groups = [
         dataclasses.replace(group, runs=group.runs.drop_vars("layer_pair", errors="ignore"))
-        for group in lines.split(results)
+        for group in lines.split(results, colour)
     ]
     figure = style.new_figure(1.6 + 3.5 * len(shown), 6.4)
     grid = figure.subplots(2, len(shown), squeeze=False, sharey=True)

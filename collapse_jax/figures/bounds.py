@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 
@@ -76,12 +77,12 @@ PANELS = (
 
 
 @style.styled
-def bounds(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """How far above the truth are the bounds, and do they fall when it falls?
+def bounds(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS) -> Figure:
+    """Bounds of theory and what they bound over the log step: truth solid, bounds dashed or dotted.
 
-    Panels over the log step, one colour per weight decay, truth solid and bounds dashed or dotted: test error
-    with the two forms of Theorem 3.2, the variances of Theorem 4.1, and Tr(Sigma_W) and NC1 with Jacot's bounds, as
-    far as the results hold them. `thresholds` is not used.
+    One colour per weight decay (or value of `colour`), panels as far as the results hold them: test error
+    with the two forms of Theorem 3.2, the variances of Theorem 4.1, and Tr(Sigma_W) and NC1 with Jacot's bounds.
+    `thresholds` is not used.
     Source: arXiv 2509.20829 (Theorems 3.2, 4.1), arXiv 2410.04887 (Theorem 3.1).
     """
     panels = [panel for panel in PANELS if any(name in results for name in panel.needs)]
@@ -90,7 +91,7 @@ def bounds(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
             "none of the measures generalisation and collapse_bounds is in the results "
             "(test_error_bound, variance_gap, within_class_variance_bound, nc1_bound)"
         )
-    groups = lines.split(results)
+    groups = lines.split(results, colour)
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = style.new_figure(1.4 + 4.4 * columns, 0.9 + 3.1 * rows)

@@ -5,6 +5,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds, scaled_time, thresholds_of
+from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.figures import marks, style
 from collapse_jax.figures import series as lines
 
@@ -12,8 +13,10 @@ TITLES = {"rnc1": "Within-class variance", "test_accuracy": "Test accuracy"}
 
 
 @style.styled
-def collapse_time(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """Is weight decay the clock of collapse? If so, all weight decays share one curve over η·λ·t.
+def collapse_time(
+    results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS
+) -> Figure:
+    """RNC1 and test accuracy over the step, and over the scaled time, on which weight decays share one curve.
 
     Left column over the step t, right column over the scaled time η·λ·t, in units of the weight-decay time
     (arXiv 2509.20829, Theorem 4.3 has tau_collapse proportional to 1/(η·λ)). Runs without weight decay have
@@ -27,7 +30,7 @@ def collapse_time(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
         results = scaled_time(results)
     except ValueError as error:
         raise style.NotDrawableError(str(error)) from None
-    every = lines.split(results)
+    every = lines.split(results, colour)
     groups = [g for g in every if np.max(_clock(g)) > 0]
     if not groups:
         raise style.NotDrawableError("no run with weight decay has a logged step after 0")

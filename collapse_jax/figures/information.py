@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.analysis.nulls import null_name
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
@@ -37,13 +38,13 @@ PLANES = (
 
 
 @style.styled
-def superfluous(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """Does the representation forget the input, and when? Beside it, the within-class variance.
+def superfluous(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS) -> Figure:
+    """Superfluous information by each estimator that was measured, and the within-class variance beside it.
 
-    Panels over the log step, one colour per weight decay: I(Z;X) - I(Z;Y) by each estimator that was measured,
-    with its permutation null in grey (dashed: mean of all runs; band: lowest to highest run), and RNC1. Where a
-    curve lies in the band, the estimator sees nothing. `thresholds` is not used.
-    Source: arXiv 2509.20829, Figure 4.
+    Panels over the log step, one colour per weight decay (or value of `colour`): I(Z;X) - I(Z;Y) by each estimator
+    that was measured, with its permutation null in grey (dashed: mean of all runs; band: lowest to highest run),
+    and RNC1. Where a curve lies in the band, the estimator sees nothing. `thresholds` is not used. Source: arXiv
+    2509.20829, Figure 4.
     """
     found = [row for row in SUPERFLUOUS if row[0] in results]
     if not found:
@@ -54,7 +55,7 @@ def superfluous(results: xr.Dataset, thresholds: Thresholds | None = None) -> Fi
     groups: list[Series] = []
     for axes, (name, null, title) in zip(grid, panels, strict=True):
         measured = measured_steps(results, [name])
-        groups = lines.split(measured)
+        groups = lines.split(measured, colour)
         noisy = name.startswith("noisy")
         if null in results and not noisy:
             _null_band(axes, measured, null)
@@ -84,8 +85,10 @@ def superfluous(results: xr.Dataset, thresholds: Thresholds | None = None) -> Fi
 
 
 @style.styled
-def information_plane(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """Where does training move in the plane of I(Z;X) and I(Z;Y)?
+def information_plane(
+    results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS
+) -> Figure:
+    """The way of training through the plane of I(Z;X) and I(Z;Y).
 
     One row per estimator that was measured, one column per weight decay (at most six, evenly chosen), the step as
     colour. Dots: mean over seeds; thin lines: single seeds; crosses: the mean null, which shows where the plane has
@@ -101,11 +104,11 @@ def information_plane(results: xr.Dataset, thresholds: Thresholds | None = None)
     if not np.any(steps > 0):
         raise style.NotDrawableError("no step after 0 is logged")
     norm = LogNorm(max(1.0, float(steps[steps > 0].min())), float(steps.max()) + 1e-9)
-    columns = lines.evenly(lines.split(measured_steps(results, planes[0][:2])), MAX_COLUMNS)
+    columns = lines.evenly(lines.split(measured_steps(results, planes[0][:2]), colour), MAX_COLUMNS)
     figure = style.new_figure(1.6 + 2.05 * len(columns), 1.3 + 2.2 * len(planes))
     grid = figure.subplots(len(planes), len(columns), squeeze=False, sharex="row", sharey="row")
     for number, (row, (x, y, name)) in enumerate(zip(grid, planes, strict=True)):
-        chosen = lines.evenly(lines.split(measured_steps(results, [x, y])), MAX_COLUMNS)
+        chosen = lines.evenly(lines.split(measured_steps(results, [x, y]), colour), MAX_COLUMNS)
         for axes, group in zip(row, chosen, strict=True):
             _trajectory(axes, group, x, y, norm)
             if number == 0:

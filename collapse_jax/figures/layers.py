@@ -4,6 +4,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.figures.information import measured_steps
@@ -17,12 +18,12 @@ MAX_LAYERS = 6
 
 
 @style.styled
-def layers(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """Which layers collapse, and where can classes be told apart by their centres?
+def layers(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS) -> Figure:
+    """Collapse and nearest-centre accuracy, layer by layer, over the log step.
 
-    One column per hidden layer (some of them, evenly, if there are many), one colour per weight decay: RNC1, the
-    share of test examples whose nearest class centre is that of their class, and nHSIC(Z;Y), as far as the measure
-    `layerwise` took them. `thresholds` is not used. Source: arXiv 2202.09028.
+    One column per hidden layer (some of them, evenly, if there are many), one colour per weight decay (or value of
+    `colour`): RNC1, the share of test examples whose nearest class centre is that of their class, and nHSIC(Z;Y),
+    as far as the measure `layerwise` took them. `thresholds` is not used. Source: arXiv 2202.09028.
     """
     names = [name for name in ROWS if name in results]
     if not names:
@@ -32,7 +33,7 @@ def layers(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
     figure = style.new_figure(1.6 + 2.6 * len(shown), 1.2 + 2.2 * len(names))
     grid = figure.subplots(len(names), len(shown), squeeze=False, sharex=True, sharey="row")
     for layer, column in zip(shown, grid.T, strict=True):
-        groups = lines.split(results.isel(layer=layer))
+        groups = lines.split(results.isel(layer=layer), colour)
         column[0].set_title(f"Hidden layer {layer + 1}")
         for axes, name in zip(column, names, strict=True):
             log = name == "layer_rnc1"

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.experiment.points import axis_text, describe_point
-from collapse_jax.experiment.static_axes import axes_of, points_of
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
-from collapse_jax.workdir import one_program
+from collapse_jax.workdir.join import all_points, axes_of, select_part
 
 ACCURACY = ("train_accuracy", "test_accuracy")
 TITLES = {
@@ -26,45 +26,46 @@ MAX_ROWS = 8
 
 
 @style.styled
-def phases(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """Do generalisation and collapse happen together, long after fitting?
+def phases(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS) -> Figure:
+    """Accuracy (test solid, train dashed), RNC1 and the condition number of the class means over the log step.
 
-    Panels over the log step, one colour per weight decay: accuracy (test solid, train dashed), RNC1, and
-    the condition number of the class means, as far as the results hold them. `thresholds` is not used.
-    Source: arXiv 2509.20829, Figure 3.
+    One colour per weight decay (or value of `colour`); panels as far as the results hold them. `thresholds` is not
+    used. Source: arXiv 2509.20829, Figure 3.
     """
-    return _rows({"": results}, ("rnc1", "nc2_condition"), "Phases of training")
+    return _rows({"": results}, ("rnc1", "nc2_condition"), "Phases of training", colour)
 
 
 @style.styled
-def variances(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """Which of RNC1 and NC1 follows the test accuracy?
+def variances(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS) -> Figure:
+    """As `phases`, with NC1 beside RNC1.
 
-    As `phases`, with NC1 beside RNC1: the same within-class variance, relative to the between-class variance or to
-    the largest feature. `thresholds` is not used. Source: arXiv 2509.20829, Figure 9.
+    Both are the same within-class variance, relative to the between-class variance or to the largest feature.
+    `thresholds` is not used. Source: arXiv 2509.20829, Figure 9.
     """
     if "nc1" not in results:
         raise style.NotDrawableError("nc1 is not in the results")
-    return _rows({"": results}, ("rnc1", "nc1"), "Two normalisations of the within-class variance")
+    return _rows({"": results}, ("rnc1", "nc1"), "Two normalisations of the within-class variance", colour)
 
 
 @style.styled
-def programs(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """How do the programs of the static axes differ?
+def programs(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS) -> Figure:
+    """One row per program of the static axes: accuracy, RNC1 and NC1 as in `variances`, on common axes.
 
-    One row per program, the first `MAX_ROWS`: accuracy, RNC1 and NC1 as in `variances`, on common axes.
+    The first `MAX_ROWS` programs are shown.
     `thresholds` is not used. Source: arXiv 2509.20829, Figures 6 and 9.
     """
-    points = points_of(results)
+    points = list(all_points(results))
     if not points:
         raise style.NotDrawableError("the grid has no static axes")
-    parts = {describe_point(point): one_program(results, point).drop_vars(point) for point in points}
+    parts = {describe_point(point): select_part(results, point).drop_vars(point) for point in points}
     parts = {name: part for name, part in parts.items() if len(part.data_vars) > 1}
     title = f"Programs: {', '.join(map(axis_text, axes_of(results)))}"
-    return _rows(dict(list(parts.items())[:MAX_ROWS]), ("rnc1", "nc1"), title, len(parts) - MAX_ROWS)
+    return _rows(dict(list(parts.items())[:MAX_ROWS]), ("rnc1", "nc1"), title, colour, len(parts) - MAX_ROWS)
 
 
-def _rows(parts: dict[str, xr.Dataset], variables: Sequence[str], title: str, left_out: int = 0) -> Figure:
+def _rows(
+    parts: dict[str, xr.Dataset], variables: Sequence[str], title: str, colour: str, left_out: int = 0
+) -> Figure:
     held = {str(name) for part in parts.values() for name in part.data_vars}
     names = (["accuracy"] if held & set(ACCURACY) else []) + [name for name in variables if name in held]
     if not names:
@@ -73,7 +74,7 @@ def _rows(parts: dict[str, xr.Dataset], variables: Sequence[str], title: str, le
     grid = figure.subplots(len(parts), len(names), squeeze=False, sharex=True, sharey="col")
     every = []
     for row, (label, part) in zip(grid, parts.items(), strict=True):
-        groups = lines.split(part)
+        groups = lines.split(part, colour)
         every += groups
         for axes, name in zip(row, names, strict=True):
             if axes in grid[0]:

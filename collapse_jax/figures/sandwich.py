@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.figures.information import measured_steps
@@ -29,8 +30,8 @@ FLOOR = 1e-6
 
 
 @style.styled
-def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figure:
-    """How tight are the bounds of Theorem 3.4, and does the superfluous information fall with the variance?
+def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS) -> Figure:
+    """The superfluous information between the bounds of Theorem 3.4, over the log step.
 
     Columns: noise sigma, relative to the largest feature norm; rows: weight decays (at most three, evenly chosen).
     Monte-Carlo I(Z;X|Y) of Z = g(X) + B_g sigma E, below the log-det bound, below the trace bound; the pairwise
@@ -42,7 +43,7 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None) -> Figur
     if not sigmas:
         raise style.NotDrawableError("no noisy_zx_given_y_sigma... is in the results; measure noisy_channel")
     measured = measured_steps(results, [f"noisy_zx_given_y_sigma{sigma}" for sigma in sigmas])
-    every = lines.split(measured)
+    every = lines.split(measured, colour)
     groups = lines.evenly(every, MAX_ROWS)
     figure = style.new_figure(2.2 + 2.9 * len(sigmas), 1.2 + 2.3 * len(groups))
     grid = figure.subplots(len(groups), len(sigmas), squeeze=False, sharex=True, sharey=True)

@@ -1,7 +1,7 @@
 """The lines of a figure: runs that differ only in their seed, their colour, their mean and their band."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,18 +49,20 @@ class Series:
         return f"{symbol(next(iter(self.point)))} = {self.name}" if len(self.point) == 1 else self.name
 
 
-def split(results: xr.Dataset, colour: str = DEFAULT_AXIS) -> list[Series]:
+def split(results: xr.Dataset, colour: str = DEFAULT_AXIS, apart_from: Collection[str] = ("seed",)) -> list[Series]:
     """All series of a product or zip grid, coloured, by increasing value of the axis that gives the colour.
 
-    Results without that axis are coloured by the first that varies.
+    Results without that axis are coloured by the first that varies. The runs of a series differ in the axes
+    `apart_from`.
     """
     points = points_of(results)
+    names = [name for name in varying(points) if name not in apart_from]
     if colour not in results.coords:
-        colour = next((name for name in varying(points) if name != "seed"), "")
-    names = [name for name in varying(points) if name not in ("seed", colour)]
+        colour = names[0] if names else ""
+    names = [name for name in names if name != colour]
     fixed = {colour: results[colour].item()} if colour in results.coords and not results[colour].dims else {}
     found = []
-    for point, runs in groups_of(points):
+    for point, runs in groups_of(points, apart_from):
         whole = fixed | point
         shown = {name: whole[name] for name in (colour, *names) if name in whole}
         found.append(Series(shown, take(results, runs)))
@@ -81,7 +83,8 @@ def _colours(series: list[Series], colour: str) -> list[Any]:
     elif len(set(values)) < len(values) or isinstance(values[0], str):
         key = ""
     if not key:
-        return [tuple(colour) for colour in style.colormap()(np.linspace(0.0, 1.0, len(series)))]
+        places = np.linspace(0.0, 1.0, len(series)) if len(series) > 1 else [0.75]
+        return [tuple(colour) for colour in style.colormap()(places)]
     return [style.value_colour(s.point.get(key), norm) for s in series]
 
 

@@ -13,7 +13,7 @@ from collapse_jax.analysis import EVENTS, Event, Thresholds, thresholds_of
 from collapse_jax.analysis import slopes as fit_slopes
 from collapse_jax.analysis import timescales as measure
 from collapse_jax.analysis.events import events_of
-from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.analysis.groups import default_axis
 from collapse_jax.analysis.slopes import fits_of
 from collapse_jax.experiment.points import axis_text, symbols_text
 from collapse_jax.figures import style
@@ -23,19 +23,20 @@ MAX_PANELS = 6
 
 
 @style.styled
-def timescales(results: xr.Dataset, thresholds: Thresholds | None = None, *, x: str = DEFAULT_AXIS) -> Figure:
-    """Do fitting and collapse run on different clocks?
+def timescales(results: xr.Dataset, thresholds: Thresholds | None = None, *, x: str = "") -> Figure:
+    """Time of each event against an axis of the grid, log-log.
 
-    Time of each event against an axis of the grid, log-log: runs, geometric means, the fitted power law with
-    its interval, and the slope of theory. One panel per combination of the other hyperparameters.
-    Source: arXiv 2509.20829, Theorem 4.3.
+    Runs, geometric means, the fitted power law with its interval, and the slope of theory. One panel per
+    combination of the other hyperparameters. Source: arXiv 2509.20829, Theorem 4.3.
+
+    `x` is the axis; "": weight decay, or the first that varies where the results have none.
     """
     thresholds = thresholds_of(results, thresholds)
-    taus = measure(results, thresholds)
+    taus, x = measure(results, thresholds), x or default_axis(results)
     events, words = events_of(taus), axis_text(x)
     if not events or x not in taus.coords:
         needed = ", ".join(dict.fromkeys(event.variable for event in EVENTS.values()))
-        raise style.NotDrawableError(f"no {x}, or none of {needed}")
+        raise style.NotDrawableError(f"no {x or 'axis that varies'}, or none of {needed}")
     places = _positive(taus, x)
     if len(places) < 2:
         raise style.NotDrawableError(f"fewer than two positive {words}s: there is no dependence to show")
@@ -93,9 +94,10 @@ def _panel(
             slope, scale = float(fit["slope"]), np.exp(float(fit["intercept"]))
             axes.plot(span, scale * span**slope, color=event.colour, linewidth=1.3, gid=f"fit_{event.name}")
             height, middle = scale * span[1] ** slope, np.sqrt(span.prod())
-            ideal = scale * middle**slope * (span / middle) ** float(fit["theory"])
-            look: dict[str, Any] = {"color": style.GREY, "linewidth": 1.0, "linestyle": style.DASHED}
-            axes.plot(span, ideal, gid=f"theory_{event.name}", **look)
+            if np.isfinite(fit["theory"]):
+                ideal = scale * middle**slope * (span / middle) ** float(fit["theory"])
+                look: dict[str, Any] = {"color": style.GREY, "linewidth": 1.0, "linestyle": style.DASHED}
+                axes.plot(span, ideal, gid=f"theory_{event.name}", **look)
         if int(fit["censored"]):
             text += f"\n{int(fit['censored'])} of {int(fit['runs'])} runs did not reach it"
         texts.append((float(height), text, event.colour))

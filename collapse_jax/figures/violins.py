@@ -137,7 +137,7 @@ def workdir_violins(
 
 @style.styled
 def violins(margins: Sequence[PairMargins], caption: str = "") -> Figure:
-    """Do unseen examples get past the boundary when, and because, the classes contract?
+    """Margins of pairs of classes, training and unseen examples, before and after grokking.
 
     One row per step, one pair of panels (training, unseen) per class pair. Upper half: density of the margins of
     class a, which are right of 0 when correct; lower half: class b, right when left of 0. Source: arXiv 2509.20829,

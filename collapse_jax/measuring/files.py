@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from collapse_jax import workdir as store
 from collapse_jax.errors import StoreError
 from collapse_jax.experiment import config
 from collapse_jax.measures import Variable
@@ -17,7 +16,8 @@ from collapse_jax.measuring.snapshots import StoredSnapshots
 from collapse_jax.system.files import remove_left_overs, storing
 from collapse_jax.training import HEALTHY
 from collapse_jax.workdir import measured
-from collapse_jax.workdir.netcdf import read_dataset
+from collapse_jax.workdir.netcdf import read_dataset, write_dataset
+from collapse_jax.workdir.results import RESULTS, label, open_results
 
 
 class MeasureFile:
@@ -68,12 +68,12 @@ class MeasureFile:
         steps = np.array(sorted(self.columns), np.int64)
         values = {name: np.stack([self.columns[t][name] for t in steps.tolist()], 1) for name in self.variables}
         experiment = self._snapshots.experiment
-        dataset = store.label(experiment.grid, steps, values, self._diverged_at, self.variables)
+        dataset = label(experiment.grid, steps, values, self._diverged_at, self.variables)
         dataset.attrs = self._attributes(experiment)
         for name in self.variables:
             dataset[name].attrs["measured"] = dataset.attrs["measured"]
         try:
-            store.write_dataset(dataset, self.path)
+            write_dataset(dataset, self.path)
         except StoreError as error:
             raise StoreError(f"{error}; the same command continues") from error
         self._changed = False
@@ -100,6 +100,6 @@ def _describe(
 
 def _divergence(workdir: epath.Path, runs: int) -> np.ndarray:
     """[R] first bad step of each run, as far as the results tell."""
-    if not (workdir / store.RESULTS).exists():
+    if not (workdir / RESULTS).exists():
         return np.full(runs, HEALTHY, np.int32)
-    return store.open_results(workdir / store.RESULTS)["diverged_at"].values.reshape(-1)
+    return open_results(workdir / RESULTS)["diverged_at"].values.reshape(-1)

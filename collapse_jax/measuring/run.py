@@ -10,9 +10,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import workdir as store
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
-from collapse_jax.experiment.static_axes import has_programs, program_folders
 from collapse_jax.measuring import MEMORY
 from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.measuring.files import MeasureFile
@@ -21,6 +19,8 @@ from collapse_jax.measuring.requests import Request, make_requests
 from collapse_jax.measuring.snapshots import StoredSnapshots, open_snapshots
 from collapse_jax.system import runtime
 from collapse_jax.system.progress import Progress, say
+from collapse_jax.workdir.results import RESULTS, open_results
+from collapse_jax.workdir.tree import leaves
 
 # A killed command loses at most what it measured in so many seconds.
 SAVE_SECONDS = 5.0
@@ -91,7 +91,7 @@ def measure(
         label=label,
         memory=memory,
     )
-    return store.open_results(workdir)
+    return open_results(workdir)
 
 
 def measure_files(
@@ -110,10 +110,42 @@ def measure_files(
     if not memory > 0:
         raise ConfigError("memory", memory, "must be > 0, in bytes")
     runtime.start()
-    workdir = epath.Path(workdir)
-    if has_programs(workdir):
-        given = {"splits": splits, "steps": steps, "test_size": test_size, "ood": ood, "options": options}
-        return _measure_programs(workdir, measures, given | {"label": label, "memory": memory})
+    given: dict[str, Any] = {
+        "splits": splits,
+        "steps": steps,
+        "test_size": test_size,
+        "ood": ood,
+        "options": options,
+        "label": label,
+        "memory": memory,
+    }
+    written, damaged = [], []
+    for leaf in leaves(epath.Path(workdir)):
+        if leaf.text:
+            say(leaf.text)
+        try:
+            written += _measure_leaf(leaf.path, measures, **given)
+        except StoreError as error:  # keeps no other leaf from being measured
+            damaged.append(f"{leaf.label}{error}")
+    if damaged:
+        raise StoreError("; ".join(damaged))
+    if not written:
+        raise WorkdirError(f"workdir={workdir}: none of its parts has begun")
+    return written
+
+
+def _measure_leaf(
+    workdir: epath.Path,
+    measures: Sequence[Any],
+    *,
+    splits: Sequence[str],
+    steps: Sequence[int] | None,
+    test_size: int | None,
+    ood: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+    label: str,
+    memory: float,
+) -> list[epath.Path]:
     snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
     try:
         experiment = snapshots.experiment
@@ -129,22 +161,6 @@ def measure_files(
     return [file.path for file in files]
 
 
-def _measure_programs(workdir: epath.Path, measures: Sequence[Any], given: dict[str, Any]) -> list[epath.Path]:
-    """Measure every program that has begun; a damaged snapshot of one keeps no other from being measured."""
-    written, damaged = [], []
-    for program, folder in program_folders(workdir):
-        say(f"program {program.name}")
-        try:
-            written += measure_files(folder, measures, **given)
-        except StoreError as error:
-            damaged.append(f"{program.name}: {error}")
-    if damaged:
-        raise StoreError("; ".join(damaged))
-    if not written:
-        raise WorkdirError(f"workdir={workdir}: none of its programs has begun")
-    return written
-
-
 def _choose_steps(snapshots: StoredSnapshots, asked: Sequence[int] | None) -> list[int]:
     stored = snapshots.steps
     for step in asked or []:
@@ -154,9 +170,9 @@ def _choose_steps(snapshots: StoredSnapshots, asked: Sequence[int] | None) -> li
 
 
 def _warn_of_clashes(workdir: epath.Path, requests: list[Request], files: list[MeasureFile]) -> None:
-    if not (workdir / store.RESULTS).exists():
+    if not (workdir / RESULTS).exists():
         return
-    in_line = store.open_results(workdir / store.RESULTS).data_vars
+    in_line = open_results(workdir / RESULTS).data_vars
     for request, file in zip(requests, files, strict=True):
         names = [name for name in file.variables if name in in_line]
         if names:

@@ -12,7 +12,6 @@ import numpy as np
 from etils import epath
 
 from collapse_jax import tasks, training
-from collapse_jax import workdir as store
 from collapse_jax.engine.compile import snapshot_run
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment import config, grid
@@ -21,6 +20,15 @@ from collapse_jax.measures.needs import held
 from collapse_jax.measuring.outside import read_outside
 from collapse_jax.system import runtime
 from collapse_jax.training.hyperparameters import stack_hyperparameters
+from collapse_jax.workdir.record import (
+    cut_of,
+    read_experiment,
+    read_record,
+    refuse_other_data,
+    refuse_other_sources,
+)
+from collapse_jax.workdir.tree import leaves
+from collapse_jax.workdir.trees import TreeStore, from_flat
 
 PARAMETERS = "parameters"
 RUN, STEP = "hyperparameters", "step"  # of the parts of a run, beside what is stored
@@ -69,23 +77,26 @@ class StoredSnapshots:
     """
 
     def __init__(self, workdir: epath.Path, test_size: int | None, ood: str | os.PathLike[str] | None):
-        record = store.read_manifest(workdir)
-        self.experiment, self.fingerprint = store.read_experiment(record), record["fingerprint"]
+        record = read_record(workdir)
+        if cut_of(record):
+            names = ", ".join(leaf.below for leaf in leaves(workdir))
+            raise WorkdirError(f"workdir={workdir}: is cut into parts; name one of its leaves: {names}")
+        self.experiment, self.fingerprint = read_experiment(record), record["fingerprint"]
         self.runs = grid.grid_runs(self.experiment.grid)
         self.content = self.experiment.snapshots.content
         directory = workdir / "snapshots"
         if not self.content:
             raise WorkdirError(f"workdir={workdir}: the sweep stored no snapshots (snapshots.content is empty)")
-        self._store = store.TreeStore(directory) if directory.is_dir() else None
+        self._store = TreeStore(directory) if directory.is_dir() else None
         if not self.steps:
             raise WorkdirError(f"workdir={workdir}: no snapshot is stored yet")
         self.recomputed = PARAMETERS in self.content
         task = self.experiment.task
         task = config.Task(**{**vars(task), "test_size": self._test_size(test_size)})
         self.data = tasks.load(task, self.experiment.dtype)
-        store.refuse_other_data(workdir, record, tasks.record(self.data), part=True)
+        refuse_other_data(workdir, record, tasks.record(self.data), part=True)
         self.recipe = training.make_recipe(self.experiment, self.data)
-        store.refuse_other_sources(workdir, record, self.experiment)
+        refuse_other_sources(workdir, record, self.experiment)
         self.ood, self.ood_hash = None, ""
         if ood is not None:
             if not self.recomputed:
@@ -181,7 +192,7 @@ class StoredSnapshots:
         flat = {name: leaf[:, : self._rows(name, leaf)] for name, leaf in flat.items()}
         try:
             stored = {name: like for name, like in self.parts_of_a_run.items() if name not in (RUN, STEP)}
-            parts = store.from_flat(flat, stored)
+            parts = from_flat(flat, stored)
         except KeyError as error:
             raise StoreError(f"snapshot {step} is not what the experiment describes: {error} is missing") from None
         for found, expected in zip(jax.tree.leaves(parts), jax.tree.leaves(stored), strict=True):

@@ -18,7 +18,7 @@ from collapse_jax.planning.bench import Timing
 from collapse_jax.system import runtime
 from collapse_jax.training import advance_run, init_run, make_recipe, run
 from collapse_jax.training.hyperparameters import stack_hyperparameters
-from collapse_jax.workdir import read_experiment
+from collapse_jax.workdir.record import read_experiment
 
 SECONDS = 4.0  # of training that a candidate is timed for
 MATRIX = 1024  # order of the float32 product that defines the peak

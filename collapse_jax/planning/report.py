@@ -108,6 +108,7 @@ def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
     from collapse_jax import tasks
     from collapse_jax.engine import compile as programs
     from collapse_jax.engine import memory, packing
+    from collapse_jax.engine.demand import demand
     from collapse_jax.experiment.schedule import schedule_steps
     from collapse_jax.planning import cost
 
@@ -115,7 +116,7 @@ def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
     hardware = aot.devices(chips) if on_tpu else tuple(jax.local_devices())
     devices = min(chips.devices, runs, len(hardware))
     per_device = -(-runs // devices)
-    needed = memory.demand(experiment, hardware[0])
+    needed = demand(experiment, hardware[0])
     fitting = needed.fitting(int(chips.chip.memory), per_device)
     if not fitting:
         raise packing.too_large(runs, devices, needed, int(chips.chip.memory))

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from collapse_jax import workdir as store
 from collapse_jax.errors import ConfigError
 from collapse_jax.reporting.page import page
 from collapse_jax.reporting.sweeps import load
 from collapse_jax.system import runtime
-from collapse_jax.system.files import storing
+from collapse_jax.system.files import replacing, storing
 
 __all__ = ["report"]
 
@@ -50,7 +49,7 @@ def report(
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     text = page(sweeps)
-    with storing(path), store.replacing(path) as temporary:
+    with storing(path), replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 

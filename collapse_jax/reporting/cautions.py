@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from collapse_jax import workdir as store
 from collapse_jax.analysis.events import EVENTS
 from collapse_jax.analysis.nulls import null_name
-from collapse_jax.experiment.static_axes import points_of
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.workdir.join import all_points
+from collapse_jax.workdir.record import RECORD
+from collapse_jax.workdir.results import RESULTS
 
 MAX_NAMED = 10
 COARSE = 2.0  # a time known to no better than this factor
@@ -55,9 +56,9 @@ def _unfinished(sweep: Sweep) -> Iterator[str]:
     where = f"step {high}" if low == high else f"steps {low} to {high}"
     open_ = "; a process trains here, or was killed" if sweep.is_being_written else ""
     yield f"Not finished: {_of(runs, sweep)} at {where} of {last:,}{open_}. Last values are those of that step."
-    missing = str(sweep.results.attrs.get("missing_shards", ""))
+    missing = str(sweep.results.attrs.get("missing", ""))
     if missing:
-        yield f"Merged before these shards were finished: {missing}."
+        yield f"Without these parts: {missing}."
 
 
 def _censored(sweep: Sweep) -> Iterator[str]:
@@ -119,7 +120,7 @@ def _nulls(sweep: Sweep) -> Iterator[str]:
         if null not in results or set(results[name].dims) != {*results["diverged_at"].dims, "step"}:
             continue
         inside = measured = 0
-        for point in points_of(results) or [{}]:
+        for point in list(all_points(results)) or [{}]:
             both = results[[name, null]].sel(point).dropna("step", how="all")
             if both.sizes["step"]:
                 last = both.isel(step=-1)
@@ -136,11 +137,11 @@ def _nulls(sweep: Sweep) -> Iterator[str]:
 
 def _provenance(sweep: Sweep) -> Iterator[str]:
     if not sweep.manifests:
-        yield f"{store.MANIFEST} is missing: versions, device and data are unknown."
+        yield f"{RECORD} is missing: versions, device and data are unknown."
     if any((manifest.get("git_commit") or "").endswith("+") for manifest in sweep.manifests):
         yield "Trained from a checkout with changes that its git commit does not hold."
-    if not any((folder / store.RESULTS).exists() for folder in (sweep.workdir, *sweep.parts)):
-        yield f"{store.RESULTS} is missing: only what `measure` took of the snapshots is shown."
+    if not any((folder / RESULTS).exists() for folder in (sweep.workdir, *sweep.parts)):
+        yield f"{RESULTS} is missing: only what `measure` took of the snapshots is shown."
 
 
 def _of(runs: Sequence[int], sweep: Sweep) -> str:

@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import inspect
 import io
 from collections.abc import Sequence
 
@@ -11,16 +10,13 @@ from PIL import Image
 
 from collapse_jax import figures as plots
 from collapse_jax.errors import CollapseError
+from collapse_jax.figures import registry
 from collapse_jax.reporting.markup import Markup, details, paragraph, section, tag
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.system.progress import say
 
 SCREEN = 110  # pixels of a page per inch of a figure: its letters are then as large as the notes beside it
 DPI = 200  # as the files of `plot`: sharp on paper, and on a phone when enlarged
-
-
-# What each figure answers is the first line of the function that draws it.
-_FUNCTIONS = {**plots.FIGURES, **plots.PROGRAM_FIGURES, "violins": plots.violins}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +78,7 @@ def _picture(name: str, figure: Figure) -> Picture:
     png, size = _png(figure)
     program, _, plain = name.rpartition("/")
     title = f"{title} ({program})" if program else title
-    function = _FUNCTIONS[plain]
-    question = (inspect.getdoc(function) or title).splitlines()[0]
-    return Picture(title, note, question, png, size)
+    return Picture(title, note, registry.FIGURES[plain].question, png, size)
 
 
 def _png(figure: Figure) -> tuple[bytes, tuple[int, int]]:

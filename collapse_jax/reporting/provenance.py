@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import humanize
 import numpy as np
 import xarray as xr
 
@@ -33,7 +34,7 @@ def _rows(sweep: Sweep) -> Rows:
     for name in packages:
         versions = dict.fromkeys(str(manifest["versions"].get(name, "")) for manifest in manifests)
         rows[name] = ", ".join(versions)
-    rows |= {f"size of {part}": size_text(size) for part, size in sizes(sweep.workdir).items()}
+    rows |= {f"size of {part}": humanize.naturalsize(size) for part, size in sizes(sweep.workdir).items()}
     return rows
 
 
@@ -65,15 +66,6 @@ _MANIFEST: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "data (SHA-256)": _data,
     "own files (hash)": _sources,
 }
-
-
-def size_text(size: float) -> str:
-    """Show bytes: "986.0 MB"."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, {"bytes": "kB", "kB": "MB", "MB": "GB", "GB": "TB"}[unit]
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def variables(sweeps: Sequence[Sweep]) -> Markup:

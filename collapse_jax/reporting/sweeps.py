@@ -11,15 +11,15 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax import workdir as store
 from collapse_jax.analysis.summary import Summary, summarise
-from collapse_jax.engine.shards import FOLDER as SHARD
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.points import point_text
-from collapse_jax.experiment.static_axes import program_folders
 from collapse_jax.system.files import is_remote
 from collapse_jax.workdir.lock import LOCK
+from collapse_jax.workdir.record import RECORD, read_experiment, read_record
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.tree import leaves
 
 PARTS = ("results.nc", "measures", "snapshots", "checkpoints", "figures")
 
@@ -91,28 +91,19 @@ def load(workdirs: Sequence[str | os.PathLike[str]]) -> list[Sweep]:
 
 
 def _load(workdir: epath.Path, name: str) -> Sweep:
-    if not workdir.is_dir():
-        raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
-    results = store.open_results(workdir)
-    parts = _parts(workdir)
-    manifests = [store.read_manifest(part) for part in parts if (part / store.MANIFEST).exists()]
-    own = manifests[0] if manifests and parts == [workdir] else None
+    results = open_results(workdir)
+    begun = leaves(workdir) if (workdir / RECORD).exists() else []
+    records = [read_record(leaf.path) for leaf in begun]
     try:
-        experiment = store.read_experiment(own or {"experiment": json.loads(results.attrs["experiment"])})
+        experiment = read_experiment({"experiment": json.loads(results.attrs["experiment"])})
         results["diverged_at"]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WorkdirError(f"workdir={workdir}: the results do not describe their experiment") from None
-    if own and results.attrs.get("fingerprint", own["fingerprint"]) != own["fingerprint"]:
-        raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {store.MANIFEST}")
+    if begun and results.attrs.get("fingerprint") != read_record(workdir)["fingerprint"]:
+        raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {RECORD}")
     summary = summarise(results, experiment.thresholds)
-    return Sweep(name or os.fspath(workdir), workdir, experiment, results, summary, parts, manifests)
-
-
-def _parts(workdir: epath.Path) -> list[epath.Path]:
-    """Find the workdirs in which it was trained: itself, or those of its programs and shards."""
-    folders = [folder for _, folder in program_folders(workdir)]
-    folders = folders or sorted(path for path in workdir.iterdir() if SHARD.fullmatch(path.name))
-    return [part for folder in folders for part in _parts(folder)] or [workdir]
+    parts = [leaf.path for leaf in begun] or [workdir]
+    return Sweep(name or os.fspath(workdir), workdir, experiment, results, summary, parts, records)
 
 
 def sizes(workdir: epath.Path) -> dict[str, int]:

@@ -18,7 +18,6 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from collapse_jax.engine.shards import Shard
 from collapse_jax.errors import CollapseError, ConfigError, Preempted
 from collapse_jax.system import signals
 
@@ -30,8 +29,8 @@ POLL_SECONDS = 0.5
 LEAVING_SECONDS = 60.0  # in which the other processes must have saved
 
 
-def start(shard: Shard) -> Shard:
-    """Join the job and return the share of `shard` that this process trains.
+def start() -> tuple[int, int]:
+    """Join the job and return which process of how many this is.
 
     The cluster is found by jax itself: TPU, Slurm, Open MPI and Kubernetes. Elsewhere the processes are told by
     JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and JAX_PROCESS_ID. Must precede the first use of a
@@ -58,7 +57,7 @@ def start(shard: Shard) -> Shard:
             "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID",
         ) from None
     job = _job()
-    return shard.divided(job.process_id, job.num_processes)
+    return job.process_id, job.num_processes
 
 
 @contextlib.contextmanager

@@ -200,9 +200,20 @@ def one_writer(workdir: epath.Path) -> Iterator[Lock]:
       WorkdirError: the workdir cannot be written, or a live process holds it.
       StoreError: there is no space for it.
     """
-    try:
+    with writing_to(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         lock = Lock(workdir) if is_remote(workdir) else LocalLock(workdir)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def writing_to(workdir: epath.Path) -> Iterator[None]:
+    """Say in one line that a workdir cannot be written: a `StoreError` where space or the disk fails."""
+    try:
+        yield
     except CollapseError:
         raise
     except Exception as error:
@@ -211,10 +222,6 @@ def one_writer(workdir: epath.Path) -> Iterator[Lock]:
         kind = WorkdirError if isinstance(error, OSError) and not is_storage_error(error) else StoreError
         reason = getattr(error, "strerror", None) or first_line(error)
         raise kind(f"workdir={workdir}: cannot be written: {reason}") from None
-    try:
-        yield lock
-    finally:
-        lock.release()
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

@@ -42,7 +42,7 @@ def key_of(path: epath.Path) -> str | None:
         return "damaged"
 
 
-def join(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
+def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:
     """Add the variables of all files of measures to the results.
 
     The steps are the union of all steps, with nan where a variable has none. A variable that is there already,

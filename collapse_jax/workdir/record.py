@@ -1,81 +1,125 @@
-"""The directory of a sweep: its manifest, and whether an experiment may be trained in it.
+"""The record of a node of a workdir: what is trained there, with what, and how it is cut.
 
-experiment.json     config, fingerprint, versions, device, packing, checksums of the data, git commit
-results.nc          in-line measures of all runs
-writer.lock         which process trains here; gone when none does
-checkpoints/<step>  state of all runs and the results so far; the newest two
-snapshots/<step>    features, logits, last layers or parameters of all runs
-measures/<name>.nc  measures taken later from the snapshots
+A workdir is a tree. Each node has a record; a leaf is trained by one writer, a branch is cut into parts.
+
+experiment.json     every node: config, fingerprint, cut; a leaf also packing, versions, checksums of the data
+parts/<name>/       of a branch: its parts, nodes like any other
+results.nc          of a leaf: in-line measures of its runs; of a branch, after `merge`: everything below it
+writer.lock         of a leaf: which process trains here; gone when none does
+checkpoints/<step>  of a leaf: state of its runs and the results so far; the newest two
+snapshots/<step>    of a leaf: features, logits, last layers or parameters of its runs
+measures/<name>.nc  of a leaf: measures taken later from the snapshots
 figures/            PNG and PDF
 """
 
-import contextlib
 import dataclasses
-import importlib.metadata
 import json
-import pathlib
-import platform
-import subprocess
 import zlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
-from collapse_jax.engine.packing import Layout
 from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment import config, identity
+from collapse_jax.experiment.cuts import Cut
 from collapse_jax.experiment.extensions import source_hashes
-from collapse_jax.experiment.static_axes import FOLDER, has_programs, program_folders
 from collapse_jax.system.files import remove_left_overs, replacing, storing
-from collapse_jax.workdir.lock import LOCK
+from collapse_jax.workdir.lock import LOCK, writing_to
+from collapse_jax.workdir.software import software
 
-MANIFEST = "experiment.json"
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
+RECORD = "experiment.json"
+PARTS = "parts"
 
 
-def open_workdir(
-    workdir: epath.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None
+def open_leaf(
+    workdir: epath.Path, experiment: config.Experiment, packing: Mapping[str, Any], data: dict[str, Any]
 ) -> None:
-    """Describe the sweep in a new workdir, or make sure that an old one has this experiment, packing and data.
+    """Describe a leaf in a new directory, or make sure that an old one has this experiment, packing and data.
 
-    The caller holds the lock of the workdir; what killed writers left half-written is removed.
+    The caller holds the lock of the directory; what killed writers left half-written is removed.
 
     Args:
-      workdir: directory of the sweep.
+      workdir: directory of the leaf.
       experiment: what is trained.
-      layout: packing of its runs.
-      data: what `tasks.record` says of the loaded data; checked where the manifest has it, too.
+      packing: `Layout.record` of its runs.
+      data: what `tasks.record` says of the loaded data.
 
     Raises:
-      WorkdirError: the workdir belongs to another experiment (the differing fields are named), was begun with
-        another packing or other data, or holds files but no manifest.
-      StoreError: the manifest cannot be written.
+      WorkdirError: the directory belongs to another experiment (the differing fields are named), was begun with
+        another packing or other data, or holds files but no record.
+      StoreError: the record cannot be written.
     """
     remove_left_overs(workdir)
-    if (workdir / MANIFEST).exists():
-        _refuse_foreign(workdir, experiment, layout, data)
-    elif any(path.name != LOCK for path in workdir.iterdir()):
-        raise WorkdirError(f"workdir={workdir}: holds files but no {MANIFEST}; name an empty or new directory")
-    else:
-        record = manifest(experiment, layout, data)
-        with storing(workdir / MANIFEST), replacing(workdir / MANIFEST) as path:
-            path.write_text(json.dumps(record | {"crc32": _checksum(record)}, indent=1) + "\n")
+    if not _is_begun(workdir):
+        details = {"packing": dict(packing), "sources": source_hashes(experiment), "data": data, **software()}
+        write_record(workdir, experiment, None, details)
+        return
+    record = _read_own(workdir, experiment, None)
+    refuse_other_sources(workdir, record, experiment)
+    refuse_other_data(workdir, record, data)
+    for name in ("devices", "runs_per_tile"):
+        begun, now = record["packing"][name], packing[name]
+        if begun != now:
+            raise WorkdirError(
+                f"workdir={workdir}: begun with packing.{name}={begun}, now {now}, which changes the last bits; "
+                f"continue with --config.packing.{name}={begun}"
+            )
 
 
-def manifest(experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Describe a sweep: what was asked, with which software and data, on which hardware."""
-    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
-    return {
+def open_branch(workdir: epath.Path, experiment: config.Experiment, cut: Cut) -> None:
+    """Describe a branch in a new directory, or make sure that an old one has this experiment and cut.
+
+    It needs no lock: whoever opens it writes the same, whole, and reads it back.
+
+    Raises:
+      WorkdirError: the directory belongs to another experiment or is cut otherwise, or holds files but no record.
+      StoreError: the record cannot be written.
+    """
+    if workdir.exists() and not workdir.is_dir():
+        raise WorkdirError(f"workdir={workdir}: is a file; name a directory")
+    with writing_to(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+        if not _is_begun(workdir):
+            write_record(workdir, experiment, cut, {})
+    _read_own(workdir, experiment, cut)
+
+
+def _is_begun(workdir: epath.Path) -> bool:
+    if (workdir / RECORD).exists():
+        return True
+    if any(path.name != LOCK and not path.name.startswith(".") for path in workdir.iterdir()):
+        raise WorkdirError(f"workdir={workdir}: holds files but no {RECORD}; name an empty or new directory")
+    return False
+
+
+def _read_own(workdir: epath.Path, experiment: config.Experiment, cut: Cut | None) -> dict[str, Any]:
+    """Read the record of a node that must be of this experiment and cut."""
+    record = read_record(workdir)
+    differing = differing_fields(read_experiment(record), experiment)
+    if differing:
+        raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
+    there = cut_of(record)
+    if there != cut:
+        raise WorkdirError(
+            f"workdir={workdir}: is {there or 'not cut'}, asked for {cut or 'not cut'}; go on as it was begun, or "
+            "name another directory"
+        )
+    return record
+
+
+def write_record(
+    workdir: epath.Path, experiment: config.Experiment, cut: Cut | None, details: Mapping[str, Any]
+) -> None:
+    """Describe a node; `details` are what a leaf knows beside its experiment. It appears whole or not at all."""
+    record = {
         "experiment": describe(experiment),
         "fingerprint": identity.fingerprint(experiment),
-        "packing": layout.record(),
-        "sources": source_hashes(experiment),
-        "data": data,
-        "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
-        "machine": f"{platform.system()} {platform.machine()}",
-        "git_commit": _git_commit(),
+        "cut": cut and dataclasses.asdict(cut),
+        **details,
     }
+    with storing(workdir / RECORD), replacing(workdir / RECORD) as path:
+        path.write_text(json.dumps(record | {"crc32": _checksum(record)}, indent=1) + "\n")
 
 
 def describe(experiment: config.Experiment) -> dict[str, Any]:
@@ -83,50 +127,46 @@ def describe(experiment: config.Experiment) -> dict[str, Any]:
     return dataclasses.asdict(experiment)
 
 
-def read_manifest(workdir: epath.Path) -> dict[str, Any]:
-    """Read the manifest of a sweep.
+def attributes(experiment: config.Experiment) -> dict[str, str]:
+    """Return what the results of an experiment say of it: its title, config and fingerprint."""
+    return {
+        "title": experiment.name,
+        "experiment": json.dumps(describe(experiment)),
+        "fingerprint": identity.fingerprint(experiment),
+    }
+
+
+def read_record(workdir: epath.Path) -> dict[str, Any]:
+    """Read the record of a node.
 
     Raises:
       WorkdirError: there is none, or it is not whole.
     """
-    path = workdir / MANIFEST
+    path = workdir / RECORD
     if not path.exists():
-        if has_programs(workdir):
-            names = ", ".join(f"{FOLDER}/{program.name}" for program, _ in program_folders(workdir))
-            raise WorkdirError(f"workdir={workdir}: has static axes; name one of its programs: {names}")
-        raise WorkdirError(f"workdir={workdir}: no sweep here, {MANIFEST} is missing")
-    with reading(path):
+        raise WorkdirError(f"workdir={workdir}: no sweep here, {RECORD} is missing")
+    try:
         record = json.loads(path.read_text())
-        record["fingerprint"], record["packing"]["devices"]
-        read_experiment(record)
-        expected = record.pop("crc32", None)  # manifests of version 0.1 have none
-        if expected not in (None, _checksum(record)):
+        expected = record.pop("crc32")
+        if expected != _checksum(record):
             raise ValueError("checksum")
+        read_experiment(record), cut_of(record)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise WorkdirError(f"workdir={workdir}: {RECORD} is damaged") from None
     return record
 
 
-@contextlib.contextmanager
-def reading(path: epath.Path) -> Iterator[None]:
-    """Turn what a damaged manifest or record raises into a `WorkdirError` that names it."""
+def cut_of(record: Mapping[str, Any]) -> Cut | None:
+    """Return how the node of a record is cut; None for a leaf."""
+    return Cut(**record["cut"]) if record.get("cut") else None
+
+
+def recorded_packing(workdir: epath.Path) -> dict[str, int]:
+    """Return the packing in which a leaf was begun, {} for one that was not, or whose record is damaged."""
     try:
-        yield
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise WorkdirError(f"workdir={path.parent}: {path.name} is damaged") from None
-
-
-def write_record(path: epath.Path, experiment: config.Experiment, **more: Any) -> None:
-    """Describe a whole experiment whose sweeps lie in the folders below: `shards.json`, `programs.json`.
-
-    Raises:
-      WorkdirError: it cannot be written.
-    """
-    record = {"experiment": describe(experiment), "fingerprint": identity.fingerprint(experiment)} | more
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n")
-    except OSError as error:
-        raise WorkdirError(f"workdir={path.parent}: cannot be written: {error.strerror or error}") from None
+        return {name: int(read_record(workdir)["packing"][name]) for name in ("devices", "runs_per_tile")}
+    except (WorkdirError, KeyError):
+        return {}
 
 
 def _checksum(record: dict[str, Any]) -> int:
@@ -134,7 +174,7 @@ def _checksum(record: dict[str, Any]) -> int:
 
 
 def read_experiment(record: dict[str, Any]) -> config.Experiment:
-    """Build the experiment that a manifest describes."""
+    """Build the experiment that a record, or the attributes of results, describe."""
     return _from_dict(config.Experiment, record["experiment"])
 
 
@@ -157,25 +197,6 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
     return kind(**built)
 
 
-def _refuse_foreign(
-    workdir: epath.Path, experiment: config.Experiment, layout: Layout, data: dict[str, Any] | None
-) -> None:
-    record = read_manifest(workdir)
-    differing = differing_fields(read_experiment(record), experiment)
-    if differing:
-        raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
-    refuse_other_sources(workdir, record, experiment)
-    if data is not None:
-        refuse_other_data(workdir, record, data)
-    for name in ("devices", "runs_per_tile"):
-        begun, now = record["packing"][name], getattr(layout, name)
-        if begun != now:
-            raise WorkdirError(
-                f"workdir={workdir}: begun with packing.{name}={begun}, now {now}, which changes the last bits; "
-                f"continue with --config.packing.{name}={begun}"
-            )
-
-
 def refuse_other_sources(workdir: epath.Path, record: dict[str, Any], experiment: config.Experiment) -> None:
     """Raise `WorkdirError` when the user's file of the model or the task is not the one of the beginning."""
     begun, now = record.get("sources", {}), source_hashes(experiment)
@@ -183,7 +204,7 @@ def refuse_other_sources(workdir: epath.Path, record: dict[str, Any], experiment
         if begun.get(field, source) != source:
             raise WorkdirError(
                 f"workdir={workdir}: the file of {field} has changed since it was begun: its hash is {source}, "
-                f"not {begun[field]} as in {MANIFEST}"
+                f"not {begun[field]} as in {RECORD}"
             )
 
 
@@ -194,37 +215,15 @@ def refuse_other_data(
 
     Args:
       workdir: directory of the sweep.
-      record: its manifest; those of version 0.1 have no checksums, and nothing is checked.
+      record: of its leaf.
       data: `tasks.record` of the data now.
       part: whether arrays of other shapes (another number of test examples) are passed over.
     """
-    begun = record.get("data") or {"sha256": {}}
+    begun = record["data"]
     compared = [name for name in begun["sha256"] if not part or begun["shapes"][name] == data["shapes"][name]]
     changed = [name for name in compared if begun["sha256"][name] != data["sha256"][name]]
     if changed:
         raise WorkdirError(
             f"workdir={workdir}: the data of {record['experiment']['task']['dataset']!r} has changed since it was "
-            f"begun: {', '.join(changed)} with other checksums than in {MANIFEST}"
+            f"begun: {', '.join(changed)} with other checksums than in {RECORD}"
         )
-
-
-def _own_version() -> str:
-    try:
-        return importlib.metadata.version("collapse-jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _git_commit() -> str | None:
-    """Return the commit of a checkout, "+" when files differ from it; None for an installed package."""
-    root = pathlib.Path(__file__).parents[2]
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout
-
-    try:
-        if pathlib.Path(git("rev-parse", "--show-toplevel").strip()) != root:
-            return None
-        return git("rev-parse", "HEAD").strip() + ("+" if git("status", "--porcelain", "-uno").strip() else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None

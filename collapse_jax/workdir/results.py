@@ -1,24 +1,21 @@
 """Results as labelled arrays: an `xarray.Dataset` with the grid's axes and `step`, saved as NetCDF-4."""
 
-import dataclasses
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 from etils import epath
 
 from collapse_jax.errors import WorkdirError
-from collapse_jax.experiment import config, identity
-from collapse_jax.experiment.axes import AXES, static_axes
+from collapse_jax.experiment import config
 from collapse_jax.experiment.grid import grid_coordinates
-from collapse_jax.experiment.points import describe_point
-from collapse_jax.experiment.static_axes import has_programs, programs_of, read_programs
 from collapse_jax.measures import Variable
-from collapse_jax.workdir.join_programs import join_programs
-from collapse_jax.workdir.measured import MEASURES, join
-from collapse_jax.workdir.netcdf import read_dataset
+from collapse_jax.workdir.join import join, name_axes, reached_steps
+from collapse_jax.workdir.measured import join_measures
+from collapse_jax.workdir.netcdf import read_dataset, write_dataset
+from collapse_jax.workdir.record import RECORD
+from collapse_jax.workdir.tree import Node, absent, nodes
 
 RESULTS = "results.nc"
 
@@ -69,19 +66,13 @@ def label(
     return dataset
 
 
-def name_axes(dataset: xr.Dataset) -> None:
-    """Describe the coordinates of the grid."""
-    for name, axis in AXES.items():
-        if name in dataset.coords:
-            dataset[name].attrs["long_name"] = axis.label
-
-
 def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
     """Read the results of a sweep: what was measured while it trained, and later by `measure`.
 
-    The programs of static axes are joined; what a program lacks is nan.
-    A variable measured both ways is the in-line one; see `measured.join`. Steps at which a variable was not
-    measured are nan (`results.nhsic_zx.dropna("step", how="all")` leaves them out).
+    However the workdir was cut, by static axes, into shards or both, the runs stand at their places in one array;
+    what a leaf lacks is nan, and `attrs["missing"]` names the parts that have no results yet. A variable measured
+    both ways is the in-line one; see `measured.join_measures`. Steps at which a variable was not measured are nan
+    (`results.nhsic_zx.dropna("step", how="all")` leaves them out).
 
     Example:
       >>> results = collapse_jax.open_results("runs/mnist_mlp")  # doctest: +SKIP
@@ -94,69 +85,102 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
       A dataset in memory; dims are the grid's axes and `step`. `attrs["experiment"]` is the config as JSON.
 
     Raises:
-      WorkdirError: there are no results, or the file is damaged.
+      WorkdirError: there are no results, or a file is damaged.
     """
     path = epath.Path(workdir)
     if not path.is_dir():
-        return _read(path, workdir)
-    if has_programs(path):
-        return _open_programs(path)
-    in_line = _read(path / RESULTS, workdir) if (path / RESULTS).exists() else None
-    results = join(in_line, path)
+        return _read(path)
+    if not (path / RECORD).exists():  # results that were carried away without their sweep
+        return _of_directory(path)
+    whole, *below = nodes(path)
+    held, empty = _held(below)
+    if not held:
+        return _of_directory(path)
+    joined = join(whole.experiment, held)
+    missing = [*absent(path), *empty]
+    return joined.assign_attrs(missing=", ".join(missing)) if missing else joined
+
+
+def merge(workdir: str | os.PathLike[str], *, partial: bool = False) -> epath.Path:
+    """Write the joined results of a workdir that was cut into one file, `results.nc` in it.
+
+    Args:
+      workdir: directory of the whole experiment.
+      partial: take what is there; runs that were not reached are nan, and `attrs["missing"]` names the parts that
+        were not finished.
+
+    Returns:
+      The file.
+
+    Raises:
+      WorkdirError: a part is not begun, not finished or lacks a measure that its siblings have (unless `partial`),
+        belongs to another experiment, or is damaged; the message names it.
+      StoreError: the file cannot be written.
+    """
+    path = epath.Path(workdir)
+    whole, *below = nodes(path)
+    if whole.is_leaf:
+        raise WorkdirError(f"workdir={path}: is not cut into parts, there is nothing to merge")
+    held, empty = _held(below)
+    open_ = dict.fromkeys([*absent(path), *empty], "missing")
+    open_ |= {
+        node.text: f"at step {step} of {node.experiment.steps}"
+        for node, results in held
+        if (step := reached_step(results)) != node.experiment.steps
+    }
+    names = ", ".join(f"{text} ({why})" for text, why in open_.items())
+    if open_ and not (partial and held):
+        advice = "train these, or merge what is there with --partial"
+        raise WorkdirError(f"workdir={path}: not finished: {names}; {advice}")
+    if not partial:
+        _require_same_measures(held)
+    joined = join(whole.experiment, held)
+    write_dataset(joined.assign_attrs(missing=names) if names else joined, path / RESULTS)
+    return path / RESULTS
+
+
+def _require_same_measures(held: Sequence[tuple[Node, xr.Dataset]]) -> None:
+    """Make sure that the shards of one point have the same variables; other points may have others."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for node, results in held:
+        found.setdefault(str(node.point), {})[node.text] = set(map(str, results.data_vars))
+    for shards in found.values():
+        everything = set().union(*shards.values())
+        for text, names in shards.items():
+            if names != everything:
+                lacking = ", ".join(sorted(everything - names))
+                raise WorkdirError(f"{text} lacks {lacking}; measure it there too, or merge with --partial")
+
+
+def reached_step(results: xr.Dataset) -> int:
+    """Return the last step that every run has logged; diverged runs count as logged. -1 for none."""
+    healthy = results["diverged_at"] < 0
+    return int(reached_steps(results).where(healthy, results["step"][-1]).min())
+
+
+def _held(below: Sequence[Node]) -> tuple[list[tuple[Node, xr.Dataset]], list[str]]:
+    """Read the leaves that have results, and name those that have none."""
+    read = [(node, _if_any(node.path)) for node in below if node.is_leaf]
+    return [(n, r) for n, r in read if r is not None], [n.text for n, r in read if r is None]
+
+
+def _if_any(leaf: epath.Path) -> xr.Dataset | None:
+    """Read the results of a leaf; None where it has none yet."""
+    in_line = _read(leaf / RESULTS) if (leaf / RESULTS).exists() else None
+    return join_measures(in_line, leaf)
+
+
+def _of_directory(path: epath.Path) -> xr.Dataset:
+    results = _if_any(path)
     if results is None:
-        raise WorkdirError(f"workdir={workdir}: no results here, {RESULTS} is missing")
+        raise WorkdirError(f"workdir={path}: no results here, {RESULTS} is missing")
     return results
 
 
-def _open_programs(workdir: epath.Path) -> xr.Dataset:
-    """Read the results of all programs that have any, and join them along the static axes."""
-    experiment = read_programs(workdir)
-    parts = []
-    for program in programs_of(experiment):
-        folder = program.folder(workdir)
-        if (folder / RESULTS).exists() or (folder / MEASURES).is_dir():
-            parts.append((program.point, open_results(folder)))
-    if not parts:
-        raise WorkdirError(f"workdir={workdir}: no results here, none of its programs has begun")
-    joined = join_programs(static_axes(experiment.grid), parts)
-    name_axes(joined)
-    joined.attrs = {
-        "title": experiment.name,
-        "experiment": json.dumps(dataclasses.asdict(experiment)),
-        "fingerprint": identity.fingerprint(experiment),
-    }
-    missing = [
-        f"{shard} of {describe_point(point)}"
-        for point, part in parts
-        for shard in part.attrs.get("missing_shards", "").split(", ")
-        if shard
-    ]
-    if missing:
-        joined.attrs["missing_shards"] = ", ".join(missing)
-    return joined
-
-
-def _read(path: epath.Path, workdir: str | os.PathLike[str]) -> xr.Dataset:
+def _read(path: epath.Path) -> xr.Dataset:
     if not path.exists():
-        raise WorkdirError(f"workdir={workdir}: no results here, {path.name} is missing")
+        raise WorkdirError(f"workdir={path.parent}: no results here, {path.name} is missing")
     try:
         return read_dataset(path)
     except ValueError:
-        raise WorkdirError(f"workdir={workdir}: {path.name} is damaged") from None
-
-
-def thresholds_of(dataset: xr.Dataset) -> config.Thresholds:
-    """Return the thresholds with which the sweep was configured.
-
-    Raises:
-      WorkdirError: the results do not describe their experiment, or lack `diverged_at`, as a dataset that was
-        computed from results may.
-    """
-    try:
-        dataset["diverged_at"]
-        return config.Thresholds(**json.loads(dataset.attrs["experiment"])["thresholds"])
-    except (ValueError, KeyError, TypeError):
-        source = dataset.encoding.get("source", "of this dataset")
-        raise WorkdirError(
-            f"results {source}: need diverged_at and attrs['experiment'], the config with its thresholds"
-        ) from None
+        raise WorkdirError(f"workdir={path.parent}: {path.name} is damaged") from None

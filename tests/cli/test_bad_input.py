@@ -7,15 +7,16 @@ import pathlib
 import tempfile
 
 import pytest
+from etils import epath
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.cli import parse as cli
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config, identity
+from collapse_jax.workdir.record import read_experiment, read_record, write_record
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = f"--config={ROOT}/configs/quickstart.py:smoke"
@@ -73,9 +74,9 @@ def one_line(capsys):
 
 @pytest.mark.parametrize(("flag", "field"), FLAGS, ids=lambda value: value[-30:])
 def test_a_wrong_flag_is_named_before_anything_compiles(flag, field, tmp_path, capsys, monkeypatch):
-    from collapse_jax.engine import sweep
+    from collapse_jax.engine import train
 
-    monkeypatch.setattr(sweep, "compile_programs", None)
+    monkeypatch.setattr(train, "compile_programs", None)
     assert main(["train", SMOKE, flag, f"--workdir={tmp_path / 'w'}"]) == 2
     assert one_line(capsys).removeprefix("collapse-jax: ").removeprefix("--").startswith(f"{field}=")
     assert not (tmp_path / "w").exists()
@@ -169,10 +170,9 @@ def test_every_right_override_is_taken_word_for_word_and_survives_the_manifest(o
     assert {name: found[name] for name in overrides} == overrides
     untouched = identity.flatten(validate(cli.parse(["train", SMOKE, "--workdir=nowhere"]).experiment))
     assert {name for name in found if found[name] != untouched[name]} <= overrides.keys()
-    record = {"experiment": store.describe(experiment), "fingerprint": "x", "packing": {"devices": 1}}
     with tempfile.TemporaryDirectory() as folder:
-        (pathlib.Path(folder) / "experiment.json").write_text(json.dumps(record))
-        assert store.read_experiment(store.read_manifest(pathlib.Path(folder))) == experiment
+        write_record(epath.Path(folder), experiment, None, {})
+        assert read_experiment(read_record(epath.Path(folder))) == experiment
 
 
 JSON = st.recursive(
@@ -190,7 +190,7 @@ def test_any_manifest_is_read_or_refused(fields):
         record = {"experiment": whole | fields, "fingerprint": "x", "packing": {"devices": 1}}
         (pathlib.Path(folder) / "experiment.json").write_text(json.dumps(record))
         with contextlib.suppress(WorkdirError, ConfigError):
-            read = store.read_experiment(store.read_manifest(pathlib.Path(folder)))
+            read = read_experiment(read_record(pathlib.Path(folder)))
             assert isinstance(validate(read), config.Experiment)
 
 
@@ -200,4 +200,4 @@ def test_any_file_as_manifest_is_refused(content):
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "experiment.json").write_bytes(content)
         with pytest.raises(WorkdirError, match=r"experiment\.json is damaged"):
-            store.read_manifest(pathlib.Path(folder))
+            read_record(pathlib.Path(folder))

@@ -108,7 +108,7 @@ BAD = [
     (["show", "--shard=0/4"], "--shard='0/4': unknown flag"),
     (["plan", *SMOKE, "--target=tpu-v5x:2x2"], "--target='tpu-v5x:2x2': unknown chip; did you mean 'tpu-v5"),
     (["plan", *SMOKE, "--target=tpu-v5e:2by2"], "--target='tpu-v5e:2by2': must be"),
-    (["merge"], "no shards here"),
+    (["merge"], "no sweep here"),
     (["show"], "missing"),
 ]
 

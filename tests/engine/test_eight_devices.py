@@ -24,7 +24,7 @@ import test_eight_devices as here
 import test_programs_hlo as hlo
 from collapse_jax import tasks
 from collapse_jax.engine import compile as programs
-from collapse_jax.engine import packing, sweep
+from collapse_jax.engine import packing, train
 from collapse_jax.experiment.config import Packing
 
 jax.config.update("jax_num_cpu_devices", 8)  # conftest asks for two
@@ -48,7 +48,7 @@ found = {
     "donated": memory.alias_size_in_bytes / memory.output_size_in_bytes,
     "deleted": kernel.is_deleted(),
 }
-sweep.train(experiment, sys.argv[2])
+train.train(experiment, sys.argv[2])
 print(json.dumps(found))
 """
 

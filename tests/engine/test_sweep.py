@@ -7,10 +7,12 @@ import pytest
 import xarray as xr
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.engine import sweep
 from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment.config import Grid, Model, Optimizer, Schedule, Snapshots, Task
+from collapse_jax.workdir.record import read_experiment, read_record
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.trees import TreeStore
 
 SNAPSHOTS = Snapshots(Schedule(rule="explicit", at=(0, 11)), ("train", "test", "head", "parameters"), 50)
 
@@ -26,7 +28,7 @@ def finished(tmp_path_factory):
 
 
 def final_state(workdir):
-    checkpoints = store.TreeStore(workdir / "checkpoints")
+    checkpoints = TreeStore(workdir / "checkpoints")
     return checkpoints.load(checkpoints.steps()[-1])
 
 
@@ -36,7 +38,7 @@ def assert_same_bits(workdir, other):
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
     xr.testing.assert_identical(
-        store.open_results(workdir).drop_attrs(deep=False), store.open_results(other).drop_attrs(deep=False)
+        open_results(workdir).drop_attrs(deep=False), open_results(other).drop_attrs(deep=False)
     )
 
 
@@ -91,15 +93,15 @@ def test_every_promised_variable_is_there(finished):
 
 def test_the_manifest_tells_what_was_done(finished):
     experiment, workdir, _ = finished
-    record = store.read_manifest(workdir)
-    assert store.read_experiment(record) == experiment
+    record = read_record(workdir)
+    assert read_experiment(record) == experiment
     assert record["packing"]["runs_per_tile"] == 1
     assert {"jax", "python", "collapse_jax"} <= record["versions"].keys()
 
 
 def test_measures_of_the_stored_snapshot_equal_the_in_line_ones(finished):
     experiment, workdir, results = finished
-    stored = store.TreeStore(workdir / "snapshots")
+    stored = TreeStore(workdir / "snapshots")
     assert stored.steps() == [0, 11, 40]
     flat = stored.load(40)
     from collapse_jax import tasks
@@ -166,7 +168,7 @@ def test_an_interrupted_sweep_continues_to_the_same_bits(finished, tmp_path, mon
                 collapse_jax.train(experiment, tmp_path / "cut")
     assert_same_bits(tmp_path / "cut", workdir)
     for step in (0, 11, 40):
-        a, b = (store.TreeStore(w / "snapshots").load(step) for w in (tmp_path / "cut", workdir))
+        a, b = (TreeStore(w / "snapshots").load(step) for w in (tmp_path / "cut", workdir))
         for name in a:
             np.testing.assert_array_equal(a[name], b[name])
 
@@ -177,7 +179,7 @@ def test_a_damaged_checkpoint_is_skipped_and_said(finished, tmp_path, capsys):
 
     copy = tmp_path / "copy"
     shutil.copytree(workdir, copy)
-    newest = store.TreeStore(copy / "checkpoints").steps()[-1]
+    newest = TreeStore(copy / "checkpoints").steps()[-1]
     flip_byte(copy / "checkpoints" / str(newest))
     with pytest.raises(WorkdirError, match="no checkpoint is readable"):
         collapse_jax.train(experiment, copy)
@@ -272,7 +274,7 @@ def test_changed_data_is_refused_by_name(tmp_path):
         measures=("fit",),
     )
     collapse_jax.train(experiment, workdir)
-    assert store.read_manifest(workdir)["data"]["train_class_counts"] == [20, 20, 20]
+    assert read_record(workdir)["data"]["train_class_counts"] == [20, 20, 20]
     collapse_jax.train(experiment, workdir)
     save(inputs + 1)
     changed = r"mine.npz' has changed since it was begun: train_inputs, test_inputs with other checksums"

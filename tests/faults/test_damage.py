@@ -11,9 +11,10 @@ import pytest
 from harness import assert_same_sweep, experiment, state
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.engine import sweep
 from collapse_jax.errors import CollapseError, Preempted, WorkdirError
+from collapse_jax.workdir.trees import TreeStore
+from collapse_jax.workdir.verify import verify_workdir
 
 # What Orbax and h5netcdf leave behind when they meet a damaged file.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -43,7 +44,7 @@ def half_done(tmp_path_factory):
         patch.setattr(sweep.Sweep, "_record", stopped)
         with pytest.raises(Preempted):
             collapse_jax.train(WHAT, workdir)
-    steps = store.TreeStore(workdir / "checkpoints").steps()
+    steps = TreeStore(workdir / "checkpoints").steps()
     assert len(steps) == 2
     assert steps[-1] < 40
     return workdir
@@ -73,7 +74,7 @@ def every_file(half_done, kind):
 def a_few(half_done, kind):
     """The largest file of the newest checkpoint, and of the others those that this kind of damage gets."""
     files = every_file(half_done, kind)
-    newest = max(store.TreeStore(half_done / "checkpoints").steps())
+    newest = max(TreeStore(half_done / "checkpoints").steps())
 
     def largest(folder):
         inside = [path for path in files if path.is_relative_to(folder)]
@@ -123,7 +124,7 @@ def test_every_file_damaged_in_every_way(half_done, undisturbed, tmp_path, capsy
 def _check_snapshots(copy, undisturbed, name, kind, said):
     """A damaged snapshot is named by `verify` or reads with the right bits; the sweep is as it should be."""
     step = name.parts[1]
-    wrong = [f for f, what in store.verify_workdir(copy) if what]
+    wrong = [f for f, what in verify_workdir(copy) if what]
     gone = f"snapshots of the steps {step} are gone" in said
     if wrong or gone:
         assert wrong == ([] if gone else [f"snapshots/{step}"]), (name, kind, wrong)
@@ -136,7 +137,7 @@ def _check_snapshots(copy, undisturbed, name, kind, said):
 def test_a_damaged_step_directory_is_walked_back(half_done, undisturbed, tmp_path, capsys, what):
     copy = tmp_path / "copy"
     shutil.copytree(half_done, copy)
-    old, new = store.TreeStore(copy / "checkpoints").steps()
+    old, new = TreeStore(copy / "checkpoints").steps()
     newest = copy / "checkpoints" / str(new)
     if what == "renamed":  # how Orbax names a save that is not whole
         newest.rename(newest.with_name(f"{new}.orbax-checkpoint-tmp"))
@@ -172,7 +173,7 @@ def test_no_readable_checkpoint_is_never_a_silent_beginning(half_done, tmp_path,
 
 def test_old_checkpoints_stay_until_the_new_one_reads_back(tmp_path, undisturbed, monkeypatch, capsys):
     """A disk that flips a bit of some checkpoints: there is always a good one, and the end has the same bits."""
-    original = store.TreeStore.save
+    original = TreeStore.save
     flipped = []
 
     def faulty(self, step, tree):
@@ -188,7 +189,7 @@ def test_old_checkpoints_stay_until_the_new_one_reads_back(tmp_path, undisturbed
                 largest.write_bytes(content)
                 flipped.append(step)
 
-    monkeypatch.setattr(store.TreeStore, "save", faulty)
+    monkeypatch.setattr(TreeStore, "save", faulty)
     collapse_jax.train(WHAT, tmp_path / "w")
     assert flipped
     assert capsys.readouterr().err.count("does not read back") == len(flipped)
@@ -221,15 +222,15 @@ def test_damaged_results_of_a_finished_sweep_are_written_anew(undisturbed, tmp_p
 def test_verify_names_what_is_damaged(undisturbed, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(undisturbed, copy)
-    found = dict(store.verify_workdir(copy))
+    found = dict(verify_workdir(copy))
     assert {"experiment.json", "results.nc", "checkpoints/40", "snapshots/0"} <= found.keys()
     assert not any(found.values())
     largest = max(files_of(copy / "snapshots" / "30"), key=lambda path: path.stat().st_size)
     damage(largest, "truncate", None)
     os.truncate(copy / "results.nc", 1000)
-    assert {name for name, wrong in store.verify_workdir(copy) if wrong} == {"results.nc", "snapshots/30"}
+    assert {name for name, wrong in verify_workdir(copy) if wrong} == {"results.nc", "snapshots/30"}
     with pytest.raises(CollapseError):
-        list(store.verify_workdir(tmp_path / "nowhere"))
+        list(verify_workdir(tmp_path / "nowhere"))
 
 
 def test_left_overs_of_killed_saves_are_removed(undisturbed, half_done, tmp_path):

@@ -10,11 +10,11 @@ import pytest
 from harness import Child, assert_same_sweep, experiment
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.engine import sweep
 from collapse_jax.engine.chunks import Chunks
 from collapse_jax.errors import Preempted
 from collapse_jax.system import signals
+from collapse_jax.workdir.trees import TreeStore
 
 WHAT = experiment()
 LONG = experiment(steps=100, every=10)
@@ -73,7 +73,7 @@ def test_a_signal_between_two_boundaries_is_heeded_there(tmp_path, monkeypatch):
         with pytest.raises(Preempted, match="SIGTERM: saved at step") as error:
             collapse_jax.train(what, tmp_path / "cut")
     assert error.value.code == 75
-    (step,) = (s for s in store.TreeStore(tmp_path / "cut" / "checkpoints").steps() if s)
+    (step,) = (s for s in TreeStore(tmp_path / "cut" / "checkpoints").steps() if s)
     assert 0 < step < 200
     collapse_jax.train(what, tmp_path / "cut")
     assert_same_sweep(tmp_path / "cut", tmp_path / "whole")

@@ -16,6 +16,8 @@ import collapse_jax
 from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.errors import StoreError
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.verify import verify_workdir
 
 # What Orbax leaves behind when a save fails.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -89,7 +91,7 @@ def test_a_failing_write_ends_in_one_line_and_loses_nothing(undisturbed, tmp_pat
     assert error.value.code == 3
     assert os.strerror(code) in str(error.value)
     assert "\n" not in str(error.value)
-    damaged = {name for name, wrong in store.verify_workdir(tmp_path / "w") if wrong}
+    damaged = {name for name, wrong in verify_workdir(tmp_path / "w") if wrong}
     assert not damaged
     collapse_jax.train(WHAT, tmp_path / "w")
     assert_same_sweep(tmp_path / "w", undisturbed)
@@ -115,7 +117,7 @@ def test_a_full_disk(undisturbed, tmp_path, kibibytes):
         assert "space" in last or "RESOURCE_EXHAUSTED" in last
         assert not list(disk.rglob("*tmp*"))
         remount(disk, "size=200m")
-        assert not [name for name, wrong in store.verify_workdir(disk / "w") if wrong]
+        assert not [name for name, wrong in verify_workdir(disk / "w") if wrong]
         child = Child(disk / "w", WHAT, folder=tmp_path)
         assert child.end() == 0, child.stderr
         assert "continuing at step" in child.stderr
@@ -142,12 +144,12 @@ def test_a_full_disk_while_measuring(undisturbed, tmp_path, capsys, free):
         assert "cannot be written: No space left on device; the same command continues" in last
         assert (workdir / "measures" / "norms.nc").read_bytes() == before
         assert [path.name for path in (workdir / "measures").iterdir()] == ["norms.nc"]
-        assert not [name for name, wrong in store.verify_workdir(workdir) if wrong]
+        assert not [name for name, wrong in verify_workdir(workdir) if wrong]
         ballast.unlink()
         assert main(command) == 0
         assert collapse_jax.open_results(workdir).identical(expected)
         for name in ("fit", "norms"):
-            files = [store.open_results(w / "measures" / f"{name}.nc") for w in (workdir, whole)]
+            files = [open_results(w / "measures" / f"{name}.nc") for w in (workdir, whole)]
             xr.testing.assert_identical(*files)
         assert_same_sweep(workdir, undisturbed)
 
@@ -160,7 +162,7 @@ def test_a_read_only_disk(undisturbed, tmp_path, capsys):
         with pytest.raises(collapse_jax.errors.WorkdirError, match="cannot be written: Read-only"):
             collapse_jax.train(WHAT, disk / "w")
         assert "compiling" not in capsys.readouterr().err.splitlines()[-1]
-        assert not [name for name, wrong in store.verify_workdir(disk / "w") if wrong]
+        assert not [name for name, wrong in verify_workdir(disk / "w") if wrong]
         assert main(["show", f"--workdir={disk / 'w'}"]) == 0
         assert main(["plot", f"--workdir={disk / 'w'}"]) == 3
         remount(disk, "rw")

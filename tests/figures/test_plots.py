@@ -6,14 +6,13 @@ import pytest
 import xarray as xr
 from synthetic_results import as_zip, diverge, make_results
 
-from collapse_jax import figures as plots
 from collapse_jax.analysis import Thresholds
-from collapse_jax.figures import FIGURES, NotDrawableError, draw, save, series, style
+from collapse_jax.figures import FIGURES, NotDrawableError, draw, drawing, registry, save, series, style
 from collapse_jax.figures.timeline import pick
 
 DECAYS = (0.003, 0.03, 0.3)
 # Those that the default measures suffice for; other figures have tests of their own.
-DEFAULT = ("phases", "timescales", "collapse_time", "timeline")
+DEFAULT = ("phases", "timescales", "against_axis", "collapse_time", "timeline")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +93,7 @@ def test_figures_leave_the_callers_settings_alone(results):
 
 
 def test_what_cannot_be_drawn_is_skipped_with_a_reason(tmp_path, results, caplog, monkeypatch):
-    monkeypatch.setattr(plots, "save", lambda figure, stem: [stem.with_suffix(".png"), stem.with_suffix(".pdf")])
+    monkeypatch.setattr(drawing, "save", lambda figure, stem: [stem.with_suffix(".png"), stem.with_suffix(".pdf")])
     with caplog.at_level(logging.WARNING):
         paths = draw(results.sel(weight_decay=[0.03]), None, tmp_path)
     assert not any("timescales" in p.name for p in paths)
@@ -102,9 +101,10 @@ def test_what_cannot_be_drawn_is_skipped_with_a_reason(tmp_path, results, caplog
     assert "figure timescales skipped: fewer than two positive weight decays" in caplog.text
     bare = results[["weight_norm", "diverged_at"]]
     assert {p.stem for p in draw(bare, None, tmp_path / "bare")} == {"timeline"}
-    for name in FIGURES:
-        with pytest.raises(NotDrawableError):
-            FIGURES[name](results[["diverged_at"]])
+    for source in ("results", "programs"):
+        for _, figure in registry.figures_of(source):
+            with pytest.raises(NotDrawableError):
+                figure(results[["diverged_at"]])
     only_start = results.isel(step=[0])
     with pytest.raises(NotDrawableError, match="step"):
         FIGURES["phases"](only_start)

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from synthetic_bounds import with_balancedness
-from synthetic_results import as_zip, diverge, make_results
+from synthetic_results import as_zip, diverge, join_parts, make_results
 
 from collapse_jax import figures as plots
 from collapse_jax.experiment import config, identity
-from collapse_jax.figures import FIGURES, PROGRAM_FIGURES, NotDrawableError
-from collapse_jax.workdir.join_programs import join_programs
+from collapse_jax.figures import FIGURES, Drawing, NotDrawableError, registry
 
 AXES = {"train_size": (1000, 3000), "model": ("mlp", "cnn")}
 
@@ -26,7 +25,7 @@ def results():
 @pytest.fixture(scope="module")
 def joined(results):
     parts = [({"train_size": 1000, "model": "mlp"}, results), ({"train_size": 3000, "model": "cnn"}, results)]
-    return join_programs(AXES, parts)
+    return join_parts(AXES, parts)
 
 
 def with_layers(results, count=3):
@@ -51,7 +50,7 @@ def test_variances_draws_both_and_says_what_is_missing(results):
 
 
 def test_programs_has_a_row_for_each_that_has_begun(joined):
-    figure = PROGRAM_FIGURES["programs"](joined)
+    figure = FIGURES["programs"](joined)
     figure.canvas.draw()
     labels = [axes.get_ylabel() for axes in figure.axes if "model=" in axes.get_ylabel()]
     assert [label.splitlines()[0] for label in labels] == [
@@ -60,20 +59,20 @@ def test_programs_has_a_row_for_each_that_has_begun(joined):
     ]
     assert "Program" not in figure._supxlabel.get_text()
     with pytest.raises(NotDrawableError, match="static axes"):
-        PROGRAM_FIGURES["programs"](make_results())
+        FIGURES["programs"](make_results())
 
 
 def test_the_note_of_programs_is_about_all_of_them(results):
     first = diverge(results, 9000, weight_decay=0.3, seed=1)
     second = results.where(results["step"] <= 20_000).assign(diverged_at=results["diverged_at"])
-    joined = join_programs({"model": ("mlp", "cnn")}, [({"model": "mlp"}, first), ({"model": "cnn"}, second)])
-    note = PROGRAM_FIGURES["programs"](joined)._supxlabel.get_text()
+    joined = join_parts({"model": ("mlp", "cnn")}, [({"model": "mlp"}, first), ({"model": "cnn"}, second)])
+    note = FIGURES["programs"](joined)._supxlabel.get_text()
     assert "1 of 12 runs diverged" in note
     assert "Not finished: 1 of 2 programs, 20,000 of 300,000 steps so far." in note
 
 
 def test_draw_puts_each_program_into_a_folder(joined, tmp_path, monkeypatch):
-    monkeypatch.setattr(plots, "FIGURES", {"phases": FIGURES["phases"]})
+    monkeypatch.setattr(registry, "FIGURES", {name: FIGURES[name] for name in ("programs", "phases")})
     written = {str(path.relative_to(tmp_path)) for path in plots.draw(joined, None, tmp_path)}
     assert "programs.png" in written
     assert "train_size=1000_model=mlp/phases.png" in written
@@ -82,16 +81,16 @@ def test_draw_puts_each_program_into_a_folder(joined, tmp_path, monkeypatch):
 
 
 def test_a_figure_of_one_program_names_it(joined):
-    from collapse_jax.workdir import one_program
+    from collapse_jax.workdir.join import select_part
 
-    figure = FIGURES["phases"](one_program(joined, {"train_size": 3000, "model": "cnn"}))
+    figure = FIGURES["phases"](select_part(joined, {"train_size": 3000, "model": "cnn"}))
     assert "Program train_size=3000, model=cnn." in figure._supxlabel.get_text()
 
 
 def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monkeypatch):
     values = ("adamw", "sgd")
     whole = config.Experiment(grid=config.Grid(optimizer=values))
-    joined = join_programs(
+    joined = join_parts(
         {"optimizer": values}, [({"optimizer": value}, with_balancedness(results)) for value in values]
     )
     joined.attrs = {"experiment": json.dumps(dataclasses.asdict(whole))}
@@ -101,7 +100,7 @@ def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monk
         seen.append(part.attrs["fingerprint"])
         return FIGURES["balancedness"](part, thresholds)
 
-    monkeypatch.setattr(plots, "FIGURES", {"balancedness": balancedness})
+    monkeypatch.setattr(registry, "FIGURES", {"balancedness": Drawing(balancedness, "")})
     drawn = dict(plots.figures(joined))
     notes = [drawn[f"optimizer={value}/balancedness"]._supxlabel.get_text() for value in values]
     assert ["Descriptive" in note for note in notes] == [True, False]

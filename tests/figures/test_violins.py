@@ -9,7 +9,7 @@ from synthetic_results import as_zip, make_results
 import collapse_jax
 from collapse_jax import figures as plots
 from collapse_jax.errors import WorkdirError
-from collapse_jax.figures import NotDrawableError
+from collapse_jax.figures import NotDrawableError, registry
 from collapse_jax.figures.violins import PairMargins, density, margins_of, pick_run, violins, widest_gap
 from collapse_jax.measures import Probe, Snapshot
 
@@ -138,7 +138,7 @@ def test_from_a_workdir(monkeypatch, tmp_path):
     assert stored.asked[-1] == (0, {"weight_decay": 0.1, "seed": 1234567})
     with pytest.raises(ValueError, match="steps: 5; snapshots are stored of 0, 1000, 300000"):
         plots.workdir_violins(tmp_path, steps=[5])
-    monkeypatch.setattr(plots, "FIGURES", {})
+    monkeypatch.setattr(registry, "FIGURES", {"violins": plots.FIGURES["violins"]})
     written = plots.draw(results, None, tmp_path / "figures", tmp_path)
     assert written == [tmp_path / "figures" / f"violins{end}" for end in (".png", ".pdf")]
 
@@ -148,6 +148,6 @@ def test_a_workdir_without_snapshots_is_skipped_with_a_reason(monkeypatch, tmp_p
         raise WorkdirError("no snapshots")
 
     monkeypatch.setattr(collapse_jax, "open_snapshots", none_stored, raising=False)
-    monkeypatch.setattr(plots, "FIGURES", {})
+    monkeypatch.setattr(registry, "FIGURES", {"violins": plots.FIGURES["violins"]})
     assert plots.draw(xr.Dataset(), None, tmp_path, tmp_path) == []
     assert "figure violins skipped: no snapshots" in caplog.text

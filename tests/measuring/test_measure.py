@@ -11,14 +11,15 @@ import xarray as xr
 import collapse_jax
 from collapse_jax import figures as plots
 from collapse_jax import measures
-from collapse_jax import workdir as store
 from collapse_jax.analysis import tables
+from collapse_jax.analysis.events import own_thresholds
 from collapse_jax.errors import StoreError, WorkdirError
 from collapse_jax.experiment.config import Grid, Optimizer, Schedule, Snapshots
 from collapse_jax.measures import Measure, Variable
 from collapse_jax.measures.estimators.probe_choice import choose_examples
 from collapse_jax.measuring import run as engine
 from collapse_jax.measuring.files import MeasureFile
+from collapse_jax.workdir.netcdf import write_dataset
 
 CONTENT = ("train", "test", "head", "parameters")
 AT = Schedule(rule="explicit", at=(0, 11, 20))
@@ -122,7 +123,7 @@ def test_results_join_on_the_steps_and_figures_still_draw(trained, workdir):
     assert joined.rnc1_test.sel(step=11).isnull().all()
     for name in in_line.data_vars.keys() - {"diverged_at"}:
         xr.testing.assert_identical(joined[name].dropna("step", how="all"), in_line[name].dropna("step", how="all"))
-    thresholds = store.thresholds_of(joined)
+    thresholds = own_thresholds(joined)
     assert tables.runs_table(joined, thresholds) == tables.runs_table(in_line, thresholds)
     xr.testing.assert_identical(collapse_jax.timescales(joined), collapse_jax.timescales(in_line))
     for draw in (plots.FIGURES["phases"], plots.FIGURES["timeline"]):
@@ -224,7 +225,7 @@ def test_damaged_and_foreign_files_of_measures(workdir):
     with pytest.raises(WorkdirError, match=r"measures/norms.nc is damaged; delete it"):
         collapse_jax.open_results(workdir)
     collapse_jax.measure(workdir, "norms", steps=[0])  # measured anew
-    store.write_dataset(dataset.assign_attrs(fingerprint="other"), path)
+    write_dataset(dataset.assign_attrs(fingerprint="other"), path)
     with pytest.raises(WorkdirError, match="belongs to another experiment"):
         collapse_jax.open_results(workdir)
 
@@ -233,7 +234,7 @@ def test_axes_of_equal_name_and_other_length_do_not_clash(workdir):
     three = xr.Dataset({"own": (("step", "layer"), np.ones((1, 3)))}, {"step": [0]})
     three.attrs["fingerprint"] = collapse_jax.open_results(workdir).attrs["fingerprint"]
     (workdir / "measures").mkdir()
-    store.write_dataset(three, workdir / "measures" / "mine.nc")
+    write_dataset(three, workdir / "measures" / "mine.nc")
     joined = collapse_jax.open_results(workdir)
     assert joined.own.dims == ("step", "layer_mine")
     assert joined.sizes["layer"] == 2

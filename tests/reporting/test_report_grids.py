@@ -8,9 +8,11 @@ from report_pages import DECAYS, LAST, SEEDS, check, experiment_of, one_figure, 
 from synthetic_results import as_zip, make_results
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.experiment import config
+from collapse_jax.workdir.netcdf import write_dataset
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.tree import open_tree
 
 __all__ = ["one_figure"]
 
@@ -40,19 +42,16 @@ def test_without_results_or_manifest(tmp_path):
     (workdir / "results.nc").rename(workdir / "measures" / "nhsic.nc")
     page = check(collapse_jax.report(workdir))
     assert "only what `measure` took" in page.text
-    bare = store.open_results(workdir).drop_vars(["train_accuracy", "test_accuracy", "rnc1", "nc2_condition"])
-    store.write_dataset(bare, epath.Path(workdir / "measures" / "nhsic.nc"))
+    bare = open_results(workdir).drop_vars(["train_accuracy", "test_accuracy", "rnc1", "nc2_condition"])
+    write_dataset(bare, epath.Path(workdir / "measures" / "nhsic.nc"))
     assert "there are no time scales" in check(collapse_jax.report(workdir)).text
 
 
-def test_programs_of_static_axes(tmp_path):
+def test_parts_of_static_axes(tmp_path):
     axes = {"depth": (1, 2), "optimizer": ("adamw", "sgd")}
     whole = experiment_of(grid=dataclasses.replace(experiment_of().grid, **axes))
-    from collapse_jax.experiment.static_axes import open_programs
-
-    programs = open_programs(epath.Path(tmp_path / "sweep"), whole)
-    for program in programs[:3]:  # the last has not begun
-        write(Path(program.folder(epath.Path(tmp_path / "sweep"))), None, program.experiment)
+    for leaf in open_tree(epath.Path(tmp_path / "sweep"), whole)[:3]:  # the last has not begun
+        write(Path(leaf.path), None, leaf.experiment)
     page = check(collapse_jax.report(tmp_path / "sweep"))
     assert "16 runs (2 depths × 2 optimizers × 2 weight decays × 2 seeds)" in page.text
     assert "4 of 16 runs at step 0" in page.text

@@ -7,11 +7,12 @@ from etils import epath
 from report_pages import experiment_of, one_figure, write
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.reporting.configuration import config_file
+from collapse_jax.workdir.netcdf import write_dataset
+from collapse_jax.workdir.results import open_results
 
 __all__ = ["one_figure"]
 
@@ -40,8 +41,8 @@ def damaged(workdir: Path, name: str) -> str:
 
 def foreign(workdir: Path) -> str:
     write(workdir)
-    results = store.open_results(workdir).assign_attrs(fingerprint="another")
-    store.write_dataset(results, epath.Path(workdir / "results.nc"))
+    results = open_results(workdir).assign_attrs(fingerprint="another")
+    write_dataset(results, epath.Path(workdir / "results.nc"))
     return f"--workdir={workdir}"
 
 
@@ -90,7 +91,7 @@ def test_bad_input_is_one_line(arguments, code, said, tmp_path, capsys):
 @pytest.mark.parametrize("command", ["show", "plot"])
 def test_a_dataset_that_a_user_saved_is_refused_in_one_line(command, change, tmp_path, capsys):
     file = tmp_path / "saved.nc"
-    store.write_dataset(change(store.open_results(write(tmp_path / "w"))), epath.Path(file))
+    write_dataset(change(open_results(write(tmp_path / "w"))), epath.Path(file))
     assert main([command, f"--workdir={file}"]) == 2
     said = "need diverged_at and attrs['experiment'], the config with its thresholds"
     assert capsys.readouterr().err == f"collapse-jax: results {file}: {said}\n"

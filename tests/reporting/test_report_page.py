@@ -11,13 +11,13 @@ from report_pages import DECAYS, LAST, SEEDS, THRESHOLDS, check, experiment_of, 
 from synthetic_results import diverge, make_results
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import summarise
 from collapse_jax.reporting.markup import join, table, tag
 from collapse_jax.reporting.numbers import _cell
 from collapse_jax.reporting.sweeps import sizes
+from collapse_jax.workdir.results import open_results
 
 __all__ = ["one_figure"]
 
@@ -37,7 +37,7 @@ def test_the_report_of_a_sweep(all_figures, tmp_path, capsys):
     assert {path: path.read_bytes() for path in before} == before
     assert {path.name for path in workdir.iterdir()} == {"results.nc", "experiment.json", "report.html"}
     assert "4 runs (2 weight decays × 2 seeds) × 3,000 steps, finished." in page.text
-    summary = summarise(store.open_results(workdir), THRESHOLDS)
+    summary = summarise(open_results(workdir), THRESHOLDS)
     for row in tables.run_rows(summary) + tables.setting_rows(summary):
         assert row in page.rows
     assert ["tau_collapse", "-1", tables.slope_text(summary.slopes[2])] in page.rows
@@ -89,7 +89,7 @@ def test_sizes_are_those_on_disk(tmp_path, monkeypatch):
     for name, size in {
         "snapshots/0/a": 3,
         "snapshots/0/b": 4,
-        "shard-0-of-1/checkpoints/x/y": 5,
+        "parts/shard-0-of-1/checkpoints/x/y": 5,
         "notes": 9,
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -108,7 +108,7 @@ def test_two_processes_killed_and_resumed_equal_one_process(tmp_path, config, wh
     assert codes == [0, 0], outputs
     assert all("continuing at step" in output for output in outputs), outputs
     assert all("2 of 4 runs" in output for output in outputs), outputs
-    assert sorted(path.name for path in workdir.glob("shard-*")) == ["shard-0-of-2", "shard-1-of-2"]
+    assert sorted(path.name for path in workdir.glob("parts/shard-*")) == ["shard-0-of-2", "shard-1-of-2"]
     assert_merged(workdir, whole)
 
 

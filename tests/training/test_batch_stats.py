@@ -10,13 +10,14 @@ import xarray as xr
 
 import collapse_jax
 from collapse_jax import tasks
-from collapse_jax import workdir as store
 from collapse_jax.engine import packing
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import grid
 from collapse_jax.experiment.config import Grid, Model, Packing, Schedule, Snapshots
 from collapse_jax.training import advance_run, init_run, make_recipe
 from collapse_jax.training.hyperparameters import stack_hyperparameters
+from collapse_jax.workdir.lock import one_writer
+from collapse_jax.workdir.trees import TreeStore
 
 BATCH_NORM = Model(hidden=(8, 6), norm="batch")
 MEASURES = ("fit", "collapse", "norms")
@@ -87,8 +88,8 @@ def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path):
     experiment, workdir, results = swept
     copy = tmp_path / "sweep"
     shutil.copytree(workdir, copy)
-    with store.one_writer(copy) as lock:
-        checkpoints = store.TreeStore(copy / "checkpoints", lock=lock)
+    with one_writer(copy) as lock:
+        checkpoints = TreeStore(copy / "checkpoints", lock=lock)
         last = checkpoints.steps()[-1]
         expected = checkpoints.load(last)
         assert expected["states/batch_stats/norm_0/var"].shape == (4, 8)
@@ -96,7 +97,7 @@ def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path):
         checkpoints.close()
     (copy / "results.nc").unlink()
     xr.testing.assert_identical(collapse_jax.train(experiment, copy), results)
-    again = store.TreeStore(copy / "checkpoints").load(last)
+    again = TreeStore(copy / "checkpoints").load(last)
     for name, leaf in expected.items():
         np.testing.assert_array_equal(again[name], leaf, err_msg=name)
 
@@ -106,7 +107,7 @@ def test_features_computed_again_are_those_of_the_running_statistics(swept, tmp_
     _, workdir, results = swept
     copy = tmp_path / "sweep"
     shutil.copytree(workdir, copy)
-    flat = store.TreeStore(copy / "snapshots").load(20)
+    flat = TreeStore(copy / "snapshots").load(20)
     assert flat["parameters/batch_stats/norm_1/mean"].shape == (4, 6)
     collapse_jax.measure(copy, ("collapse", "norms"))
     again = xr.load_dataset(copy / "measures" / "collapse.nc", engine="h5netcdf")

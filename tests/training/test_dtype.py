@@ -9,12 +9,13 @@ from test_optimizers import LEARNING_RATE, WEIGHT_DECAY, numpy_training
 
 import collapse_jax
 from collapse_jax import tasks
-from collapse_jax import workdir as store
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task
 from collapse_jax.experiment.identity import fingerprint
 from collapse_jax.experiment.keys import Purpose
 from collapse_jax.training.batches import epoch_order
+from collapse_jax.workdir.record import differing_fields
+from collapse_jax.workdir.trees import TreeStore
 
 STEPS, SEED, SIZE, BATCH = 15, 3, 50, 25
 LAYERS = ("hidden_0", "hidden_1", "head")
@@ -46,7 +47,7 @@ def workdirs(tmp_path_factory):
 
 
 def parameters(workdir, step):
-    snapshots = store.TreeStore(workdir / "snapshots")
+    snapshots = TreeStore(workdir / "snapshots")
     leaves = snapshots.load(step)
     snapshots.close()
     return {name.removeprefix("parameters/"): leaf[0] for name, leaf in leaves.items()}
@@ -79,7 +80,7 @@ def test_both_types_begin_equal_and_stay_close(workdirs):
 
 
 def test_all_that_is_kept_of_a_sweep_is_in_its_type(workdirs):
-    checkpoints = store.TreeStore(workdirs / "float64" / "checkpoints")
+    checkpoints = TreeStore(workdirs / "float64" / "checkpoints")
     kept = {name: leaf.dtype for name, leaf in checkpoints.load(STEPS).items() if leaf.dtype.kind == "f"}
     checkpoints.close()
     assert {dtype for name, dtype in kept.items() if name.startswith("states/")} == {np.dtype("float64")}
@@ -101,7 +102,7 @@ def test_measures_are_taken_in_its_type(workdirs):
 def test_the_type_binds_a_sweep_but_for_its_default():
     narrow, wide = experiment("float32"), experiment("float64")
     assert fingerprint(narrow) != fingerprint(wide)
-    assert store.differing_fields(narrow, wide) == ["dtype is float32 there, float64 asked"]
-    assert store.differing_fields(narrow, dataclasses.replace(narrow, name="other")) == []
+    assert differing_fields(narrow, wide) == ["dtype is float32 there, float64 asked"]
+    assert differing_fields(narrow, dataclasses.replace(narrow, name="other")) == []
     with pytest.raises(ConfigError, match=r"dtype='?float46'?: .*did you mean 'float64'"):
         collapse_jax.train(experiment("float46"), "nowhere")

@@ -55,17 +55,19 @@ def check(reference):
 
 def shards_are_trained_and_merged(experiment, workdir, whole):
     import collapse_jax
-    from collapse_jax import workdir as store
-    from collapse_jax.engine import merge, shards
+    from collapse_jax.engine.train import train_shard
+    from collapse_jax.experiment.cuts import Shard
+    from collapse_jax.workdir.results import merge
+    from collapse_jax.workdir.trees import TreeStore
 
     for _ in range(2):
         for index in range(2):
-            shards.train_shard(experiment, workdir, shards.Shard(index, 2))
-    merged = merge.merge(workdir)
+            train_shard(experiment, workdir, Shard(index, 2))
+    merged = collapse_jax.open_results(merge(workdir))
     assert merged.drop_attrs(deep=False).identical(whole.drop_attrs(deep=False))
     assert collapse_jax.open_results("gs://bucket/sweep").identical(merged)
-    folder = shards.Shard(0, 2).folder(workdir)
-    assert store.TreeStore(folder / "snapshots").steps() == [7, 40]
+    folder = folders(workdir)[0]
+    assert TreeStore(folder / "snapshots").steps() == [7, 40]
     assert not [path for path in folder.iterdir() if path.name.endswith(".tmp")]
 
 
@@ -160,7 +162,7 @@ def a_bucket_that_is_not_there():
 
 
 def folders(workdir):
-    return [workdir / f"shard-{index}-of-2" for index in range(2)]
+    return [workdir / "parts" / f"shard-{index}-of-2" for index in range(2)]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import pytest
 from harness import Child, assert_same_sweep, experiment
 
 from collapse_jax.errors import WorkdirError
-from collapse_jax.workdir import lock, one_writer
+from collapse_jax.workdir import lock
+from collapse_jax.workdir.lock import one_writer
 
 LONG = experiment(steps=100, every=10)
 
@@ -79,7 +80,7 @@ def test_of_many_starters_exactly_one_wins(tmp_path, kind):
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     code = (
-        "import pathlib, sys, time; from collapse_jax.workdir import one_writer\n"
+        "import pathlib, sys, time; from collapse_jax.workdir.lock import one_writer\n"
         "with one_writer(pathlib.Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True) as process:

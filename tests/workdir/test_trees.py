@@ -3,23 +3,24 @@
 import numpy as np
 import pytest
 
-from collapse_jax import workdir as store
 from collapse_jax.errors import StoreError
+from collapse_jax.workdir.lock import one_writer
+from collapse_jax.workdir.trees import TreeStore
 
 TREE = {"a": {"b": np.arange(6.0).reshape(2, 3)}, "c": np.int32(4)}
 
 
 def test_a_reader_leaves_the_unfinished_save_of_a_writer_alone(tmp_path):
     folder = tmp_path / "checkpoints"
-    with store.one_writer(tmp_path) as lock:
-        writer = store.TreeStore(folder, lock=lock, keep=2)
+    with one_writer(tmp_path) as lock:
+        writer = TreeStore(folder, lock=lock, keep=2)
         writer.save(3, TREE)
         writer.verify()
         unfinished = folder / "4.orbax-checkpoint-tmp"
         (unfinished / "d").mkdir(parents=True)
         before = sorted(folder.rglob("*"))
 
-        reader = store.TreeStore(folder)
+        reader = TreeStore(folder)
         assert reader.steps() == [3]
         assert reader.load(3).keys() == {"a/b", "c"}
         np.testing.assert_array_equal(reader.load(3)["a/b"], TREE["a"]["b"])
@@ -30,5 +31,5 @@ def test_a_reader_leaves_the_unfinished_save_of_a_writer_alone(tmp_path):
         assert sorted(folder.rglob("*")) == before
         writer.close()
 
-        store.TreeStore(folder, lock=lock).close()
+        TreeStore(folder, lock=lock).close()
         assert not unfinished.exists()

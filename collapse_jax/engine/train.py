@@ -1,0 +1,111 @@
+"""`train`: opens the tree of an experiment and trains its leaves, one after the other."""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import time
+
+import jax
+import xarray as xr
+from etils import epath
+
+from collapse_jax import tasks
+from collapse_jax.engine.compile import check_model, compile_programs
+from collapse_jax.engine.demand import demand
+from collapse_jax.engine.packing import choose_layout, settle_packing
+from collapse_jax.engine.sweep import Sweep
+from collapse_jax.engine.validate import validate
+from collapse_jax.errors import StoreError
+from collapse_jax.experiment.config import Experiment
+from collapse_jax.experiment.cuts import WHOLE, Shard
+from collapse_jax.experiment.grid import number_of_runs
+from collapse_jax.experiment.typed import typed
+from collapse_jax.system import runtime, signals
+from collapse_jax.system.progress import say
+from collapse_jax.workdir.lock import one_writer
+from collapse_jax.workdir.record import open_leaf, recorded_packing
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.tree import Node, open_tree, planned
+
+
+def train(experiment: Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
+    """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
+
+    A grid with static axes is cut into parts, each compiled and trained on its own in a folder of the workdir.
+
+    Args:
+      experiment: what to train.
+      workdir: directory of the sweep; made when it does not exist.
+
+    Returns:
+      The results, as `open_results(workdir)` reads them.
+
+    Raises:
+      ConfigError: a field of the experiment is not allowed; nothing was compiled or written.
+      WorkdirError: the workdir belongs to another experiment, is damaged, cannot be written or is being written by
+        another process.
+      StoreError: storage failed on the way; the last checkpoint is good.
+      Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
+        once, with KeyboardInterrupt.
+    """
+    train_shard(experiment, epath.Path(workdir))
+    return open_results(workdir)
+
+
+def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE) -> None:
+    """Train one shard of an experiment, or continue it; the other shards are trained elsewhere.
+
+    Raises:
+      as `train`.
+    """
+    experiment = typed(experiment)
+    begin(experiment, workdir, shard)
+    experiment = validate(experiment)
+    leaves = open_tree(workdir, experiment, shard)
+    if not leaves:
+        say(f"shard {shard}: no runs, the grid has {number_of_runs(experiment.grid)}")
+    for leaf in leaves:
+        if leaf.text:
+            say(f"{leaf.label}{number_of_runs(leaf.experiment.grid)} of {number_of_runs(experiment.grid)} runs")
+        packing = settle_packing(leaf.experiment.packing, recorded_packing(leaf.path))
+        with runtime.numbers(leaf.experiment):
+            train_leaf(dataclasses.replace(leaf.experiment, packing=packing), leaf.path)
+
+
+def begin(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE) -> None:
+    """Start jax with the host devices that the leaves need, the most of any: as begun, as asked, or all cores."""
+    leaves: list[Node] = [node for node in planned(workdir, experiment, shard.count) if node.is_leaf]
+    devices = [
+        settle_packing(leaf.experiment.packing, recorded_packing(leaf.path)).devices or runtime.cores()
+        for leaf in leaves
+    ]
+    runtime.start(max(devices), training=True)
+
+
+def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
+    """Train a validated experiment without static axes in a directory of its own."""
+    runs = number_of_runs(experiment.grid)
+    data = tasks.load(experiment.task, experiment.dtype)
+    check_model(experiment, data)
+    layout = choose_layout(experiment.packing, runs, functools.partial(demand, experiment))
+    with signals.listening() as stop, one_writer(workdir) as lock:
+        stop.before_leaving.append(lock.release)
+        open_leaf(workdir, experiment, layout.record(), tasks.record(data))
+        say(
+            f"{experiment.name}: {runs} runs x {experiment.steps} steps on {layout.devices} "
+            f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); "
+            "compiling ..."
+        )
+        began = time.monotonic()
+        programs = compile_programs(experiment, layout, data)
+        say(f"compiled in {time.monotonic() - began:.1f} s; memory per device: {programs.memory}")
+        with stop.unsaved_work():
+            sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock)
+            try:
+                sweep.run()
+            except BaseException:
+                with contextlib.suppress(StoreError):  # of a later save; the first error is the one to report
+                    sweep.close()
+                raise
+            sweep.close()

@@ -1,0 +1,146 @@
+"""How an experiment is cut into parts that are trained on their own: by its static axes, then into shards.
+
+What changes shapes or the arithmetic of a step cannot be traced, so each combination of values of the static axes
+is a part. Runs do not talk to each other, so those of a part can be shared out among any number of machines. A part
+is an experiment like any other, and may be cut again. Pure: no jax, no disk.
+"""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+from collapse_jax.errors import ConfigError, require
+from collapse_jax.experiment.axes import placed, static_axes
+from collapse_jax.experiment.config import Experiment, Grid
+from collapse_jax.experiment.grid import grid_runs
+from collapse_jax.experiment.points import describe_point, file_name
+
+AXES, SHARDS = "axes", "shards"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """How a node of a workdir is cut.
+
+    Attributes:
+      by: "axes" (the static ones) or "shards".
+      count: number of shards.
+    """
+
+    by: str
+    count: int = 0
+
+    def __str__(self) -> str:
+        return "cut by static axes" if self.by == AXES else f"cut into {self.count} shards"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One part of an experiment.
+
+    Attributes:
+      name: of its folder.
+      text: its name for people.
+      point: the values of static axes that it was cut at.
+      experiment: what it trains.
+    """
+
+    name: str
+    text: str
+    point: dict[str, Any]
+    experiment: Experiment
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """Shard `index` of `count`, counted from 0: every `count`-th run, beginning with run `index`.
+
+    A stride, not a block, so that sizes differ by at most one and a sample of shards is a sample of every axis.
+    """
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    def divided(self, index: int, count: int) -> "Shard":
+        """Return part `index` of `count` when each of the shards is split again, among processes say."""
+        return Shard(self.index * count + index, self.count * count)
+
+
+WHOLE = Shard(0, 1)
+
+
+def parse_shard(text: str | None) -> Shard:
+    """Read "i/n"; nothing is the whole grid.
+
+    Raises:
+      ConfigError: not two whole numbers with 0 <= i < n.
+    """
+    if not text:
+        return WHOLE
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if not found or not int(found[1]) < int(found[2]):
+        raise ConfigError("--shard", text, "must be i/n with 0 <= i < n, such as 0/4, 1/4, 2/4, 3/4")
+    return Shard(int(found[1]), int(found[2]))
+
+
+def next_cut(experiment: Experiment, shards: int = 1) -> Cut | None:
+    """Return how an experiment is to be cut: first by its static axes, then into shards; None for a leaf."""
+    if static_axes(experiment.grid):
+        return Cut(AXES)
+    return Cut(SHARDS, shards) if shards > 1 else None
+
+
+def parts(experiment: Experiment, cut: Cut) -> list[Part]:
+    """Cut an experiment; of static axes the last varies fastest, and shards without a run are left out."""
+    return _at_static_axes(experiment) if cut.by == AXES else _into_shards(experiment, cut.count)
+
+
+def _at_static_axes(experiment: Experiment) -> list[Part]:
+    axes = static_axes(experiment.grid)
+    none: dict[str, Any] = dict.fromkeys(axes, ())
+    bare = dataclasses.replace(experiment, grid=dataclasses.replace(experiment.grid, **none))
+    found = []
+    for index, values in enumerate(itertools.product(*axes.values())):
+        point, part = dict(zip(axes, values, strict=True)), bare
+        for name, value in point.items():
+            part = placed(part, name, value)
+        found.append(Part(f"{index}-{file_name(point)}", describe_point(point), point, part))
+    return found
+
+
+def _into_shards(experiment: Experiment, count: int) -> list[Part]:
+    """Each shard is a zipped grid that lists its runs."""
+    runs = grid_runs(experiment.grid)
+    found = []
+    for index in range(min(count, len(runs))):
+        mine = runs[index::count]
+        columns: dict[str, Any] = {name: tuple(run[name] for run in mine) for name in mine[0]}
+        part = dataclasses.replace(experiment, grid=Grid(**columns, mode="zip"))
+        found.append(Part(f"shard-{index}-of-{count}", f"shard {index}/{count}", {}, part))
+    return found
+
+
+def check_static_axes(experiment: Experiment, check: Callable[[Experiment], Any]) -> None:
+    """Check every part of an experiment with static axes.
+
+    Args:
+      experiment: typed, its axes checked.
+      check: raises `ConfigError` for an experiment that is not allowed.
+
+    Raises:
+      ConfigError: a part is not allowed; it is then named.
+    """
+    grid = experiment.grid
+    one_width = not grid.depth or bool(grid.width) or len(set(experiment.model.hidden)) == 1
+    require(one_width, "grid.depth", grid.depth, "needs hidden layers of one width in model.hidden")
+    for part in parts(experiment, Cut(AXES)):
+        try:
+            check(part.experiment)
+        except ConfigError as error:
+            point = ", ".join(f"grid.{name}={value}" for name, value in part.point.items())
+            raise ConfigError(error.field, error.value, f"{error.allowed} (of the part {point})") from None

@@ -1,0 +1,107 @@
+"""Draws the figures of a sweep, as far as its results allow."""
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterator
+
+import xarray as xr
+from etils import epath
+from matplotlib.figure import Figure
+
+from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.events import own_thresholds
+from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
+from collapse_jax.experiment.points import file_name
+from collapse_jax.figures import registry
+from collapse_jax.figures.style import NotDrawableError, save
+from collapse_jax.system import runtime
+from collapse_jax.workdir.join import all_points, select_part
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.tree import leaves
+
+_log = logging.getLogger(__name__)
+
+
+def plot(workdir: str | os.PathLike[str]) -> list[epath.Path]:
+    """Draw every figure that the results of a sweep allow, as PNG and PDF, into `figures/` of its workdir.
+
+    Example:
+      >>> collapse_jax.plot("runs/mnist_mlp")  # doctest: +SKIP
+
+    Args:
+      workdir: directory of the sweep, finished or not.
+
+    Returns:
+      The files; one line in the log says which figure was left out and why.
+
+    Raises:
+      WorkdirError: there are no results, or they are damaged.
+      StoreError: a file cannot be written.
+    """
+    runtime.start()
+    folder = epath.Path(workdir)
+    results = open_results(folder)
+    thresholds = own_thresholds(results)
+    if folder.is_file():
+        raise WorkdirError(f"workdir={workdir}: figures are drawn into a directory, and this is a file")
+    return draw(results, thresholds, folder / "figures", folder)
+
+
+def draw(
+    results: xr.Dataset,
+    thresholds: Thresholds | None = None,
+    directory: str | os.PathLike[str] = ".",
+    workdir: str | os.PathLike[str] | None = None,
+) -> list[epath.Path]:
+    """Draws every figure that the results allow, as PNG and PDF.
+
+    A figure whose data are missing is skipped; one line in the log says which and why.
+
+    Args:
+      results: of the sweep.
+      thresholds: of the events; None: the results' own.
+      directory: where the files go; those of each program of static axes into a folder of its name.
+      workdir: of the sweep, for the figures that need its snapshots; None leaves them out.
+
+    Returns:
+      The files written: `<directory>/<name>.png` and `.pdf`.
+    """
+    written: list[epath.Path] = []
+    for name, figure in figures(results, thresholds, workdir):
+        if isinstance(figure, CollapseError):
+            _log.warning("figure %s skipped: %s", name, figure)
+        else:
+            written += save(figure, epath.Path(directory) / name)
+    return written
+
+
+def figures(
+    results: xr.Dataset, thresholds: Thresholds | None = None, workdir: str | os.PathLike[str] | None = None
+) -> Iterator[tuple[str, Figure | CollapseError]]:
+    """Draws figure after figure; the arguments are those of `draw`.
+
+    Yields:
+      the name of each, "<program>/<name>" for those of one program of static axes, and the figure or why it cannot
+      be drawn.
+    """
+    points = list(all_points(results))
+    drawings: dict[str, Callable[[], Figure]] = {
+        name: functools.partial(drawing, results, thresholds)
+        for name, drawing in registry.figures_of("programs" if points else "results")
+    }
+    if workdir is not None and not points:
+        drawings |= {name: functools.partial(drawing, workdir) for name, drawing in registry.figures_of("workdir")}
+    for name, drawing in drawings.items():
+        try:
+            yield name, drawing()
+        except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
+            yield name, reason
+    # A part that was cut into shards has no snapshots in one place.
+    begun = leaves(epath.Path(workdir)) if workdir is not None and points else []
+    folders = {file_name(leaf.point): None if leaf.experiment.grid.mode == "zip" else leaf.path for leaf in begun}
+    for point in points:
+        part, folder = select_part(results, point), file_name(point)
+        if len(part.data_vars) > 1:  # it has begun
+            for name, figure in figures(part, thresholds, folders.get(folder)):
+                yield f"{folder}/{name}", figure

@@ -1,0 +1,139 @@
+"""A workdir as a tree: its leaves, whoever cut it and however often."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from etils import epath
+
+from collapse_jax.errors import WorkdirError
+from collapse_jax.experiment.config import Experiment
+from collapse_jax.experiment.cuts import SHARDS, WHOLE, Cut, Shard, next_cut, parts
+from collapse_jax.system.files import is_remote
+from collapse_jax.workdir import record
+from collapse_jax.workdir.record import PARTS, RECORD
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A directory of a workdir that has a record, or will have one.
+
+    Attributes:
+      path: of the directory.
+      below: its path below the workdir, "" for the workdir itself.
+      text: its name for people, "" for a workdir that is not cut.
+      point: the values of static axes that it was cut at.
+      experiment: what is trained in it.
+      cut: how it is cut; None for a leaf, which one writer trains.
+    """
+
+    path: epath.Path
+    below: str
+    text: str
+    point: dict[str, Any]
+    experiment: Experiment
+    cut: Cut | None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it is trained by one writer."""
+        return self.cut is None
+
+    @property
+    def label(self) -> str:
+        """The name as the beginning of a message: "" or "shard 0/2: "."""
+        return f"{self.text}: " if self.text else ""
+
+
+def planned(workdir: epath.Path, experiment: Experiment, shards: int = 1) -> Iterator[Node]:
+    """Go through all nodes of an experiment, each branch before its parts; pure."""
+    yield from _planned(Node(workdir, "", "", {}, experiment, next_cut(experiment, shards)), shards)
+
+
+def _planned(node: Node, shards: int) -> Iterator[Node]:
+    yield node
+    for child in _children(node, shards):
+        yield from _planned(child, shards)
+
+
+def _children(node: Node, shards: int = 1) -> Iterator[Node]:
+    if node.cut is None:
+        return
+    left = 1 if node.cut.by == SHARDS else shards
+    for part in parts(node.experiment, node.cut):
+        yield Node(
+            path=node.path / PARTS / part.name,
+            below="/".join(filter(None, (node.below, PARTS, part.name))),
+            text=", ".join(filter(None, (node.text, part.text))),
+            point=node.point | part.point,
+            experiment=part.experiment,
+            cut=next_cut(part.experiment, left),
+        )
+
+
+def open_tree(workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE) -> list[Node]:
+    """Describe every branch in its directory, and return the leaves that a shard trains.
+
+    Leaves are described when they are trained, by `record.open_leaf`, under their lock.
+
+    Args:
+      workdir: directory of the whole experiment.
+      experiment: validated.
+      shard: which share of each leaf's runs is trained here; shards are made by the same call everywhere.
+
+    Returns:
+      The leaves; none where the grid has fewer runs than there are shards.
+
+    Raises:
+      WorkdirError: a directory holds another experiment, is cut otherwise, or cannot be written.
+    """
+    mine = f"shard-{shard.index}-of-{shard.count}"
+    found = []
+    for node in planned(workdir, experiment, shard.count):
+        if node.cut is not None:
+            record.open_branch(node.path, node.experiment, node.cut)
+        elif shard.count == 1 or node.path.name == mine:
+            found.append(node)
+    return found
+
+
+def nodes(workdir: epath.Path) -> Iterator[Node]:
+    """Go through all nodes of a workdir as they are on disk, each branch before its parts.
+
+    Parts that are not there, or have no record yet, are left out.
+
+    Raises:
+      WorkdirError: there is no workdir, a record is damaged, or a part is of another experiment.
+    """
+    if not workdir.is_dir() and not is_remote(workdir):
+        raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
+    found = record.read_record(workdir)
+    yield from _on_disk(Node(workdir, "", "", {}, record.read_experiment(found), record.cut_of(found)))
+
+
+def _on_disk(node: Node) -> Iterator[Node]:
+    yield node
+    for child in _children(node):
+        if not (child.path / RECORD).exists():
+            continue
+        found = record.read_record(child.path)
+        differing = record.differing_fields(record.read_experiment(found), child.experiment)
+        if differing:
+            raise WorkdirError(f"workdir={child.path}: belongs to another experiment: {'; '.join(differing)}")
+        yield from _on_disk(dataclasses.replace(child, cut=record.cut_of(found)))
+
+
+def leaves(workdir: epath.Path) -> list[Node]:
+    """Return the leaves of a workdir that were begun.
+
+    Raises:
+      WorkdirError: see `nodes`.
+    """
+    return [node for node in nodes(workdir) if node.is_leaf]
+
+
+def absent(workdir: epath.Path) -> list[str]:
+    """Name the parts of a workdir that were not begun."""
+    begun = list(nodes(workdir))
+    there = {node.path for node in begun}
+    return [child.text for node in begun for child in _children(node) if child.path not in there]

@@ -1,0 +1,130 @@
+"""The table of events: what derives from it, extremes, preconditions, and whose thresholds are read."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from synthetic_results import as_zip, make_results
+
+from collapse_jax.analysis import EVENTS, Event, Thresholds, slopes, tables, thresholds_of, timescales
+from collapse_jax.analysis.crossings import extreme
+from collapse_jax.analysis.groups import flat, groups_of, points_of, take
+from collapse_jax.errors import WorkdirError
+from collapse_jax.experiment import config
+from collapse_jax.experiment.points import describe_point, file_name, point_text, symbols_text
+from collapse_jax.figures import FIGURES
+
+PEAK = Event(
+    "peak",
+    "complexity",
+    "argmax",
+    quantity="complexity",
+    long_name="time of the highest complexity",
+    title="Peak",
+    past="at its peak",
+    colour="#009e73",
+    marker="v",
+)
+
+
+def with_complexity(results: xr.Dataset) -> xr.Dataset:
+    """A hump over log(1 + step) around step 999, higher for larger seeds."""
+    clock = np.log10(1 + results["step"])
+    hump = (1 + results["seed"]) * np.exp(-((clock - 3) ** 2)) + 0 * results["rnc1"]
+    return results.assign(complexity=hump.transpose(*results["rnc1"].dims).astype(np.float32))
+
+
+def test_one_entry_is_seen_in_times_tables_slopes_and_figures(monkeypatch):
+    monkeypatch.setitem(EVENTS, "peak", PEAK)
+    results = with_complexity(make_results(weight_decay=(0.03, 0.1, 0.3), seed=(0, 1), last=3000))
+    steps = results["step"].values
+    taus = timescales(results)
+    assert (taus["tau_peak"] == steps[np.abs(np.log1p(steps) - 3 * np.log(10)).argmin()]).all()
+    assert not taus["peak_censored"].any()
+    assert "tau_peak" in slopes(taus)["tau"]
+    shown = tables.runs_table(results)
+    assert shown.splitlines()[0].split()[-2:] == ["tau_peak", "diverged"]
+    assert "complexity" in shown.splitlines()[0].split()
+    assert "tau_peak: steps until the highest complexity" in shown
+    assert "tau_peak" in tables.seeds_table(results)
+    figure = FIGURES["timeline"](results)
+    names = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert any("at its peak at step" in name for name in names)
+    assert {"complexity", "tau_peak"} <= {line.get_gid() for axes in figure.axes for line in axes.get_lines()}
+    lines = [line.get_gid() for line in FIGURES["timescales"](results).axes[0].get_lines()]
+    assert "fit_peak" in lines
+    assert "theory_peak" not in lines
+
+
+def test_extremes_lie_between_their_neighbours_and_are_bounds_at_the_end():
+    nan = np.nan
+    values = np.array([[1, 3, 2, 1], [1, 2, 3, nan], [3, 3, 1, 1], [nan] * 4, [1, np.inf, 2, 1]])
+    found = extreme(values, np.array([0, 9, 99, 999]), "argmax")
+    np.testing.assert_array_equal(found.steps, [9, 99, 0, nan, 99])
+    np.testing.assert_array_equal(found.censored, [False, True, False, True, False])
+    np.testing.assert_allclose(found.bracket, [100, nan, 10, nan, 100])
+    np.testing.assert_array_equal(extreme(-values, np.array([0, 9, 99, 999]), "argmin").steps, found.steps)
+
+
+def test_an_event_counts_from_the_one_before_it(monkeypatch):
+    late = dataclasses.replace(EVENTS["collapse"], after="fit", threshold=0.1)
+    monkeypatch.setitem(EVENTS, "collapse", late)
+    steps = [0, 10, 100, 1000]
+    rnc1 = xr.DataArray(
+        np.array([[0.01, 0.5, 0.5, 0.01], [0.01, 0.01, 0.01, 0.01]], np.float32), dims=("run", "step")
+    )
+    accuracy = xr.DataArray(np.array([[0.1, 1, 1, 1], [0.1] * 4], np.float32), dims=("run", "step"))
+    results = xr.Dataset({"train_accuracy": accuracy, "rnc1": rnc1}, {"step": steps})
+    taus = timescales(results)
+    assert 100 < float(taus["tau_collapse"][0]) < 1000  # not step 0, before the fit
+    assert taus["collapse_censored"].values.tolist() == [False, True]
+    assert np.isnan(taus["tau_collapse"][1])  # never fitted: not even a lower bound
+    assert "RNC1 ≤ 0.1, once fitted" in taus["tau_collapse"].attrs["definition"]
+    assert timescales(results.drop_vars("train_accuracy"))["collapse_censored"].all()
+
+
+def test_results_are_read_with_their_own_thresholds_unless_others_are_given():
+    own = Thresholds(train_accuracy=0.5, test_accuracy=0.3, rnc1=0.1)
+    experiment = dataclasses.asdict(config.Experiment(thresholds=own))
+    bare = make_results(weight_decay=(0.03, 0.1, 0.3), seed=(0,), last=3000)
+    results = bare.assign_attrs(experiment=json.dumps(experiment))
+    assert thresholds_of(results) == own
+    assert thresholds_of(bare) == Thresholds()
+    assert thresholds_of(results, Thresholds()) == Thresholds()
+    for read in (timescales, tables.runs_table):
+        assert str(read(results)) == str(read(results, own))
+        assert str(read(results)) != str(read(results, Thresholds()))
+    words = [text.get_text() for axes in FIGURES["timescales"](results).axes for text in axes.texts]
+    assert any("Fit (train accuracy ≥ 0.5)" in text for text in words)
+    with pytest.raises(WorkdirError, match="its thresholds"):
+        thresholds_of(bare.assign_attrs(experiment="{}"))
+
+
+@pytest.mark.parametrize("shape", [lambda r: r, as_zip])
+def test_runs_are_grouped_by_what_they_share(shape):
+    results = shape(make_results(weight_decay=(0.1, 0.3), seed=(5, 7), learning_rate=(1e-3, 3e-3), last=100))
+    points = points_of(results)
+    assert len(points) == 8
+    groups = groups_of(points)
+    assert [len(runs) for _, runs in groups] == [2] * 4
+    for point, runs in groups:
+        part = take(results, runs)
+        assert part["rnc1"].dims == ("run", "step")
+        assert part["seed"].values.tolist() == [5, 7]
+        assert {(w, r) for w, r in zip(part.weight_decay.values, part.learning_rate.values, strict=True)} == {
+            (point["weight_decay"], point["learning_rate"])
+        }
+        np.testing.assert_array_equal(part["rnc1"], flat(results["rnc1"], results)[runs])
+    assert len(groups_of(points, ("seed", "learning_rate"))) == 2
+    without = [{"weight_decay": point["weight_decay"]} for point in points]
+    assert len(groups_of(without)) == 8  # nothing says that they repeat each other
+
+
+def test_points_have_one_name_for_each_purpose():
+    point = {"weight_decay": 0.1, "optimizer": "my own", "width": 64}
+    assert point_text(point) == "weight decay 0.1, optimizer my own, width 64"
+    assert symbols_text(point) == "λ = 0.1, optimizer = my own, width = 64"
+    assert describe_point(point) == "weight_decay=0.1, optimizer=my own, width=64"
+    assert file_name(point) == "weight_decay=0.1_optimizer=my_own_width=64"
