@@ -14,11 +14,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 BLOCKS = re.findall(r'^```(python|diff) title="(\S+)"\n(.*?)^```', TEXT, re.MULTILINE | re.DOTALL)
 SWEEP = """
-import json, sys
+import json, pathlib, sys
 import jax.numpy as jnp
 import numpy as np
 import collapse_jax
-from collapse_jax import measures, models, tasks
+from collapse_jax import figures, measures, models, tasks
+from collapse_jax.errors import ConfigError
 from collapse_jax.engine.validate import validate
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task
 
@@ -42,19 +43,32 @@ np.testing.assert_allclose(float(found["participation_ratio"]), 5, rtol=1e-5)
 experiment = Experiment(
     steps=30,
     batch_size=50,
-    grid=Grid(weight_decay=(0.0,), learning_rate=(1e-2,), init_scale=(1.0,), seed=(1, 2)),
+    grid=Grid(weight_decay=(0.0,), learning_rate=(1e-2,), init_scale=(1.0,), eps=(1e-8, 1e9), seed=(1,)),
     task=Task("rings", train_size=300, test_size=100),
     model=Model("squares", width=8),
     measures=("fit", "participation"),
-    log=Schedule(rule="explicit", at=(0, 10)),
+    log=Schedule(rule="explicit", at=(0, 10, 20)),
     snapshots=Snapshots(test_size=100),
 )
+try:
+    validate(Experiment(grid=Grid(activation=("rleu",))))
+except ConfigError as error:
+    refused = str(error)
+validate(Experiment(grid=Grid(activation=("relu", "gelu"))))
+
 results = collapse_jax.train(experiment, sys.argv[1])
+loss, ratio = results.train_loss.squeeze("seed"), results.participation_ratio
+drawn = figures.FIGURES["participation"](results.sel(eps=1e-8)).axes[0].lines[0]
 print(json.dumps({
-    "dims": list(results.participation_ratio.dims),
-    "loss falls": bool((results.train_loss.isel(step=-1) < results.train_loss.isel(step=0)).all()),
-    "in range": bool(((results.participation_ratio >= 1) & (results.participation_ratio <= 8)).all()),
-    "definition": results.participation_ratio.attrs["definition"],
+    "dims": list(ratio.dims),
+    "loss falls": bool(loss.sel(eps=1e-8).isel(step=-1) < 0.9 * loss.sel(eps=1e-8).isel(step=0)),
+    "loss stays": bool(np.allclose(loss.sel(eps=1e9), loss.sel(eps=1e9).isel(step=0), rtol=1e-5)),
+    "in range": bool(((ratio >= 1) & (ratio <= 8)).all()),
+    "definition": ratio.attrs["definition"],
+    "drawn": [float(y) for y in drawn.get_ydata()],
+    "measured": ratio.sel(eps=1e-8).squeeze().values.tolist(),
+    "refused": refused,
+    "files": [path.name for path in figures.draw(results, directory=sys.argv[1])],
 }))
 """
 
@@ -99,14 +113,19 @@ def run(folder, *command):
 
 def test_every_recipe_is_there():
     titles = re.findall(r"^## How to add an? (\w+)$", TEXT, re.MULTILINE)
-    assert titles == ["task", "model", "measure"]
+    assert titles == ["axis", "task", "model", "measure", "figure"]
 
 
 def test_a_sweep_with_all_that_was_added(package, tmp_path):
     found = json.loads(run(package, sys.executable, "-c", SWEEP, str(tmp_path / "w")).splitlines()[-1])
-    assert found["dims"] == ["weight_decay", "seed", "step"]
+    assert found["dims"] == ["weight_decay", "eps", "seed", "step"]
     assert found["loss falls"]
+    assert found["loss stays"]
     assert found["in range"]
+    assert found["drawn"] == found["measured"][-len(found["drawn"]) :]
+    assert len(found["drawn"]) >= 2
+    assert "participation.png" in found["files"]
+    assert "did you mean 'relu'?" in found["refused"]
     assert "covariance" in found["definition"]
 
 
@@ -124,3 +143,14 @@ def test_what_is_checked_before_a_commit_is_what_ci_checks_first():
     steps = re.findall(r"^step (.*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert [hook["entry"] for hook in local["hooks"]] == steps[1:4]
     assert {hook["language"] for hook in local["hooks"]} == {"system"}
+
+
+def test_the_map_names_files_and_tables_that_are_there():
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\|[^|]+\| \[[^]]+\]\(\.\./(\S+)\), `(\w+)` \|", text, re.MULTILINE)
+    assert len(rows) >= 12
+    for file, name in rows:
+        assert re.search(rf"^(class )?{name}\b", (ROOT / file).read_text(), re.MULTILINE), (file, name)
+    rooms = re.findall(r"^(\w+)  ", text.split("```")[1], re.MULTILINE)
+    there = [path.stem for path in (ROOT / "collapse_jax").iterdir() if (path / "__init__.py").exists()]
+    assert sorted(rooms) == sorted([*there, "errors"])
