@@ -117,6 +117,8 @@ def _request(
     record = json.loads(json.dumps(record, default=repr))
     bound = bind(measure, options)
     prepared = bound.prepare(snapshots.data_alone) if bound.prepare else None
+    once = "is prepared once for all runs, and here each draws examples or labels of its own"
+    require(prepared is None or not snapshots.drawn_per_run, "measures", measure.name, once)
     return Request(measure.name + suffix, bound, suffix, record, key, prepared, own=not measure.variables)
 
 
