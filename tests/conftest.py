@@ -4,6 +4,7 @@ import os
 import pathlib
 import zlib
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -16,6 +17,10 @@ import jax  # noqa: E402
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# No test times the clock: on a busy machine anything may take long.
+hypothesis.settings.register_profile("any_machine", deadline=None)
+hypothesis.settings.load_profile("any_machine")
 
 ROOT = pathlib.Path(__file__).parents[1]
 

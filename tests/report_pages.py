@@ -13,10 +13,10 @@ from synthetic_results import make_results
 
 from collapse_jax.experiment import config
 from collapse_jax.figures import registry
-from collapse_jax.reporting.markup import VOID
 from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.record import attributes, write_record
 
+VOID = ("br", "img", "meta", "wbr")
 LAST = 3000
 DECAYS, SEEDS = (0.3, 0.1), (1, 2)
 THRESHOLDS = config.Thresholds(train_accuracy=0.99, test_accuracy=0.2, rnc1=0.05)

@@ -11,10 +11,13 @@ import numpy as np
 from collapse_jax import measures, tasks
 from collapse_jax.engine import memory, packing
 from collapse_jax.engine.packing import Layout
-from collapse_jax.errors import CollapseError, ConfigError
+from collapse_jax.errors import CollapseError, ConfigError, require
 from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.extensions import file_of, is_extension, told
-from collapse_jax.measures import Measure, Variable
+from collapse_jax.measures import Measure, Snapshot, Variable
+from collapse_jax.measures.labels import described
+from collapse_jax.measures.needs import held, lacking
+from collapse_jax.measures.options import bind, complete, options_of
 from collapse_jax.models import HEAD
 from collapse_jax.tasks import Dataset
 from collapse_jax.training import (
@@ -70,7 +73,7 @@ class Compiled:
       states: shapes of the states.
       hparams: shapes of the hyperparameters.
       values: shapes of what `measure` returns.
-      families: the in-line measures.
+      variables: descriptions of those of the in-line measures.
     """
 
     recipe: Recipe
@@ -81,7 +84,11 @@ class Compiled:
     states: Any
     hparams: Any
     values: dict[str, jax.ShapeDtypeStruct]
-    families: tuple[Measure, ...]
+    variables: Mapping[str, Variable]
+
+    def memory(self, data: Dataset, limit: int | None = None) -> memory.Memory:
+        """Return what a sweep takes on each device; `limit` in bytes, by default what the device has."""
+        return memory.of_programs((self.advance, self.measure, self.snapshot), data, limit)
 
 
 def check_model(experiment: config.Experiment, data: Dataset) -> None:
@@ -89,7 +96,8 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
 
     Raises:
       ConfigError: the network does not take the inputs of the task; a user's own raised, returned something else
-        than logits and layers, or has no layer called head although the initialisation zeroes it.
+        than logits and layers, or has no layer called head although the initialisation zeroes it or a measure
+        needs it.
     """
     name = experiment.model.name
     recipe = make_recipe(experiment, data)
@@ -100,9 +108,7 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
         if HEAD not in state.params and recipe.initial_scale.rule == "zero_last_layer":
             allowed = f"zeroes the layer called head; the model has {', '.join(state.params)}"
             raise ConfigError("model.init", experiment.model.init, allowed)
-        jax.eval_shape(
-            lambda n, h, d: observe_run(recipe, n, h, d.of(h), layers=True), network_of(state), hparams, data
-        )
+        observed = observed_shapes(recipe, (state, hparams), data)
     except CollapseError:
         raise
     except Exception as error:
@@ -110,6 +116,19 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
             raise
         allowed = "it must map inputs [N, ...] to (logits [N, K], layers)"
         raise ConfigError("model.name", name, f"{told(error, file_of('model.name', name))}; {allowed}") from None
+    for family in inline_measures(experiment):
+        part = lacking(family, held(observed))
+        require(part is None, "measures", family.name, f"needs {part!r}, which the model {name} does not have")
+
+
+def observed_shapes(recipe: Recipe, run: tuple[Any, Any], data: Dataset) -> Snapshot:
+    """Return the complete snapshot of one run, (state, hyperparameters), with shapes in the place of arrays."""
+
+    def observe(run: tuple[RunState, Hyperparameters], data: Dataset) -> Snapshot:
+        state, h = run
+        return observe_run(recipe, network_of(state), h, data.of(h), layers=True)
+
+    return jax.eval_shape(observe, run, data)
 
 
 def compile_programs(experiment: config.Experiment, layout: Layout, data: Dataset | None = None) -> Programs:
@@ -118,16 +137,15 @@ def compile_programs(experiment: config.Experiment, layout: Layout, data: Datase
     compiled = compile_for(experiment, layout, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, stack_hyperparameters(grid.grid_runs(experiment.grid)))
-    described = {name: v for family in compiled.families for name, v in family.variables.items()}
     return Programs(
         initial=lambda: compiled.initial(hparams, data),
         advance=lambda s, start, stop: compiled.advance(s, hparams, data, np.int32(start), np.int32(stop)),
         measure=lambda s, step: compiled.measure((s, hparams), data, np.int32(step)),
         snapshot=lambda s: compiled.snapshot((s, hparams), data),
         place=functools.partial(packing.place, layout),
-        variables={name: v for name, v in described.items() if name in compiled.values},
+        variables=compiled.variables,
         shapes={name: value.shape[1:] for name, value in compiled.values.items()},
-        memory=memory.of_programs(compiled, data),
+        memory=compiled.memory(data),
     )
 
 
@@ -146,15 +164,21 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
     step = jax.ShapeDtypeStruct((), np.int32)
     advance = lifted.lower(states, hparams, data, step, step).compile()
-    lifted_measure = packing.over_runs(measuring(layout), functools.partial(measure_run, recipe, families))
+    lifted_measure = packing.over_runs(one_by_one(layout), functools.partial(measure_run, recipe, families))
     observed = (states, hparams)
     values = jax.eval_shape(lifted_measure, observed, data, step)
     measure = lifted_measure.lower(observed, data, step).compile()
     snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(observed, data).compile()
-    return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, families)
+    run = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), observed)
+    shapes = observed_shapes(recipe, run, data)
+    variables: dict[str, Variable] = {}
+    for family in families:
+        own = {name: values[name].shape[1:] for name in family.variables if name in values}
+        variables |= described(family, own, shapes)
+    return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, variables)
 
 
-def measuring(layout: Layout) -> Layout:
+def one_by_one(layout: Layout) -> Layout:
     """Return how runs are laid out to be measured: on CPU one by one.
 
     Several host devices that factorise batches of matrices at the same time wait for each other's threads for ever
@@ -165,19 +189,20 @@ def measuring(layout: Layout) -> Layout:
 
 
 def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:
-    """Return the in-line measures with the options that the experiment fixes bound."""
-    return tuple(bind_measure(experiment, measures.get_measure(name)) for name in experiment.measures)
+    """Return the in-line measures with all options bound."""
+    families = [bind_measure(experiment, measures.get_measure(name)) for name in experiment.measures]
+    return tuple(bind(family, complete(family, {})) for family in families)
 
 
 def bind_measure(experiment: config.Experiment, family: Measure) -> Measure:
     """Bind the options that the experiment fixes: the loss, and its unit."""
-    if family.name != "fit":
-        return family
     loss = LOSSES[experiment.loss]
-    function = functools.partial(family.function, loss=loss.per_example)
-    described = family.variables.items()
-    units = {n: dataclasses.replace(v, units=loss.units) for n, v in described if v.units == "loss"}
-    return dataclasses.replace(family, function=function, variables={**family.variables, **units})
+    units = {"loss": loss.units}
+    variables = {
+        name: dataclasses.replace(v, units=units.get(v.units, v.units)) for name, v in family.variables.items()
+    }
+    options = {"loss": loss.per_example} if "loss" in options_of(family) else {}
+    return bind(dataclasses.replace(family, variables=variables), options)
 
 
 def measure_run(

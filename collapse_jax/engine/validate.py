@@ -9,6 +9,7 @@ from collapse_jax.experiment.axes import static_axes
 from collapse_jax.experiment.cuts import check_static_axes
 from collapse_jax.experiment.grid import check_distinct, check_grid
 from collapse_jax.experiment.typed import typed
+from collapse_jax.measures.needs import why_not_in_line
 
 SCHEDULE_RULES = ("reference", "geometric", "explicit")
 SNAPSHOT_CONTENT = ("train", "test", "head", "parameters")
@@ -66,8 +67,8 @@ def _check_measuring(e: config.Experiment) -> None:
     require(len(e.measures) > 0, "measures", e.measures, f"needs at least one of {', '.join(measures.MEASURES)}")
     for name in e.measures:
         require_one_of("measures", name, measures.MEASURES)
-        outside = "needs examples from outside the distribution; take it later with `measure --ood=FILE.npz`"
-        require("ood" not in measures.MEASURES[name].needs, "measures", name, outside)
+        reason = why_not_in_line(measures.MEASURES[name], e.dtype)
+        require(reason is None, "measures", name, reason or "")
     check_distinct("measures", e.measures)
     _check_schedule("log", e.log, e.steps)
     _check_schedule("snapshots.schedule", e.snapshots.schedule, e.steps)

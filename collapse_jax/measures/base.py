@@ -29,6 +29,8 @@ class Probe:
       logits: [N, K] network outputs f(x).
       inputs: [N, ...] the examples themselves, for measures that compare features with inputs.
       layers: the output of every hidden layer [N, D_l], flattened; the last one is `features`.
+      examples: [N, ...] as the network takes them, tokens of texts too (which have no `inputs`); None where there
+        is no network to run.
       true_labels: [N] the labels without noise; None where the task knows no others than `labels`.
     """
 
@@ -37,6 +39,7 @@ class Probe:
     logits: jax.Array | None = None
     inputs: jax.Array | None = None
     layers: tuple[jax.Array, ...] | None = None
+    examples: jax.Array | None = None
     true_labels: jax.Array | None = None
 
 
@@ -55,7 +58,7 @@ class Snapshot:
       initial: the tree of the initial parameters theta_0, computed again from the run's seed where `params` is
         there.
       batch_stats: running statistics of BatchNorm; None where `params` is, and for networks without.
-      mask: tree like `params` of zeros and ones, 0 where a weight was pruned; None for a network never pruned.
+      mask: tree like `params` of booleans, False where a weight was pruned; None for a network never pruned.
       hyperparameters: scalars by name, `snapshot.hyperparameters.weight_decay`; None for plain arrays.
       step: int32 scalar, optimizer updates taken; None for plain arrays.
       prepared: what the measure's `prepare` made of the data set; None without one.

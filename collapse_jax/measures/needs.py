@@ -26,3 +26,15 @@ def lacking(measure: Measure, there: Collection[str], split: str | None = None) 
     probe = split if split in ("train", "test") else "probe"
     needs = (probe if part == "probe" else part for part in measure.needs)
     return next((part for part in needs if part not in there), None)
+
+
+def why_not_in_line(measure: Measure, dtype: str) -> str | None:
+    """Say why a measure cannot be taken while a sweep of type `dtype` trains; None if it can."""
+    later = "take it of stored snapshots, with `measure"
+    if "ood" in measure.needs:
+        return f"needs examples from outside the distribution; {later} --ood=FILE.npz`"
+    if measure.finish:
+        return f"ends on the host, which training does not wait for; {later}`"
+    if measure.dtype not in ("", dtype):
+        return f"is taken in {measure.dtype}, the sweep is {dtype}; {later}`"
+    return None

@@ -10,6 +10,8 @@ from collapse_jax.measures.custom import from_function, load_measure
 from collapse_jax.measures.families.balancedness import BALANCEDNESS
 from collapse_jax.measures.families.collapse import COLLAPSE
 from collapse_jax.measures.families.collapse_bounds import COLLAPSE_BOUNDS
+from collapse_jax.measures.families.compressed_size import COMPRESSED_SIZE
+from collapse_jax.measures.families.distance import DISTANCE
 from collapse_jax.measures.families.fit import FIT
 from collapse_jax.measures.families.generalisation import GENERALISATION
 from collapse_jax.measures.families.geometry import GEOMETRY
@@ -39,6 +41,8 @@ MEASURES: dict[str, Measure] = {
         GENERALISATION,
         COLLAPSE_BOUNDS,
         BALANCEDNESS,
+        DISTANCE,
+        COMPRESSED_SIZE,
     )
 }
 

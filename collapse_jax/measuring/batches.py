@@ -52,7 +52,7 @@ class Batch:
 def usable_devices() -> int:
     """Return the devices that may share the runs.
 
-    On CPU one, whose operations use all cores: several may hang (see `engine.compile`), and one shares the
+    On CPU one, whose operations use all cores: several may hang (see `compile.one_by_one`), and one shares the
     inputs' side of a measure among more runs.
     """
     return 1 if jax.default_backend() == "cpu" else jax.local_device_count()

@@ -117,6 +117,8 @@ def _request(
     record = json.loads(json.dumps(record, default=repr))
     bound = bind(measure, options)
     prepared = bound.prepare(snapshots.data_alone) if bound.prepare else None
+    once = "is prepared once for all runs, and here each draws examples or labels of its own"
+    require(prepared is None or not snapshots.drawn_per_run, "measures", measure.name, once)
     return Request(measure.name + suffix, bound, suffix, record, key, prepared, own=not measure.variables)
 
 
@@ -134,7 +136,7 @@ def _check_needs(snapshots: StoredSnapshots, measure: Measure, split: str | None
     part = lacking(measure, snapshots.available, split)
     if part == "ood" and snapshots.recomputed:
         allowed = "needs examples from outside the distribution; give --ood=FILE.npz"
-    elif part and snapshots.recomputed:
+    elif part and (snapshots.recomputed or part in snapshots.content):
         allowed = f"needs {part!r}, which this network does not have"
     elif part:
         stored = {"layers": "parameters", "ood": "parameters", "probe": "test", "weights": "head"}.get(part, part)

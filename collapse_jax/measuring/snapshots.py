@@ -154,6 +154,12 @@ class StoredSnapshots:
         }
         return Snapshot(**probes, num_classes=d.num_classes)
 
+    @property
+    def drawn_per_run(self) -> bool:
+        """Whether every run has examples or labels of its own."""
+        h = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(self.runs[:1]))
+        return self.data.of(h) is not self.data
+
     def load(self, step: int) -> dict[str, np.ndarray]:
         """Read and verify all that was stored at a step: "train/features" and so on, each [R, ...].
 

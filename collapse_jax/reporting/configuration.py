@@ -3,14 +3,31 @@
 import dataclasses
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from collapse_jax.experiment import config, identity
-from collapse_jax.reporting.markup import Markup, details, paragraph, section, table, tag
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.reporting.tables import Table
 
 
-def configuration(sweeps: Sequence[Sweep]) -> Markup:
+class Repeat(NamedTuple):
+    """How to repeat a sweep: a config file, and the command that trains it."""
+
+    title: str
+    file: str
+    command: str
+
+
+class Configuration(NamedTuple):
+    """The fields that matter, or that there are none; all of them; and how to repeat each sweep."""
+
+    differing: Table
+    none_differs: str
+    everything: Table
+    repeats: list[Repeat]
+
+
+def configuration(sweeps: Sequence[Sweep]) -> Configuration:
     """Build the part of the config."""
     fields = {sweep.name: _texts(sweep.experiment) for sweep in sweeps}
     defaults = _texts(config.Experiment())
@@ -23,27 +40,16 @@ def configuration(sweeps: Sequence[Sweep]) -> Markup:
     else:
         shown = [row for row in everything if len(set(row[1:-1])) > 1]
         caption, none = "Fields that differ between the sweeps", "The sweeps have the same config."
-    return section(
-        "Config",
-        table(caption, header, shown, class_="fields") if shown else paragraph(none),
-        details(f"All {len(everything)} fields", table("All fields", header, everything, class_="fields")),
-        [_repeat(sweep, len(sweeps)) for sweep in sweeps],
-    )
+    titles = ["Repeat it"] if len(sweeps) == 1 else [f"Repeat {sweep.name}" for sweep in sweeps]
+    repeats = [
+        Repeat(title, config_file(sweep.experiment), _command(sweep))
+        for title, sweep in zip(titles, sweeps, strict=True)
+    ]
+    return Configuration(Table(caption, header, shown), none, Table("All fields", header, everything), repeats)
 
 
 def _texts(experiment: config.Experiment) -> dict[str, str]:
     return {name: repr(value) for name, value in identity.flatten(experiment).items()}
-
-
-def _repeat(sweep: Sweep, count: int) -> Markup:
-    return details(
-        "Repeat it" if count == 1 else f"Repeat {sweep.name}",
-        paragraph("Save this as ", tag("code", "repeat.py"), ":"),
-        tag("pre", tag("code", config_file(sweep.experiment)), tabindex=0),
-        paragraph("and run, with the versions below (bits depend on them, and on the packing):"),
-        tag("pre", tag("code", _command(sweep)), tabindex=0),
-        open_=count == 1,
-    )
 
 
 def config_file(experiment: config.Experiment) -> str:

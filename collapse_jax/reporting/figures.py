@@ -1,9 +1,9 @@
 """The figures of a page: PNG in the page itself, their titles and reading notes as text beside them."""
 
 import base64
-import dataclasses
 import io
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -11,7 +11,6 @@ from PIL import Image
 from collapse_jax import figures as plots
 from collapse_jax.errors import CollapseError
 from collapse_jax.figures import registry
-from collapse_jax.reporting.markup import Markup, details, paragraph, section, tag
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.system.progress import say
 
@@ -19,29 +18,48 @@ SCREEN = 110  # pixels of a page per inch of a figure: its letters are then as l
 DPI = 200  # as the files of `plot`: sharp on paper, and on a phone when enlarged
 
 
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it.
+class Picture(NamedTuple):
+    """A figure of one sweep as the page shows it.
 
     Attributes:
       title: its heading.
       note: how to read it.
-      question: what it answers, in a sentence.
-      png: the image without title and note.
-      size: of the image, pixels.
+      data: the image without title and note, as PNG in base64.
+      width: of the image on the page, pixels.
+      height: the same.
     """
 
     title: str
     note: str
+    data: str
+    width: int
+    height: int
+
+
+class Shown(NamedTuple):
+    """A figure of the page: what it answers, and the picture of each sweep that has it.
+
+    Attributes:
+      title: its heading.
+      question: what it answers.
+      pictures: sweep -> picture.
+      shared: whether the title is that of every picture.
+    """
+
+    title: str
     question: str
-    png: bytes
-    size: tuple[int, int]
+    pictures: dict[str, Picture]
+    shared: bool
 
 
-def figures(sweeps: Sequence[Sweep]) -> Markup:
-    """Build the part of figures: one after the other, those of several sweeps beside each other."""
+def figures(sweeps: Sequence[Sweep]) -> tuple[dict[str, list[Shown]], list[str]]:
+    """Draw the figures, those of several sweeps beside each other.
+
+    Returns:
+      program of static axes -> its figures, "" for those of all; and what could not be drawn, and why.
+    """
     drawn = {sweep.name: _draw(sweep) for sweep in sweeps}
-    shown: dict[str, list[Markup]] = {}  # by program of static axes, "" for what all share
+    shown: dict[str, list[Shown]] = {"": []}
     missing = []
     for name in dict.fromkeys(name for found in drawn.values() for name in found):
         found = {sweep: pictures[name] for sweep, pictures in drawn.items() if name in pictures}
@@ -50,15 +68,15 @@ def figures(sweeps: Sequence[Sweep]) -> Markup:
                 missing.append(f"{name}{f' of {sweep}' if len(sweeps) > 1 else ''}: {reason}")
         pictures = {sweep: picture for sweep, picture in found.items() if isinstance(picture, Picture)}
         if pictures:
-            shown.setdefault(name.rpartition("/")[0], []).append(_figure(name, pictures, len(sweeps)))
-    left_out = details("Figures that could not be drawn", tag("ul", [tag("li", line) for line in missing]))
-    return section(
-        "Figures",
-        paragraph("On a narrow screen, tap a figure to enlarge it and swipe.", class_="note narrow"),
-        shown.pop("", None) or (None if shown else paragraph("The results hold nothing that a figure needs.")),
-        [details(f"Program {program}", drawings) for program, drawings in shown.items()],
-        left_out if missing else None,
-    )
+            shown.setdefault(name.rpartition("/")[0], []).append(_shown(name, pictures))
+    return shown, missing
+
+
+def _shown(name: str, pictures: dict[str, Picture]) -> Shown:
+    titles, plain = [picture.title for picture in pictures.values()], name.rpartition("/")[2]
+    shared = len(set(titles)) == 1
+    title = titles[0] if shared else plain.replace("_", " ").capitalize()
+    return Shown(title, registry.FIGURES[plain].question, pictures, shared)
 
 
 def _draw(sweep: Sweep) -> dict[str, Picture | str]:
@@ -75,10 +93,11 @@ def _picture(name: str, figure: Figure) -> Picture:
     # Beside the image they are text that can be read at any width, searched and copied.
     figure.suptitle("")
     figure.supxlabel("")
+    program = name.rpartition("/")[0]
     png, size = _png(figure)
-    program, _, plain = name.rpartition("/")
+    width, height = (round(SCREEN * pixels / DPI) for pixels in size)
     title = f"{title} ({program})" if program else title
-    return Picture(title, note, registry.FIGURES[plain].question, png, size)
+    return Picture(title, note, base64.b64encode(png).decode(), width, height)
 
 
 def _png(figure: Figure) -> tuple[bytes, tuple[int, int]]:
@@ -88,29 +107,3 @@ def _png(figure: Figure) -> tuple[bytes, tuple[int, int]]:
     image = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     image.save(reduced, "png", optimize=True)
     return reduced.getvalue(), image.size
-
-
-def _figure(name: str, pictures: dict[str, Picture], columns: int) -> Markup:
-    first = next(iter(pictures.values()))
-    shared = len({picture.title for picture in pictures.values()}) == 1
-    boxes = []
-    for sweep_name, picture in pictures.items():
-        source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
-        of = f" ({sweep_name})" if columns > 1 else ""
-        width, height = (round(SCREEN * pixels / DPI) for pixels in picture.size)
-        image = tag("img", src=source, alt=f"{picture.title}{of}. {picture.question}", width=width, height=height)
-        heading = tag("strong", sweep_name if shared else f"{sweep_name}: {picture.title}") if columns > 1 else None
-        boxes.append(
-            tag(
-                "figure",
-                tag("div", image, class_="picture", tabindex=0, role="region", aria_label=f"{picture.title}{of}"),
-                tag("figcaption", heading, " " if heading else None, picture.note),
-            )
-        )
-    return tag(
-        "div",
-        tag("h3", first.title if shared else name.rpartition("/")[2].replace("_", " ").capitalize()),
-        paragraph(first.question),
-        tag("div", boxes, class_="columns"),
-        class_="drawing",
-    )

@@ -1,52 +1,31 @@
 """Time scales, last values and slopes as tables: of one sweep by setting, of several side by side."""
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.events import EVENTS
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.axes import AXES
-from collapse_jax.experiment.points import point_text, value_text
-from collapse_jax.reporting.markup import Markup, details, join, paragraph, section, table, tag
+from collapse_jax.experiment.points import axis_text, point_text, value_text
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.reporting.tables import Table
 
 
-def numbers(sweeps: Sequence[Sweep]) -> Markup:
-    """Build the part of time scales and last values."""
-    shown = _settings(sweeps[0]) if len(sweeps) == 1 else _compared(sweeps)
-    return section(
-        "Time scales and last values",
-        shown,
-        paragraph(
-            "Mean and range from lowest to highest seed, of time scales the geometric mean in steps; last values "
-            "leave out the runs that diverged. A value "
-            "after > is a lower bound, because a run had not crossed by its last step.",
-            class_="note",
-        ),
-        _definitions(sweeps),
-        _slopes(sweeps),
-    )
+def settings(sweeps: Sequence[Sweep]) -> Table | None:
+    """Build the table of time scales and last values; None where there are none."""
+    return _settings(sweeps[0]) if len(sweeps) == 1 else _compared(sweeps)
 
 
-def _settings(sweep: Sweep) -> Markup:
+def _settings(sweep: Sweep) -> Table | None:
     header, *rows = tables.setting_rows(sweep.summary)
     names = len(header) - len(tables.setting_quantities(sweep.summary))
     if names == len(header):
-        return paragraph("The results hold no accuracy and no RNC1, so there are no time scales.")
-    cells = [[*row[:names], *map(_cell, row[names:])] for row in rows]
-    return table("Settings: mean and range of the seeds", header, cells, names=names, class_="numbers")
+        return None
+    return Table("Settings: mean and range of the seeds", header, rows, names, "numbers")
 
 
-def _cell(text: str) -> Markup:
-    """Put what follows a mean, such as the range of the seeds, below it, so that tables stay narrow."""
-    found = re.search(r" [\[(]", text)
-    mean, rest = (text[: found.start()], text[found.start() :]) if found else (text, "")
-    return join(mean, tag("span", rest, class_="range") if rest else None)
-
-
-def _compared(sweeps: Sequence[Sweep]) -> Markup:
+def _compared(sweeps: Sequence[Sweep]) -> Table:
     """One row per quantity and setting, one column per sweep."""
     quantities = list(dict.fromkeys(q for sweep in sweeps for q in tables.setting_quantities(sweep.summary)))
     # A setting is the same in two sweeps when the axes that any of them sweeps have the same values.
@@ -57,20 +36,20 @@ def _compared(sweeps: Sequence[Sweep]) -> Markup:
             key = tuple(_coordinate(sweep, point, axis) for axis in axes)
             found.setdefault(key, {}).setdefault(sweep.name, []).extend(runs)
     # Numbers by size, after them words.
-    settings = sorted(found, key=lambda key: [(isinstance(value, str), value) for value in key])
+    ordered = sorted(found, key=lambda key: [(isinstance(value, str), value) for value in key])
     rows = []
     for quantity in quantities:
-        for key in settings:
+        for key in ordered:
             cells = [
-                _cell(tables.setting_text(sweep.summary, quantity, found[key][sweep.name]))
+                tables.setting_text(sweep.summary, quantity, found[key][sweep.name])
                 if sweep.name in found[key] and quantity in tables.setting_quantities(sweep.summary)
                 else ""
                 for sweep in sweeps
             ]
             if any(cells):
                 rows.append([quantity, *map(value_text, key), *cells])
-    header = ["quantity", *(axis.replace("_", " ") for axis in axes), *(sweep.name for sweep in sweeps)]
-    return table("Settings, side by side", header, rows, names=1 + len(axes), class_="numbers")
+    header = ["quantity", *map(axis_text, axes), *(sweep.name for sweep in sweeps)]
+    return Table("Settings, side by side", header, rows, 1 + len(axes), "numbers")
 
 
 def _coordinate(sweep: Sweep, point: Mapping[str, Any], axis: str) -> Any:
@@ -83,19 +62,26 @@ def _coordinate(sweep: Sweep, point: Mapping[str, Any], axis: str) -> Any:
     return fields.get(AXES[axis].field if axis in AXES else axis, "-")
 
 
-def _definitions(sweeps: Sequence[Sweep]) -> Markup:
-    """What ends each phase; sweeps that agree say it once."""
+def definitions(sweeps: Sequence[Sweep]) -> list[str]:
+    """Say what ends each time scale; sweeps that agree say it once."""
     lines: dict[str, list[str]] = {}
     for sweep in sweeps:
         for name in sweep.summary.times:
             event = EVENTS[name]
             text = f"{event.tau}: steps until {event.condition(sweep.experiment.thresholds)}"
             lines.setdefault(text, []).append(sweep.name)
-    items = [text if len(names) == len(sweeps) else f"{text} ({', '.join(names)})" for text, names in lines.items()]
-    return tag("ul", [tag("li", item) for item in items], class_="note") if items else Markup()
+    return [text if len(names) == len(sweeps) else f"{text} ({', '.join(names)})" for text, names in lines.items()]
 
 
-def _slopes(sweeps: Sequence[Sweep]) -> Markup | None:
+class Slopes(NamedTuple):
+    """The slopes of the time scales, and the axis against which they are fitted."""
+
+    against: str
+    table: Table
+
+
+def slopes(sweeps: Sequence[Sweep]) -> Slopes | None:
+    """Build the table of slopes; None where none can be fitted."""
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for sweep in sweeps:
         for fit in sweep.summary.slopes:
@@ -105,35 +91,24 @@ def _slopes(sweeps: Sequence[Sweep]) -> Markup | None:
             rows.setdefault(key, {})[sweep.name] = text
     if not rows:
         return None
+    against = " or ".join(dict.fromkeys(axis_text(fit.axis) for sweep in sweeps for fit in sweep.summary.slopes))
     located = any(at for _, at, _ in rows)
     header = ["time scale", *(["at"] if located else []), "theory"]
     header += ["slope"] if len(sweeps) == 1 else [sweep.name for sweep in sweeps]
-    return join(
-        tag("h3", "Slopes against weight decay"),
-        table(
-            "d log tau / d log weight decay, with 95 % bootstrap interval over seeds",
-            header,
-            [
-                [tau, *([at] if located else []), theory, *(_cell(found.get(sweep.name, "")) for sweep in sweeps)]
-                for (tau, at, theory), found in rows.items()
-            ],
-            names=1 + located,
-            class_="numbers",
-        ),
-        paragraph(
-            "Censored runs enter through the probability of a time beyond their last step. Theory: "
-            "arXiv 2509.20829, Theorem 4.3, proved for full-batch gradient descent.",
-            class_="note",
-        ),
-    )
+    cells = [
+        [tau, *([at] if located else []), theory, *(found.get(sweep.name, "") for sweep in sweeps)]
+        for (tau, at, theory), found in rows.items()
+    ]
+    caption = f"d log tau / d log {against}, with 95 % bootstrap interval over seeds"
+    return Slopes(against, Table(caption, header, cells, 1 + located, "numbers"))
 
 
-def runs(sweeps: Sequence[Sweep]) -> Markup:
-    """Build the part that lists every run."""
+def runs(sweeps: Sequence[Sweep]) -> list[tuple[str, Table]]:
+    """Build the tables that list every run, with a heading each."""
     parts = []
     for sweep in sweeps:
         header, *rows = tables.run_rows(sweep.summary)
         caption = "All runs" if len(sweeps) == 1 else f"All runs of {sweep.name}"
-        shown = table(caption, header, rows, names=len(sweep.summary.axes), class_="numbers")
-        parts.append(details(f"{caption} ({sweep.runs})", shown))
-    return section("Runs", parts)
+        shown = Table(caption, header, rows, len(sweep.summary.axes), "numbers")
+        parts.append((f"{caption} ({sweep.runs})", shown))
+    return parts

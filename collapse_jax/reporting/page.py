@@ -1,57 +1,58 @@
-"""The page: its head, its parts in order, its style. One file that needs no other."""
+"""The page: what stands on it, as `templates/page.html.j2` arranges it. One file that needs no other."""
 
-import importlib.resources
 from collections.abc import Sequence
 
+import jinja2
+
+from collapse_jax.experiment.points import axis_text
 from collapse_jax.reporting.cautions import cautions, comparison_cautions
 from collapse_jax.reporting.configuration import configuration
 from collapse_jax.reporting.figures import figures
-from collapse_jax.reporting.markup import Markup, anchor, paragraph, section, tag
-from collapse_jax.reporting.numbers import numbers, runs
+from collapse_jax.reporting.numbers import definitions, runs, settings, slopes
 from collapse_jax.reporting.provenance import provenance, variables
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.reporting.tables import spread
 
 PARTS = ("Warnings", "Time scales and last values", "Figures", "Runs", "Config", "Provenance", "Variables")
 
 
+def templates() -> jinja2.Environment:
+    """Return the templates: all that they are given is text, and escaped."""
+    loader = jinja2.PackageLoader(__package__ or "collapse_jax.reporting")
+    found = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    found.filters |= {"spread": spread, "anchor": anchor, "headline": headline}
+    return found
+
+
 def page(sweeps: Sequence[Sweep]) -> str:
     """Write the whole HTML file of one sweep, or of several side by side."""
-    title = sweeps[0].experiment.name if len(sweeps) == 1 else " | ".join(sweep.name for sweep in sweeps)
-    style = importlib.resources.files(__package__).joinpath("page.css").read_text()
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title),
-        tag("style", Markup(style)),
+    drawings, not_drawn = figures(sweeps)
+    text = (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            title=sweeps[0].experiment.name if len(sweeps) == 1 else " | ".join(sweep.name for sweep in sweeps),
+            parts=PARTS,
+            sweeps=sweeps,
+            shared_warnings=comparison_cautions(sweeps),
+            warnings={sweep.name: cautions(sweep) for sweep in sweeps},
+            settings=settings(sweeps),
+            definitions=definitions(sweeps),
+            slopes=slopes(sweeps),
+            drawings=drawings,
+            not_drawn=not_drawn,
+            runs=runs(sweeps),
+            config=configuration(sweeps),
+            provenance=provenance(sweeps),
+            variables=variables(sweeps),
+        )
     )
-    body = tag(
-        "body",
-        tag("header", tag("h1", title), [_lead(sweep, len(sweeps)) for sweep in sweeps]),
-        tag(
-            "nav",
-            tag("ul", [tag("li", tag("a", part, href=f"#{anchor(part)}")) for part in PARTS]),
-            aria_label="Parts",
-        ),
-        tag(
-            "main",
-            _warnings(sweeps),
-            numbers(sweeps),
-            figures(sweeps),
-            runs(sweeps),
-            configuration(sweeps),
-            provenance(sweeps),
-            variables(sweeps),
-        ),
-    )
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+    return f"{text}\n"
 
 
-def _lead(sweep: Sweep, count: int) -> Markup:
-    name = tag("strong", sweep.name, ": ") if count > 1 else None
-    title = f"{sweep.experiment.name}. " if count > 1 else None
-    return paragraph(name, title, headline(sweep), class_="lead")
+def anchor(title: str) -> str:
+    """Return the name by which a part is linked to."""
+    return title.lower().replace(" ", "-")
 
 
 def headline(sweep: Sweep) -> str:
@@ -67,20 +68,4 @@ def headline(sweep: Sweep) -> str:
 
 def _counted(count: int, name: str) -> str:
     plural = "" if count == 1 else "es" if name.endswith("s") else "s"
-    return f"{count:,} {name.replace('_', ' ')}{plural}"
-
-
-def _warnings(sweeps: Sequence[Sweep]) -> Markup:
-    shared = comparison_cautions(sweeps)
-    blocks = [
-        tag("div", tag("h3", sweep.name) if len(sweeps) > 1 else None, _list(cautions(sweep))) for sweep in sweeps
-    ]
-    return section(
-        PARTS[0],
-        tag("div", _list(shared), class_="warnings") if shared else None,
-        tag("div", blocks, class_="columns warnings"),
-    )
-
-
-def _list(lines: Sequence[str]) -> Markup:
-    return tag("ul", [tag("li", line) for line in lines]) if lines else paragraph("None.")
+    return f"{count:,} {axis_text(name)}{plural}"

@@ -8,19 +8,19 @@ import humanize
 import numpy as np
 import xarray as xr
 
-from collapse_jax.reporting.markup import Markup, details, section, table
 from collapse_jax.reporting.sweeps import Sweep, sizes
+from collapse_jax.reporting.tables import Table
 
 Rows = dict[str, str]
 
 
-def provenance(sweeps: Sequence[Sweep]) -> Markup:
+def provenance(sweeps: Sequence[Sweep]) -> Table:
     """Build the part of versions, device and data."""
     columns = [_rows(sweep) for sweep in sweeps]
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = [[name, *(column.get(name, "") for column in columns)] for name in names]
     header = ["what", *(sweep.name for sweep in sweeps)]
-    return section("Provenance", table("Software, hardware, data, files", header, rows, class_="fields"))
+    return Table("Software, hardware, data, files", header, rows)
 
 
 def _rows(sweep: Sweep) -> Rows:
@@ -68,12 +68,12 @@ _MANIFEST: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
 }
 
 
-def variables(sweeps: Sequence[Sweep]) -> Markup:
-    """Build the part that says what every variable is, where it comes from, and the range of its last values."""
-    return section("Variables", [_variables(sweep, len(sweeps)) for sweep in sweeps])
+def variables(sweeps: Sequence[Sweep]) -> list[tuple[str, Table]]:
+    """Say what every variable is, where it comes from, and the range of its last values: headings and tables."""
+    return [_variables(sweep, len(sweeps)) for sweep in sweeps]
 
 
-def _variables(sweep: Sweep, count: int) -> Markup:
+def _variables(sweep: Sweep, count: int) -> tuple[str, Table]:
     rows = []
     for name, variable in sweep.results.data_vars.items():
         if name == "diverged_at":
@@ -91,7 +91,7 @@ def _variables(sweep: Sweep, count: int) -> Markup:
         )
     title = "All variables" if count == 1 else f"All variables of {sweep.name}"
     header = ["variable", "name", "units", "last value, lowest to highest run", "definition", "measured"]
-    return details(f"{title} ({len(rows)})", table(title, header, rows, class_="fields"), long=True)
+    return f"{title} ({len(rows)})", Table(title, header, rows)
 
 
 def _last_range(variable: xr.DataArray) -> str:

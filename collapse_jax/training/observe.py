@@ -85,7 +85,7 @@ def observe_probe(
     """Apply one run's network to a set of examples."""
     logits, outputs = apply_in_batches(recipe, network, inputs, layers=layers)
     flat = tuple(output.reshape(len(labels), -1) for output in outputs)
-    return Probe(flat[-1], labels, logits, measurable(inputs), layers=flat if layers else None)
+    return Probe(flat[-1], labels, logits, measurable(inputs), flat if layers else None, inputs)
 
 
 def measurable(inputs: jax.Array) -> jax.Array | None:

@@ -47,7 +47,8 @@ def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset
 
     The steps are the union of all steps, with nan where a variable has none. A variable that is there already,
     in-line or from a file whose name comes earlier in the alphabet, stays as it is: values of two origins are never
-    mixed (`measure --label` gives new names). Axes of equal name and different length get the name of the file.
+    mixed (`measure --label` gives new names). Axes of equal name and other coordinates, or another length, get the
+    name of the file.
 
     Raises:
       WorkdirError: a file is damaged or belongs to another experiment.
@@ -76,13 +77,21 @@ def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset
 
 def _outer(joined: xr.Dataset, new: xr.Dataset, name: str) -> xr.Dataset:
     steps = np.union1d(joined["step"].values, new["step"].values)
-    differing = {
-        d: f"{d}_{name}" for d in new.dims if d != "step" and joined.sizes.get(d, new.sizes[d]) != new.sizes[d]
-    }
+    differing = {d: f"{d}_{name}" for d in new.dims if d != "step" and not _same_axis(joined, new, d)}
     step = joined["step"].attrs
     joined, new = joined.reindex(step=steps), new.reindex(step=steps).rename(differing)
     joined["step"].attrs.update(step)
-    return joined.assign({str(key): value.variable for key, value in new.data_vars.items()})
+    joined = joined.assign({str(key): value.variable for key, value in new.data_vars.items()})
+    return joined.assign_coords({d: new[d] for d in new.dims if d in new.coords and d not in joined.coords})
+
+
+def _same_axis(joined: xr.Dataset, new: xr.Dataset, dim: Any) -> bool:
+    """Whether an axis of the new variables is the one of that name in the results, or there is none yet."""
+    if dim not in joined.sizes:
+        return True
+    if dim in joined.coords and dim in new.coords:
+        return joined[dim].equals(new[dim])
+    return joined.sizes[dim] == new.sizes[dim]
 
 
 def columns(dataset: xr.Dataset, dims: Iterable[Any], names: Iterable[str]) -> dict[int, dict[str, np.ndarray]]:

@@ -56,9 +56,10 @@ def label(
         "units": "steps",
         "definition": "-1 for a healthy run",
     }
+    own = {axis: (axis, list(c)) for name in values for axis, c in variables[name].coords.items()}
     dataset = xr.Dataset(
         data | {"diverged_at": (names, diverged_at.reshape(shape), described)},
-        {**coords, "step": ("step", steps)},
+        {**coords, **own, "step": ("step", steps)},
     )
     name_axes(dataset)
     dataset["step"].attrs.update(long_name="training step", units="steps", definition="optimizer updates taken")

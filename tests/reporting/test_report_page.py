@@ -14,9 +14,9 @@ import collapse_jax
 from collapse_jax.__main__ import main
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.summary import summarise
-from collapse_jax.reporting.markup import join, table, tag
-from collapse_jax.reporting.numbers import _cell
+from collapse_jax.reporting.page import templates
 from collapse_jax.reporting.sweeps import sizes
+from collapse_jax.reporting.tables import Table, spread
 from collapse_jax.workdir.results import open_results
 
 __all__ = ["one_figure"]
@@ -64,25 +64,13 @@ def test_whatever_users_write_is_text(tmp_path):
     assert "</td><script>" in page.texts
 
 
-@pytest.mark.parametrize(
-    ("built", "expected"),
-    [
-        (tag("p", "a < b", class_="x", open=True, id=None), '<p class="x" open>a &lt; b</p>'),
-        (tag("img", alt='"<'), '<img alt="&quot;&lt;">'),
-        (join("&", [tag("b", 1), None, ("x", "y")]), "&amp;<b>1</b>xy"),
-        (tag("div", aria_label="a"), '<div aria-label="a"></div>'),
-    ],
-)
-def test_markup(built, expected):
-    assert built == expected
-
-
 def test_headers_break_after_underscores_and_name_what_heads_a_row():
-    built = table("Runs", ["seed", "nc2_<x>"], [["1", "2_3"]], class_="numbers")
+    macros = templates().get_template("macros.html.j2").module
+    built = macros.table(Table("Runs", ["seed", "nc2_<x>"], [["1", "2_3"]], kind="numbers"))
     assert '<th scope="col" class="name">seed</th><th scope="col">nc2_<wbr>&lt;x&gt;</th>' in built
-    assert "<td>2_3</td>" in built
+    assert '<th scope="row">1</th><td>2_3</td>' in built
     assert '<table class="numbers">' in built
-    assert '<table class="numbers wide">' in table("", list("abcdefghijklm"), [], class_="numbers")
+    assert '<table class="numbers wide">' in macros.table(Table("", list("abcdefghijklm"), [], kind="numbers"))
 
 
 def test_sizes_are_those_on_disk(tmp_path, monkeypatch):
@@ -114,8 +102,14 @@ def test_settings_count_diverged_runs_and_leave_out_their_last_values():
     cells = [row[header.index("test_accuracy")] for row in rows]
     assert cells == ["0.9 [0.9, 0.9] (1 diverged)", "- (5 diverged)"]
     assert f"| 0.1 | {cells[0]} |" in unpadded(tables.seeds_table(results, THRESHOLDS))
-    assert _cell(cells[0]) == '0.9<span class="range"> [0.9, 0.9] (1 diverged)</span>'
-    assert _cell(cells[1]) == '-<span class="range"> (5 diverged)</span>'
+    assert spread(cells[0]) == ("0.9", " [0.9, 0.9] (1 diverged)")
+    assert spread(cells[1]) == ("-", " (5 diverged)")
+    shown = (
+        templates()
+        .get_template("macros.html.j2")
+        .module.table(Table("", ["", ""], [["a", cells[0]]], 1, "numbers"))
+    )
+    assert '<td>0.9<span class="range"> [0.9, 0.9] (1 diverged)</span></td>' in shown
 
 
 def test_text_tables_take_words_and_whole_numbers():
