@@ -86,6 +86,10 @@ class Compiled:
     values: dict[str, jax.ShapeDtypeStruct]
     variables: Mapping[str, Variable]
 
+    def memory(self, data: Dataset, limit: int | None = None) -> memory.Memory:
+        """Return what a sweep takes on each device; `limit` in bytes, by default what the device has."""
+        return memory.of_programs((self.advance, self.measure, self.snapshot), data, limit)
+
 
 def check_model(experiment: config.Experiment, data: Dataset) -> None:
     """Follow the shapes of one run through its network, before anything is compiled or written.
@@ -141,7 +145,7 @@ def compile_programs(experiment: config.Experiment, layout: Layout, data: Datase
         place=functools.partial(packing.place, layout),
         variables=compiled.variables,
         shapes={name: value.shape[1:] for name, value in compiled.values.items()},
-        memory=memory.of_programs(compiled, data),
+        memory=compiled.memory(data),
     )
 
 

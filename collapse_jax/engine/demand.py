@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from collapse_jax import tasks
-from collapse_jax.engine import memory, packing
+from collapse_jax.engine import packing
 from collapse_jax.engine.compile import compile_for
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import traced_axes
@@ -22,5 +22,5 @@ def demand(experiment: config.Experiment, device: Any = None) -> packing.Demand:
     one = dataclasses.replace(experiment, grid=config.Grid(**first), packing=config.Packing(1, 1))
     layout = packing.Layout(1, 1, 1, hardware=(device,) if device is not None else ())
     data = tasks.load(experiment.task, experiment.dtype)
-    of_one = memory.of_programs(compile_for(one, layout, data), data)
+    of_one = compile_for(one, layout, data).memory(data)
     return packing.Demand(of_one.data, of_one.states + of_one.outputs, of_one.working)

@@ -1,16 +1,13 @@
 """What a sweep takes of a device's memory, by XLA's own count of the compiled programs."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import humanize
 import jax
 
 from collapse_jax.engine import packing
-
-if TYPE_CHECKING:
-    from collapse_jax.engine.compile import Compiled
-    from collapse_jax.tasks import Dataset
+from collapse_jax.tasks import Dataset
 
 # Outputs of a boundary stay on the devices while the next chunk runs, so those of two boundaries can be alive.
 BOUNDARIES = 2
@@ -46,15 +43,17 @@ class Memory:
         return f"{humanize.naturalsize(self.total)}{limit} ({parts_text})"
 
 
-def of_programs(compiled: "Compiled", data: "Dataset", limit: int | None = None) -> Memory:
-    """Read the memory of a sweep from its compiled programs."""
-    data_bytes = _bytes(data)
-    programs = (compiled.advance, compiled.measure, compiled.snapshot)
+def of_programs(
+    programs: tuple[jax.stages.Compiled, jax.stages.Compiled, jax.stages.Compiled],
+    data: Dataset,
+    limit: int | None = None,
+) -> Memory:
+    """Read the memory of a sweep from its compiled programs: advance, measure and snapshot."""
     advance, measure, snapshot = (analysis(program) for program in programs)
     return Memory(
         # As they lie on the device, padding included.
         states=advance.output_size_in_bytes,
-        data=data_bytes,
+        data=_bytes(data),
         working=max(program.temp_size_in_bytes for program in (advance, measure, snapshot)),
         outputs=BOUNDARIES * (measure.output_size_in_bytes + snapshot.output_size_in_bytes),
         limit=packing.device_memory() if limit is None else limit,

@@ -15,6 +15,9 @@ from scipy.stats import gaussian_kde
 from collapse_jax.experiment.axes import AXES, TRACED
 from collapse_jax.experiment.points import point_text
 from collapse_jax.figures import style
+from collapse_jax.measures.families.margins import check_pairs, pair_margins
+from collapse_jax.measuring.snapshots import open_snapshots
+from collapse_jax.workdir.results import open_results
 
 # The two classes of a pair: positive margins belong to the first (Okabe-Ito, distinct for colour-blind readers).
 COLOURS = ("#0072b2", "#d55e00")
@@ -49,8 +52,6 @@ def margins_of(snapshot: Any, pair: tuple[int, int], step: int) -> PairMargins:
       NotDrawableError: the snapshot lacks one of them.
       ValueError: the pair is not two different classes.
     """
-    from collapse_jax.measures.families.margins import pair_margins
-
     for name, part in (("test features", snapshot.test), ("the last layer (head)", snapshot.head_kernel)):
         if part is None:
             raise style.NotDrawableError(f"the snapshots hold no {name}")
@@ -112,14 +113,11 @@ def workdir_violins(
       NotDrawableError: the snapshots lack what the figure needs.
       ValueError: a step without a snapshot, or a pair that is not two different classes.
     """
-    import collapse_jax
-    from collapse_jax.measures.families.margins import check_pairs
-
-    snapshots = collapse_jax.open_snapshots(workdir)
+    snapshots = open_snapshots(workdir)
     stored = [int(step) for step in snapshots.steps]
     if not stored:
         raise style.NotDrawableError("no snapshot is stored")
-    results = collapse_jax.open_results(workdir)
+    results = open_results(workdir)
     run = pick_run(results) | dict(run or {})
     if steps is None:
         steps = sorted({widest_gap(results, run, stored), stored[-1]})

@@ -124,7 +124,7 @@ def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
     layout = packing.Layout(runs, devices, tile, hardware=hardware)
     data = tasks.load(experiment.task, experiment.dtype)
     compiled = programs.compile_for(experiment, layout, data)
-    found = memory.of_programs(compiled, data, int(chips.chip.memory))
+    found = compiled.memory(data, int(chips.chip.memory))
     step = cost.of_step(compiled.recipe, compiled, data, tile, hardware[0])
     log_point = cost.of_log_point(compiled, tile)
     texts = [program.as_text() or "" for program in (compiled.advance, compiled.measure, compiled.snapshot)]

@@ -1,17 +1,21 @@
 """The violins: what is drawn, from arrays, from snapshots, and from a workdir."""
 
+import importlib
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 from synthetic_results import as_zip, make_results
 
-import collapse_jax
 from collapse_jax import figures as plots
 from collapse_jax.errors import WorkdirError
 from collapse_jax.figures import NotDrawableError, registry
 from collapse_jax.figures.violins import PairMargins, density, margins_of, pick_run, violins, widest_gap
 from collapse_jax.measures import Probe, Snapshot
+
+# `figures.violins` is the function, too.
+module = importlib.import_module("collapse_jax.figures.violins")
 
 RNG = np.random.default_rng(0)
 
@@ -127,8 +131,8 @@ class Stored:
 
 def test_from_a_workdir(monkeypatch, tmp_path):
     stored, results = Stored(), make_results(weight_decay=(0.01, 0.1), seed=(1234567, 4))
-    monkeypatch.setattr(collapse_jax, "open_snapshots", lambda workdir: stored, raising=False)
-    monkeypatch.setattr(collapse_jax, "open_results", lambda workdir: results)
+    monkeypatch.setattr(module, "open_snapshots", lambda workdir: stored)
+    monkeypatch.setattr(module, "open_results", lambda workdir: results)
     figure = plots.workdir_violins(tmp_path)
     assert [step for step, _ in stored.asked] == [1000, 300_000]
     assert stored.asked[0][1] == {"weight_decay": 0.01, "seed": 1234567}
@@ -147,7 +151,7 @@ def test_a_workdir_without_snapshots_is_skipped_with_a_reason(monkeypatch, tmp_p
     def none_stored(workdir):
         raise WorkdirError("no snapshots")
 
-    monkeypatch.setattr(collapse_jax, "open_snapshots", none_stored, raising=False)
+    monkeypatch.setattr(module, "open_snapshots", none_stored)
     monkeypatch.setattr(registry, "FIGURES", {"violins": plots.FIGURES["violins"]})
     assert plots.draw(xr.Dataset(), None, tmp_path, tmp_path) == []
     assert "figure violins skipped: no snapshots" in caplog.text
