@@ -136,7 +136,7 @@ def _check_needs(snapshots: StoredSnapshots, measure: Measure, split: str | None
     part = lacking(measure, snapshots.available, split)
     if part == "ood" and snapshots.recomputed:
         allowed = "needs examples from outside the distribution; give --ood=FILE.npz"
-    elif part and snapshots.recomputed:
+    elif part and (snapshots.recomputed or part in snapshots.content):
         allowed = f"needs {part!r}, which this network does not have"
     elif part:
         stored = {"layers": "parameters", "ood": "parameters", "probe": "test", "weights": "head"}.get(part, part)
