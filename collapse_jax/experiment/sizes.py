@@ -45,6 +45,7 @@ def reduced(
         experiment,
         grid=Grid(**vars(experiment.grid) | axes),
         steps=steps,
+        training=experiment.training.scaled(steps / experiment.steps),
         task=dataclasses.replace(task, train_size=train_size, test_size=test_size),
         log=Schedule(rule="geometric", points=points),
         snapshots=stored,

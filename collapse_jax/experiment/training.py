@@ -60,3 +60,11 @@ class Training:
     rate: Rate = field(default_factory=Rate)
     levels: Levels = field(default_factory=Levels)
     batch_norm: str = "running"
+
+    def scaled(self, ratio: float) -> "Training":
+        """Return the training of an experiment of `ratio` times the steps: levels and rates shrink with them."""
+        rate, levels = self.rate, self.levels
+        steps = max(1, int(levels.steps * ratio)) if levels.steps else 0
+        milestones = {int(milestone * ratio) for milestone in rate.milestones} - {0, steps}
+        shorter = dataclasses.replace(rate, milestones=tuple(sorted(milestones)), warmup=int(rate.warmup * ratio))
+        return dataclasses.replace(self, rate=shorter, levels=dataclasses.replace(levels, steps=steps))

@@ -55,8 +55,8 @@ def time_candidate(experiment: config.Experiment) -> Timing:
 def _cost_of_step(recipe: Any, hparams: Any, data: Any) -> dict[str, float]:
     """XLA's count of one step of one run."""
     h = jax.tree.map(lambda leaf: leaf[0], hparams)
-    size = recipe.batch_size
-    batch = (data.train_inputs[:size], data.train_labels[:size], None)
+    size, own = recipe.batch_size, data.of(h)
+    batch = (own.train_inputs[:size], own.train_labels[:size], None)
     batch = jax.device_put(batch, jax.devices()[0])
     state = run.transposed(run.init_run(recipe, h, jax.device_put(data, jax.devices()[0])))
     step = jax.jit(lambda s, h, b: run.update(recipe, s, h, b, jnp.int32(0)))

@@ -5,8 +5,9 @@ import copy
 import pytest
 
 from collapse_jax.engine.validate import validate
-from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Snapshots, Task
+from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Snapshots, Task, Training
 from collapse_jax.experiment.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.training import Levels, Rate
 
 
 def whole():
@@ -72,6 +73,14 @@ def test_a_smoke_shrinks_what_all_models_of_the_grid_have(model, axes, expected,
     assert (small.model, small.grid.width) == (expected, widths)
     if "own" not in f"{model} {axes}" and model.name != "transformer":
         validate(small)
+
+
+def test_levels_and_rates_shrink_with_the_steps():
+    training = Training(rate=Rate(milestones=(30, 40), warmup=10), levels=Levels(50))
+    small = smoke(Experiment(steps=200, training=training))
+    assert small.training == Training(rate=Rate(milestones=(3, 4), warmup=1), levels=Levels(5))
+    validate(small)
+    validate(smoke(Experiment(steps=200, training=training), steps=4))
 
 
 def test_the_full_batch_stays_full():

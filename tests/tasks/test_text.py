@@ -111,7 +111,7 @@ def test_rows_and_classes_of_the_other_sets():
     assert news.all_inputs[0].startswith("Fears for T N pension after talks Unions representing")
 
 
-PACKED = gzip.compress(b"text,label\n" + b"a,0\nb,1\n" * 9)
+PACKED = gzip.compress(b"text,label\n" + b"a,0\nb,1\n" * 9, mtime=0)
 WRONG = [
     ("x.jsonl", b'{"text": "a"}\n', 'line 1: must be an object with "text" and "label"'),
     ("x.jsonl", b'{"text": "a", "label": 0}\nnot json\n', "line 2: must be an object"),
