@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import humanize
 import jax
 
 from collapse_jax.engine import packing
@@ -37,9 +38,9 @@ class Memory:
 
     def __str__(self) -> str:
         parts = {"states": self.states, "data": self.data, "working": self.working, "outputs": self.outputs}
-        parts_text = ", ".join(f"{name} {_text(size)}" for name, size in parts.items())
-        limit = f" of {_text(self.limit)}" if self.limit else ""
-        return f"{_text(self.total)}{limit} ({parts_text})"
+        parts_text = ", ".join(f"{name} {humanize.naturalsize(size)}" for name, size in parts.items())
+        limit = f" of {humanize.naturalsize(self.limit)}" if self.limit else ""
+        return f"{humanize.naturalsize(self.total)}{limit} ({parts_text})"
 
 
 def of_programs(
@@ -66,7 +67,3 @@ def analysis(program: jax.stages.Compiled) -> Any:
 
 def _bytes(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
-def _text(size: float) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -9,7 +9,8 @@ from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.figures import marks, style
 from collapse_jax.figures import series as lines
 
-TITLES = {"rnc1": "Within-class variance", "test_accuracy": "Test accuracy"}
+# Variable -> title, and whether its axis is logarithmic.
+PANELS = {"rnc1": ("Within-class variance", True), "test_accuracy": ("Test accuracy", False)}
 
 
 @style.styled
@@ -23,9 +24,9 @@ def collapse_time(
     no scaled time and are left out.
     """
     thresholds = thresholds_of(results, thresholds)
-    names = [v for v in TITLES if v in results]
+    names = [v for v in PANELS if v in results]
     if not names:
-        raise style.NotDrawableError("neither rnc1 nor test_accuracy is in the results")
+        raise style.NotDrawableError(f"none of {', '.join(PANELS)} is in the results")
     try:
         results = scaled_time(results)
     except ValueError as error:
@@ -39,7 +40,7 @@ def collapse_time(
     steps = results["step"].values
     first = steps[steps > 0].min()
     for row, name in zip(grid, names, strict=True):
-        log = name == "rnc1"
+        title, log = PANELS[name]
         for group in groups:
             lines.draw(row[0], group, name, log=log)
             lines.draw(row[1], group, name, log=log, x=_clock(group))
@@ -50,8 +51,8 @@ def collapse_time(
             else:
                 axes.set_ylim(-0.02, 1.03)
         row[0].set_ylabel(style.label(results, name))
-        row[0].set_title(f"{TITLES[name]} against the step t")
-        row[1].set_title(f"{TITLES[name]} against η·λ·t")
+        row[0].set_title(f"{title} against the step t")
+        row[1].set_title(f"{title} against η·λ·t")
         row[1].axvline(1.0, color=style.GREY, linewidth=0.9, linestyle=style.DASHED)
     ends = [_clock(group) for group in groups]
     style.step_axis(grid[0, 0], steps, min(float(first), 1.0))

@@ -17,6 +17,7 @@ from collapse_jax.figures import registry
 from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.system import runtime
 from collapse_jax.workdir.join import all_points, select_part
+from collapse_jax.workdir.record import RECORD
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.tree import leaves
 
@@ -97,8 +98,8 @@ def figures(
             yield name, drawing()
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
             yield name, reason
-    # A part that was cut into shards has no snapshots in one place.
-    begun = leaves(epath.Path(workdir)) if workdir is not None and points else []
+    # A part that was cut into shards has no snapshots in one place, and results alone have none.
+    begun = leaves(epath.Path(workdir)) if workdir and points and (epath.Path(workdir) / RECORD).exists() else []
     folders = {file_name(leaf.point): None if leaf.experiment.grid.mode == "zip" else leaf.path for leaf in begun}
     for point in points:
         part, folder = select_part(results, point), file_name(point)

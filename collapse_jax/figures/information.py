@@ -29,6 +29,8 @@ SUPERFLUOUS = (
     ("noisy_zx_given_y_sigma010", "noisy_zx_given_y_null_sigma010", "Noisy channel, σ = 0.1"),
     ("superfluous_nhsic", "superfluous_nhsic_null", "nHSIC"),
 )
+# What is shown beside them, on a logarithmic axis and without null.
+BESIDE = (("rnc1", "", "Within-class variance"),)
 # Estimators of both coordinates of the plane: of X, of Y, nulls, name.
 PLANES = (
     ("mi_zx", "mi_zy", "codes"),
@@ -49,7 +51,7 @@ def superfluous(results: xr.Dataset, thresholds: Thresholds | None = None, *, co
     found = [row for row in SUPERFLUOUS if row[0] in results]
     if not found:
         raise style.NotDrawableError(f"none of {', '.join(row[0] for row in SUPERFLUOUS)} is in the results")
-    panels = [*found, *([("rnc1", "", "Within-class variance")] if "rnc1" in results else [])]
+    panels = [*found, *(row for row in BESIDE if row[0] in results)]
     figure = style.new_figure(1.3 + 3.4 * len(panels), 3.9)
     grid = list(figure.subplots(1, len(panels), squeeze=False)[0])
     groups: list[Series] = []
@@ -60,11 +62,11 @@ def superfluous(results: xr.Dataset, thresholds: Thresholds | None = None, *, co
         if null in results and not noisy:
             _null_band(axes, measured, null)
         for group in groups:
-            lines.draw(axes, group, name, log=name == "rnc1")
+            lines.draw(axes, group, name, log=not null)
             if null in results and noisy:
                 # Not around 0, but what a random partition into classes leaves: it differs from run to run.
                 lines.draw(axes, group, null, linestyle="--", alpha=0.4)
-        if name == "rnc1":
+        if not null:
             style.log_values(axes)
         else:
             axes.axhline(0, color="#444444", linewidth=0.7)

@@ -9,10 +9,11 @@ from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.figures.information import measured_steps
 
+# Variable -> label, and whether its axis is logarithmic.
 ROWS = {
-    "layer_rnc1": "RNC1, train",
-    "layer_centre_accuracy_test": "nearest-centre accuracy, test",
-    "layer_nhsic_zy": "nHSIC(Z;Y)",
+    "layer_rnc1": ("RNC1, train", True),
+    "layer_centre_accuracy_test": ("nearest-centre accuracy, test", False),
+    "layer_nhsic_zy": ("nHSIC(Z;Y)", False),
 }
 MAX_LAYERS = 6
 
@@ -36,7 +37,7 @@ def layers(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour:
         groups = lines.split(results.isel(layer=layer), colour)
         column[0].set_title(f"Hidden layer {layer + 1}")
         for axes, name in zip(column, names, strict=True):
-            log = name == "layer_rnc1"
+            log = ROWS[name][1]
             for group in groups:
                 lines.draw(axes, group, name, log=log)
             if log:
@@ -44,7 +45,7 @@ def layers(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour:
             style.step_axis(axes, results["step"].values)
             axes.set_xlabel("training step" if axes is column[-1] else "")
     for row, name in zip(grid, names, strict=True):
-        row[0].set_ylabel(ROWS[name])
+        row[0].set_ylabel(ROWS[name][0])
     lines.legend(figure, list(grid.ravel()), groups)
     note = lines.reading_note(results, groups) + " The last hidden layer holds the features."
     style.heading(figure, "Collapse, layer by layer", note)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
-from collapse_jax.experiment.axes import TRACED
+from collapse_jax.experiment.axes import AXES, TRACED
 from collapse_jax.experiment.points import point_text
 from collapse_jax.figures import style
 from collapse_jax.measures.families.margins import check_pairs, pair_margins
@@ -21,6 +21,7 @@ from collapse_jax.workdir.results import open_results
 
 # The two classes of a pair: positive margins belong to the first (Okabe-Ito, distinct for colour-blind readers).
 COLOURS = ("#0072b2", "#d55e00")
+PREFERRED = ("weight_decay", 0.01)  # of the run that is shown: the axis, and the value to which it is nearest
 SPLITS = {"train": "training", "test": "unseen"}
 # Narrower than this fraction of the axis, a collapsed class would be drawn as nothing.
 NARROWEST = 1 / 300
@@ -82,12 +83,12 @@ def widest_gap(results: xr.Dataset, run: Mapping[str, Any], steps: Sequence[int]
 def pick_run(results: xr.Dataset) -> dict[str, Any]:
     """The hyperparameters of the run to show: weight decay 0.01 or the nearest, the first of every other axis."""
     columns = {name: np.atleast_1d(results[name].values) for name in TRACED if name in results.coords}
-    decays = np.maximum(columns.get("weight_decay", np.ones(1)), 1e-12)
-    nearest = int(np.argmin(np.abs(np.log(decays / 0.01))))
+    axis, wanted = PREFERRED
+    nearest = int(np.argmin(np.abs(np.log(np.maximum(columns.get(axis, np.ones(1)), 1e-12) / wanted))))
     run = {}
     for name, values in columns.items():
         if len(values) > 1:
-            run[name] = values[nearest if name == "weight_decay" or "run" in results.dims else 0].item()
+            run[name] = values[nearest if name == axis or "run" in results.dims else 0].item()
     return run
 
 
@@ -127,9 +128,8 @@ def workdir_violins(
     for step in steps:
         snapshot = snapshots.snapshot(step, run)
         rows += [margins_of(snapshot, pair, step) for pair in check_pairs(pairs, snapshot.num_classes)]
-    fixed = {
-        name: results[name].values.flat[0].item() for name in ("weight_decay", "seed") if name in results.coords
-    }
+    always = [name for name, axis in AXES.items() if axis.dimension and name in results.coords]
+    fixed = {name: results[name].values.flat[0].item() for name in always}
     return violins(rows, caption=f"Run: {point_text(fixed | run)}.")
 
 

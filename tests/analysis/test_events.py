@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -128,3 +130,18 @@ def test_points_have_one_name_for_each_purpose():
     assert symbols_text(point) == "λ = 0.1, optimizer = my own, width = 64"
     assert describe_point(point) == "weight_decay=0.1, optimizer=my own, width=64"
     assert file_name(point) == "weight_decay=0.1_optimizer=my_own_width=64"
+
+
+def test_the_documented_entry_is_an_event(monkeypatch):
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+    (block,) = re.findall(
+        r"^```python\n(from collapse_jax.analysis import EVENTS.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
+    monkeypatch.setitem(EVENTS, "peak", PEAK)  # so that it is taken back
+    exec(block, {})
+    results = with_complexity(make_results(weight_decay=(0.1,), seed=(0,), last=3000)).rename(
+        complexity="effective_rank"
+    )
+    taus = timescales(results)
+    assert EVENTS["peak"].after == "fit"
+    assert float(taus["tau_peak"].item()) > float(taus["tau_fit"].item())

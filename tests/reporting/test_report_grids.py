@@ -1,8 +1,10 @@
 """Reports of every kind of grid and of several sweeps."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
+import pytest
 from etils import epath
 from report_pages import DECAYS, LAST, SEEDS, check, experiment_of, one_figure, write
 from synthetic_results import as_zip, make_results
@@ -10,6 +12,7 @@ from synthetic_results import as_zip, make_results
 import collapse_jax
 from collapse_jax.__main__ import main
 from collapse_jax.experiment import config
+from collapse_jax.reporting.sweeps import load
 from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.tree import open_tree
@@ -99,3 +102,20 @@ def test_names_of_sweeps_and_the_default_file(tmp_path):
     page = check(path)
     assert any(str(there) in row for row in page.rows)
     assert "The thresholds differ" in page.text
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("results", sorted(DOCS.rglob("results.nc")), ids=lambda path: path.parent.name)
+def test_committed_results_are_read(results):
+    assert load([results.parent])[0].runs > 0
+
+
+def test_results_of_static_axes_alone_are_reported(tmp_path):
+    (tmp_path / "alone").mkdir()
+    shutil.copy(DOCS / "experiments" / "optimizer_mlp" / "results.nc", tmp_path / "alone")
+    titles = [
+        image["alt"].partition(". ")[0] for image in check(collapse_jax.report(tmp_path / "alone")).all("img")
+    ]
+    assert titles[0] == "Programs: optimizer"
