@@ -15,10 +15,9 @@ def run(options: Options) -> None:
     names, steps = _list(values.measures), [_step(item) for item in _list(values.steps)]
     chosen = split_options(values.options)
     runtime.start(devices=1)
-    from collapse_jax.measuring.run import measure_files  # imports jax
+    from collapse_jax.measuring.run import Asked, measure_files  # imports jax
 
-    for path in measure_files(
-        options.workdir,
+    asked = Asked(
         names,
         splits=_list(values.splits),
         steps=steps or None,
@@ -27,7 +26,8 @@ def run(options: Options) -> None:
         options=chosen,
         label=values.label,
         memory=values.memory,
-    ):
+    )
+    for path in measure_files(options.workdir, asked):
         print(path)
 
 

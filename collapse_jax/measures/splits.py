@@ -19,10 +19,18 @@ def of_each_probe(snapshot: Snapshot, measured: Callable[[Probe], Scalars]) -> S
 
 def for_each_probe(variables: Mapping[str, Variable]) -> dict[str, Variable]:
     """Describe variables for the train probe and, as `<variable>_test`, for the test probe."""
+    return varied(variables, {suffix: (f", {k}", f"{{}}; {k} features") for k, suffix in SUFFIXES.items()})
+
+
+def varied(variables: Mapping[str, Variable], kinds: Mapping[str, tuple[str, str]]) -> dict[str, Variable]:
+    """Describe variables that come in several kinds.
+
+    Args:
+      variables: by name.
+      kinds: suffix of the name -> what is added to the long name, and the definition, where {} is the variable's.
+    """
     return {
-        name + suffix: dataclasses.replace(
-            v, long_name=f"{v.long_name}, {kind}", definition=f"{v.definition}; {kind} features"
-        )
-        for kind, suffix in SUFFIXES.items()
+        name + suffix: dataclasses.replace(v, long_name=v.long_name + title, definition=text.format(v.definition))
+        for suffix, (title, text) in kinds.items()
         for name, v in variables.items()
     }

@@ -1,5 +1,6 @@
 """Measures what a sweep stored: streams its snapshots, measures all runs in batches, keeps what is done."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,20 @@ from collapse_jax.workdir.tree import leaves
 SAVE_SECONDS = 5.0
 # Snapshots are measured together until there are so many runs: small grids fill devices and tiles too.
 RUNS_TOGETHER = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What is to be measured; see `measure`."""
+
+    measures: Sequence[str | Callable[..., Any]]
+    splits: Sequence[str] = ()
+    steps: Sequence[int] | None = None
+    test_size: int | None = None
+    ood: str | os.PathLike[str] | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    label: str = ""
+    memory: float = MEMORY
 
 
 def measure(
@@ -80,51 +95,23 @@ def measure(
     """
     several = measures if not isinstance(measures, str) and isinstance(measures, Sequence) else [measures]
     divided = [splits] if isinstance(splits, str) else splits
-    measure_files(
-        workdir,
-        several,
-        splits=[split for split in divided if split],
-        steps=steps,
-        test_size=test_size,
-        ood=ood,
-        options=options or {},
-        label=label,
-        memory=memory,
-    )
+    chosen = [split for split in divided if split]
+    asked = Asked(several, chosen, steps, test_size, ood, options or {}, label, memory)
+    measure_files(workdir, asked)
     return open_results(workdir)
 
 
-def measure_files(
-    workdir: str | os.PathLike[str],
-    measures: Sequence[Any],
-    *,
-    splits: Sequence[str],
-    steps: Sequence[int] | None,
-    test_size: int | None,
-    ood: str | os.PathLike[str] | None,
-    options: Mapping[str, Any],
-    label: str,
-    memory: float,
-) -> list[epath.Path]:
-    """Do what `measure` says, and return the files written."""
-    if not memory > 0:
-        raise ConfigError("memory", memory, "must be > 0, in bytes")
+def measure_files(workdir: str | os.PathLike[str], asked: Asked) -> list[epath.Path]:
+    """Do what `measure` says in every leaf of a workdir, and return the files written."""
+    if not asked.memory > 0:
+        raise ConfigError("memory", asked.memory, "must be > 0, in bytes")
     runtime.start()
-    given: dict[str, Any] = {
-        "splits": splits,
-        "steps": steps,
-        "test_size": test_size,
-        "ood": ood,
-        "options": options,
-        "label": label,
-        "memory": memory,
-    }
     written, damaged = [], []
     for leaf in leaves(epath.Path(workdir)):
         if leaf.text:
             say(leaf.text)
         try:
-            written += _measure_leaf(leaf.path, measures, **given)
+            written += _measure_leaf(leaf.path, asked)
         except StoreError as error:  # keeps no other leaf from being measured
             damaged.append(f"{leaf.label}{error}")
     if damaged:
@@ -134,28 +121,16 @@ def measure_files(
     return written
 
 
-def _measure_leaf(
-    workdir: epath.Path,
-    measures: Sequence[Any],
-    *,
-    splits: Sequence[str],
-    steps: Sequence[int] | None,
-    test_size: int | None,
-    ood: str | os.PathLike[str] | None,
-    options: Mapping[str, Any],
-    label: str,
-    memory: float,
-) -> list[epath.Path]:
-    snapshots = open_snapshots(workdir, test_size=test_size, ood=ood)
+def _measure_leaf(workdir: epath.Path, asked: Asked) -> list[epath.Path]:
+    snapshots = open_snapshots(workdir, test_size=asked.test_size, ood=asked.ood)
     try:
-        experiment = snapshots.experiment
-        with runtime.numbers(experiment):
-            requests = make_requests(snapshots, measures, splits, options, label)
+        with runtime.numbers(snapshots.experiment):
+            requests = make_requests(snapshots, asked.measures, asked.splits, asked.options, asked.label)
             shapes = [shapes_of(request, snapshots) for request in requests]
-            chosen = _choose_steps(snapshots, steps)
+            chosen = _choose_steps(snapshots, asked.steps)
             files = [MeasureFile(workdir, r, snapshots, s) for r, s in zip(requests, shapes, strict=True)]
             _warn_of_clashes(workdir, requests, files)
-            Measurement(snapshots, list(zip(requests, files, strict=True)), chosen, memory).run()
+            Measurement(snapshots, list(zip(requests, files, strict=True)), chosen, asked.memory).run()
     finally:
         snapshots.close()
     return [file.path for file in files]

@@ -54,7 +54,8 @@ def test_reference_vectors():
     assert values["nhsic_zx"] == pytest.approx(1.5002663228839257, rel=1e-9)
     assert values["nhsic_zy"] == pytest.approx(1.942929738885634, rel=1e-9)
     assert values["superfluous_nhsic"] == pytest.approx(values["nhsic_zx"] - values["nhsic_zy"])
-    assert measure(mode="reference") == pytest.approx(values, rel=1e-2, nan_ok=True)
+    # A difference of two values has the rounding errors of both.
+    assert measure(mode="reference") == pytest.approx(values, rel=1e-2, abs=5e-3, nan_ok=True)
 
 
 @pytest.mark.parametrize("mode", ["reference", "sup_norm", "median"])

@@ -1,5 +1,9 @@
 """What a measure does on the host, in a type of its own and along axes of its own, on stored snapshots."""
 
+import bz2
+import pathlib
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -184,3 +188,29 @@ def test_the_network_and_its_beginning(trained):
     assert float(last.hyperparameters.weight_decay) == pytest.approx(0.01)
     assert float(results.compressed_size.sel(step=0).max()) < float(results.compressed_size_exact.sel(step=0).min())
     assert np.isfinite(results.coarse_loss_change).all()
+
+
+def test_arrays_go_through_prepare_and_finish_too(register):
+    def function(snapshot):
+        return {"centred": snapshot.train.features - snapshot.prepared}
+
+    measure = Measure(
+        "both",
+        function,
+        {"largest": variable()},
+        prepare=lambda snapshot: snapshot.train.inputs.mean(),
+        finish=lambda values, *, power=1: {"largest": np.max(values["centred"]) ** power},
+    )
+    register(measure)
+    arrays = {"train_features": [[1.0, 5.0]], "train_labels": [0], "inputs": [[2.0, 4.0]]}
+    assert measure_arrays("both", **arrays, power=3) == {"largest": 8.0}
+
+
+def test_the_example_of_the_documentation(trained, tmp_path):
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "measure.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "SIGNS" in block)
+    (tmp_path / "mine.py").write_text(code)
+    results = collapse_jax.measure(trained[0], f"{tmp_path}/mine.py:SIGNS", options={"level": "1"})
+    kernel = np.asarray(collapse_jax.open_snapshots(trained[0]).snapshot(3, 0).params["head"]["kernel"])
+    expected = len(bz2.compress(np.sign(kernel).astype(np.int8).tobytes(), 1))
+    assert results.sign_bytes.sel(step=3, weight_decay=0.1).item() == expected

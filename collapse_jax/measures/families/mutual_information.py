@@ -13,21 +13,21 @@ from collapse_jax.measures.estimators.kl_entropy import conditional_entropy, wei
 from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
 from collapse_jax.measures.estimators.probe_choice import Examples, choose_examples
 from collapse_jax.measures.options import require_at_least
+from collapse_jax.measures.splits import varied
 
 _KINDS = {
     "": ("", "{}, features and inputs as their first principal components"),
     "_null": (", null", "{}, after the rows of the features were permuted: 0 if the estimator is sound"),
     "_error": (", error", "{}: standard error, from the spread over disjoint subsets of the examples"),
 }
-VARIABLES = {
-    name + suffix: Variable(title + addition, "nat", text.format(what))
-    for name, title, what in (
-        ("mi_zx", "I(Z;X)", "mutual information of features and inputs"),
-        ("mi_zy", "I(Z;Y)", "mutual information of features and labels"),
-        ("superfluous_information", "I(Z;X) - I(Z;Y)", "mi_zx - mi_zy"),
-    )
-    for suffix, (addition, text) in _KINDS.items()
-}
+VARIABLES = varied(
+    {
+        "mi_zx": Variable("I(Z;X)", "nat", "mutual information of features and inputs"),
+        "mi_zy": Variable("I(Z;Y)", "nat", "mutual information of features and labels"),
+        "superfluous_information": Variable("I(Z;X) - I(Z;Y)", "nat", "mi_zx - mi_zy"),
+    },
+    _KINDS,
+)
 
 
 def mutual_information(

@@ -10,21 +10,21 @@ from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.probe_choice import choose_examples
 from collapse_jax.measures.options import require_at_least
 from collapse_jax.measures.precision import matmul
+from collapse_jax.measures.splits import varied
 
 _KINDS = {
     "": ("", "{}"),
     "_null": (", null", "{}, after the rows of the features were permuted: what it says where nothing is shared"),
     "_error": (", error", "{}: standard error, from the spread over batches; nan for a single batch"),
 }
-VARIABLES = {
-    name + suffix: Variable(title + addition, "1", text.format(what))
-    for name, title, what in (
-        ("nhsic_zx", "nHSIC(Z;X)", "trace(R_Z R_X), features against inputs, mean over batches"),
-        ("nhsic_zy", "nHSIC(Z;Y)", "trace(R_Z R_Y), features against labels, mean over batches"),
-        ("superfluous_nhsic", "nHSIC(Z;X) - nHSIC(Z;Y)", "dependence on the input beyond the label's"),
-    )
-    for suffix, (addition, text) in _KINDS.items()
-}
+VARIABLES = varied(
+    {
+        "nhsic_zx": Variable("nHSIC(Z;X)", "1", "trace(R_Z R_X), features against inputs, mean over batches"),
+        "nhsic_zy": Variable("nHSIC(Z;Y)", "1", "trace(R_Z R_Y), features against labels, mean over batches"),
+        "superfluous_nhsic": Variable("nHSIC(Z;X) - nHSIC(Z;Y)", "1", "dependence on the input beyond the label's"),
+    },
+    _KINDS,
+)
 
 
 def nhsic(
