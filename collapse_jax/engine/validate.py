@@ -44,9 +44,9 @@ def _check_training(e: config.Experiment) -> None:
     if models.has_batch_norm(e.model, model):
         models.check_batches(e.task.train_size, e.batch_size)
     require_one_of("loss", e.loss, training.LOSSES)
-    training.check_training(e)
     o = e.optimizer
     require_one_of("optimizer.name", o.name, training.OPTIMIZERS)
+    training.check_training(e)
     for name in ("b1", "b2", "momentum"):
         require(0 <= getattr(o, name) < 1, f"optimizer.{name}", getattr(o, name), "must be in [0, 1)")
     require(o.eps > 0, "optimizer.eps", o.eps, "must be > 0")
