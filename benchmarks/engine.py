@@ -12,13 +12,14 @@ from benchmarks import machine
 from collapse_jax.engine.compile import compile_programs
 from collapse_jax.engine.packing import RUN, Layout, choose_layout
 from collapse_jax.experiment import config, grid
+from collapse_jax.experiment.choices import filled
 
 PEAK_SIZE, PEAK_PRODUCTS = 1024, 20
 
 
 def main_experiment(**changes) -> config.Experiment:
     """Return the experiment of configs/mnist_mlp.py, fields replaced."""
-    return dataclasses.replace(_load("mnist_mlp").get_config(), **changes)
+    return filled(dataclasses.replace(_load("mnist_mlp").get_config(), **changes))
 
 
 def _load(name: str) -> ModuleType:

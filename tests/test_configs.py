@@ -102,7 +102,7 @@ def test_smoke_trains(path, tmp_path, stand_ins):
 
 def test_the_main_experiment_is_the_paper_s():
     """6 weight decays x 5 seeds, AdamW at 1e-3, batch 100, scale 8, three hidden layers of 200."""
-    experiment = load(next(path for path in CONFIGS if path.stem == "mnist_mlp")).get_config("300k")
+    experiment = validate(load(next(path for path in CONFIGS if path.stem == "mnist_mlp")).get_config("300k"))
     assert experiment.grid.weight_decay == (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
     assert len(experiment.grid.seed) == 5
     assert (experiment.steps, experiment.batch_size, experiment.loss) == (300_000, 100, "squared_error_sum")

@@ -6,6 +6,7 @@ from collapse_jax import measures, models, tasks, training
 from collapse_jax.errors import require, require_one_of
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import static_axes
+from collapse_jax.experiment.choices import CHOICES, filled, options, require_own
 from collapse_jax.experiment.cuts import check_static_axes
 from collapse_jax.experiment.grid import check_distinct, check_grid
 from collapse_jax.experiment.typed import typed
@@ -19,13 +20,24 @@ DTYPES = ("float32", "float64")
 
 def validate(experiment: config.Experiment) -> config.Experiment:
     """Return the experiment with every value in its declared type, or raise `ConfigError`."""
-    experiment = typed(experiment)
+    experiment = filled(typed(experiment))
     check_grid(experiment.grid)
+    _check_choices(experiment)
     if static_axes(experiment.grid):
         check_static_axes(experiment, _check_part)
     else:
         _check_part(experiment)
     return experiment
+
+
+def _check_choices(e: config.Experiment) -> None:
+    """Make sure that every model and optimizer is there, and that one of them has the options that are given."""
+    names = e.grid.optimizer or (e.optimizer.name,)
+    for name in names:
+        require_one_of("optimizer.name", name, training.OPTIMIZERS)
+    require_own("optimizer", e.optimizer, {name: CHOICES["optimizer"][name] for name in names})
+    names = e.grid.model or (e.model.name,)
+    require_own("model", e.model, {name: models.find_model(name).options for name in names})
 
 
 def _check_part(experiment: config.Experiment) -> None:
@@ -45,14 +57,13 @@ def _check_training(e: config.Experiment) -> None:
         models.check_batches(e.task.train_size, e.batch_size)
     require_one_of("loss", e.loss, training.LOSSES)
     training.check_training(e)
-    o = e.optimizer
-    require_one_of("optimizer.name", o.name, training.OPTIMIZERS)
-    for name in ("b1", "b2", "momentum"):
-        require(0 <= getattr(o, name) < 1, f"optimizer.{name}", getattr(o, name), "must be in [0, 1)")
-    require(o.eps > 0, "optimizer.eps", o.eps, "must be > 0")
-    if o.name == "adamw":
-        require(o.momentum == 0, "optimizer.momentum", o.momentum, "adamw takes b1 and b2, not a momentum")
-    if o.name == "gd":
+    kind = CHOICES["optimizer"][e.optimizer.name]
+    for name, value in vars(options(e.optimizer, kind)).items():
+        if name == "eps":
+            require(value > 0, "optimizer.eps", value, "must be > 0")
+        else:
+            require(0 <= value < 1, f"optimizer.{name}", value, "must be in [0, 1)")
+    if e.optimizer.name == "gd":
         full = "full-batch gradient descent takes batch_size=0, the whole training set"
         require(e.batch_size in (0, e.task.train_size), "batch_size", e.batch_size, full)
     require_one_of("precision", e.precision, PRECISIONS)

@@ -9,6 +9,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from collapse_jax.experiment.choices import MODULAR, chosen
+
 MAX_SEED = 2**32 - 1
 
 
@@ -76,8 +78,17 @@ def replaced(node: Any, field: str, value: Any) -> Any:
     return dataclasses.replace(node, **{name: replaced(getattr(node, name), rest, value) if rest else value})
 
 
+def _dataset(e: Any, value: str) -> Any:
+    e = replaced(e, "task.dataset", value)
+    return e if value == MODULAR else replaced(e, "task.modulus", None)
+
+
+def _model(e: Any, value: str) -> Any:
+    return chosen(e, "model", value)
+
+
 def _optimizer(e: Any, value: str) -> Any:
-    return replaced(replaced(e, "batch_size", 0) if value == "gd" else e, "optimizer.name", value)
+    return chosen(replaced(e, "batch_size", 0) if value == "gd" else e, "optimizer", value)
 
 
 def _width(e: Any, value: int) -> Any:
@@ -123,10 +134,10 @@ class Grid:
       mode: "product" spans all combinations; "zip" pairs the traced axes value by value (axes of one value repeat).
     """
 
-    dataset: tuple[str, ...] = static("data set", "task.dataset")
+    dataset: tuple[str, ...] = static("data set", "task.dataset", place=_dataset)
     train_size: tuple[int, ...] = static("training examples", "task.train_size")
     label_noise: tuple[float, ...] = static("share of wrong training labels", "task.label_noise")
-    model: tuple[str, ...] = static("model", "model.name")
+    model: tuple[str, ...] = static("model", "model.name", place=_model)
     # After the model, on which it depends what a width and a depth are.
     width: tuple[int, ...] = static("width", "model.width", check=COUNT, place=_width)
     depth: tuple[int, ...] = static("depth", "model.depth", check=COUNT, place=_depth)

@@ -33,7 +33,8 @@ class Task:
       random_labels: replace every training label by a class drawn uniformly.
       label_seed: of the two above; not the seed of the runs, which all see the same labels.
       test_file: test examples beside a text file of your own.
-      modulus: p of modular_addition and of no other data set: its inputs are the p^2 pairs, its classes the p sums.
+      modulus: p of modular_addition and of no other data set: its inputs are the p^2 pairs, its classes the p sums;
+        None means 97.
       max_tokens: a text is cut after so many WordPiece tokens, [CLS] and [SEP] included.
       vocabulary: WordPiece vocabulary; "" means the BERT uncased one that `prepare` keeps in `data_dir`.
       data_dir: where `prepare` puts data; "" means $TFDS_DATA_DIR or ~/tensorflow_datasets.
@@ -49,7 +50,7 @@ class Task:
     random_labels: bool = False
     label_seed: int = 0
     test_file: str = ""
-    modulus: int = 97
+    modulus: int | None = None
     max_tokens: int = 128
     vocabulary: str = ""
     data_dir: str = ""
@@ -57,42 +58,41 @@ class Task:
 
 @dataclasses.dataclass
 class Model:
-    """The network; a field that the named model does not have must keep its default.
+    """The network; an option that is None has the model's own default, and only its own options may be given.
 
     Attributes:
       name: "mlp", "cnn", "transformer", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", or a model of
-        your own, "FILE.py:NAME" (docs/extending.md).
+        your own, "FILE.py:NAME" (docs/extending.md). `choices` has the options of each, and their defaults.
+      init: what `grid.init_scale` multiplies: "all" parameters; the "linear" ones (mlp: weights and biases of all
+        layers; cnn: of its two dense layers; transformer: of the feed-forward blocks and the head; resnet: of the
+        head); "zero_last_layer", all of them, and the head begins at zero; or "default": "all" for mlp and a model
+        of your own that says nothing else, "linear" for the others (arXiv:2509.20829 multiplies so).
       hidden: mlp: widths of the hidden layers; the last one is the number of features D.
       activation: mlp, cnn, and the feed-forward blocks of the transformer: "relu", "smooth_leaky_relu" or "gelu".
       last_layer_act: mlp and cnn: whether the last hidden layer has the activation too; False makes the penultimate
         layer linear, so that the network ends with two linear layers.
       norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation.
-      width: cnn: channels of the first convolution (16 for grey, 32 for colour images); transformer: of tokens
-        (128); resnet: channels of the stem (64). 0 means what stands in brackets.
-      depth: transformer: encoder layers; 0 means 1.
+      width: cnn: channels of the first convolution; transformer: of tokens; resnet: channels of the stem.
+      depth: transformer: encoder layers.
       heads: transformer: attention heads.
       patch_size: transformer: side of the patches of an image.
-      init: what `grid.init_scale` multiplies: "all" parameters; the "linear" ones (mlp: weights and biases of all
-        layers; cnn: of its two dense layers; transformer: of the feed-forward blocks and the head; resnet: of the
-        head); "zero_last_layer", all of them, and the head begins at zero; or "default": "all" for mlp and a model
-        of your own that says nothing else, "linear" for the others (arXiv:2509.20829 multiplies so).
     """
 
     name: str = "mlp"
-    hidden: tuple[int, ...] = (200, 200, 200)
-    activation: str = "relu"
-    last_layer_act: bool = True
-    norm: str = "none"
-    width: int = 0
-    depth: int = 0
-    heads: int = 4
-    patch_size: int = 4
     init: str = "default"
+    hidden: tuple[int, ...] | None = None
+    activation: str | None = None
+    last_layer_act: bool | None = None
+    norm: str | None = None
+    width: int | None = None
+    depth: int | None = None
+    heads: int | None = None
+    patch_size: int | None = None
 
 
 @dataclasses.dataclass
 class Optimizer:
-    """The update rule; its learning rate and weight decay are hyperparameters of the grid.
+    """The update rule; its learning rate and weight decay are hyperparameters of the grid. None as in `Model`.
 
     Attributes:
       name: "adamw" (decoupled decay on all parameters), "sgd" (coupled decay, as in PyTorch) or "gd" (sgd on
@@ -100,14 +100,14 @@ class Optimizer:
       b1: AdamW's decay of the first moment.
       b2: AdamW's decay of the second moment.
       eps: AdamW's constant beside the root of the second moment.
-      momentum: of SGD and GD.
+      momentum: of SGD and GD; 0 is none.
     """
 
     name: str = "adamw"
-    b1: float = 0.9
-    b2: float = 0.999
-    eps: float = 1e-8
-    momentum: float = 0.0
+    b1: float | None = None
+    b2: float | None = None
+    eps: float | None = None
+    momentum: float | None = None
 
 
 @dataclasses.dataclass

@@ -13,6 +13,7 @@ from typing import Any
 
 from collapse_jax.errors import ConfigError, require
 from collapse_jax.experiment.axes import placed, static_axes
+from collapse_jax.experiment.choices import MLP, filled
 from collapse_jax.experiment.config import Experiment, Grid
 from collapse_jax.experiment.grid import grid_runs
 from collapse_jax.experiment.points import describe_point, file_name
@@ -101,7 +102,7 @@ def parts(experiment: Experiment, cut: Cut) -> list[Part]:
 
 
 def _at_static_axes(experiment: Experiment) -> list[Part]:
-    axes = static_axes(experiment.grid)
+    axes, experiment = static_axes(experiment.grid), filled(experiment)
     none: dict[str, Any] = dict.fromkeys(axes, ())
     bare = dataclasses.replace(experiment, grid=dataclasses.replace(experiment.grid, **none))
     found = []
@@ -136,7 +137,7 @@ def check_static_axes(experiment: Experiment, check: Callable[[Experiment], Any]
       ConfigError: a part is not allowed; it is then named.
     """
     grid = experiment.grid
-    one_width = not grid.depth or bool(grid.width) or len(set(experiment.model.hidden)) == 1
+    one_width = not grid.depth or bool(grid.width) or len(set(experiment.model.hidden or MLP.hidden)) == 1
     require(one_width, "grid.depth", grid.depth, "needs hidden layers of one width in model.hidden")
     for part in parts(experiment, Cut(AXES)):
         try:

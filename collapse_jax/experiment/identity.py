@@ -5,6 +5,7 @@ import hashlib
 import json
 from typing import Any
 
+from collapse_jax.experiment.choices import filled
 from collapse_jax.experiment.config import Experiment
 
 # Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.
@@ -34,9 +35,9 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def binding_fields(experiment: Experiment) -> dict[str, Any]:
     """Return the fields on which the numbers of a sweep depend, as JSON would give them back."""
-    flat = {name: value for name, value in flatten(experiment).items() if not name.startswith(FREE_FIELDS)}
-    # An axis without values is as if there were no such axis, in an earlier version say.
-    flat = {name: v for name, v in flat.items() if v != () or not name.startswith("grid.")}
+    flat = {name: value for name, value in flatten(filled(experiment)).items() if not name.startswith(FREE_FIELDS)}
+    # An axis without values and an option that is not given are as if there were no such field.
+    flat = {name: v for name, v in flat.items() if v is not None and (v != () or not name.startswith("grid."))}
     return json.loads(json.dumps(flat))
 
 

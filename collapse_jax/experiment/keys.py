@@ -7,7 +7,7 @@ class Purpose(enum.IntEnum):
     """Purpose of a random key of a run, `h.key(purpose)`.
 
     A purpose draws numbers of its own, so that one more of them leaves the others as they are. The values bind the
-    bits of every sweep: never change one, append.
+    bits of every sweep: never change one, append. From 100 on they belong to tasks outside the package.
     """
 
     INIT = 0

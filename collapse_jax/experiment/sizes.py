@@ -5,8 +5,8 @@ import math
 from typing import Any
 
 from collapse_jax.experiment.axes import AXES
+from collapse_jax.experiment.choices import CHOICES, MLP, names_of
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule
-from collapse_jax.experiment.extensions import is_extension
 
 SMOKE_WIDTH = {"mlp": 16, "transformer": 16}  # of the others 4
 
@@ -55,8 +55,7 @@ def reduced(
 def smoke(experiment: Experiment, *, steps: int = 20, train_size: int = 60, batch_size: int = 20) -> Experiment:
     """Return two runs of a tiny network for a few steps: whether a config works, in seconds.
 
-    Of the grid the two ends of one axis are kept, of a static one if there is any, and in a zipped grid of all. A
-    width that a model of the grid may not have, such as one of the user's own, stays what it is.
+    Of the grid the two ends of one axis are kept, of a static one if there is any, and in a zipped grid of all.
 
     Args:
       experiment: what to reduce.
@@ -75,7 +74,7 @@ def smoke(experiment: Experiment, *, steps: int = 20, train_size: int = 60, batc
     )
     names = small.grid.model or (small.model.name,)
     width = max(SMOKE_WIDTH.get(name, 4) for name in names)
-    width = math.ceil(width / small.model.heads) * small.model.heads
+    width = math.ceil(width / (small.model.heads or 1)) * (small.model.heads or 1)
     widths = sorted(small.grid.width)
     small.grid.width = tuple(width * (1 + widths.index(value)) for value in small.grid.width)
     task = dataclasses.replace(small.task, max_tokens=min(small.task.max_tokens, 16))
@@ -86,12 +85,12 @@ def smoke(experiment: Experiment, *, steps: int = 20, train_size: int = 60, batc
 
 
 def _narrow(model: Model, names: tuple[str, ...], width: int) -> Model:
-    """Shrink those fields of the model that all the models named in the grid have."""
-    if set(names) == {"mlp"} or model.hidden != Model().hidden:
-        model = dataclasses.replace(model, hidden=(width,) * len(model.hidden))
-    if model.width or not any(name == "mlp" or is_extension(name) for name in names):
-        model = dataclasses.replace(model, width=width)
-    return model
+    """Shrink what models of the grid have; of the user's own, which may have nothing of the kind, what is given."""
+    kinds = [CHOICES["model"].get(name) for name in names]
+    has = {name for kind in kinds if kind for name in names_of(kind)} if all(kinds) else set()
+    sizes: dict[str, Any] = {"hidden": (width,) * len(model.hidden or MLP.hidden), "width": width}
+    given = {name: size for name, size in sizes.items() if name in has or getattr(model, name) is not None}
+    return dataclasses.replace(model, **given)
 
 
 def _ends(grid: Grid, train_size: int) -> dict[str, tuple[Any, ...]]:

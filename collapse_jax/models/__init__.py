@@ -17,6 +17,7 @@ from flax import linen as nn
 
 from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment import config
+from collapse_jax.experiment.choices import options
 from collapse_jax.experiment.extensions import is_extension, load_extension
 from collapse_jax.models import cnn, mlp, resnet, transformer
 from collapse_jax.models.base import HEAD, INITS, InitialScale, ModelInfo, initial_scale
@@ -47,7 +48,8 @@ def find_model(name: str) -> ModelInfo:
 
 def make_model(c: config.Model, num_classes: int, vocabulary_size: int = 0) -> nn.Module:
     """Build the network of a validated config; `vocabulary_size` counts the tokens of texts, padding included."""
-    return find_model(c.name).make(c, num_classes, vocabulary_size)
+    info = find_model(c.name)
+    return info.make(options(c, info.options), num_classes, vocabulary_size)
 
 
 __all__ = [

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from collapse_jax.experiment import config
+from collapse_jax.experiment.choices import NoOptions
 
 HEAD = "head"
 INITS = ("default", "all", "linear", "zero_last_layer")
@@ -20,10 +20,10 @@ class ModelInfo:
     """A model by name.
 
     Attributes:
-      make: `make(c, num_classes, vocabulary_size) -> module` for a validated `config.Model`; the module maps inputs
-        [N, ...] to (logits [N, K], layers) and calls its last layer "head" (see `collapse_jax.models`).
+      make: `make(options, num_classes, vocabulary_size) -> module`; the module maps inputs [N, ...] to (logits
+        [N, K], layers) and calls its last layer "head" (see `collapse_jax.models`).
       inputs: kinds of data that it takes, any of "image", "vector" and "text".
-      fields: fields of `config.Model` that it reads, beside `name` and `init`; every other must keep its default.
+      options: dataclass of its options and their defaults, each a field of `config.Model`.
       linear: regular expression for the names of the submodules, at any depth, that `init="linear"` scales.
       init: the rule that `init="default"` stands for.
       batch_norm: whether it has BatchNorm whatever `config.Model` says, so that no batch may hold one example.
@@ -32,9 +32,9 @@ class ModelInfo:
         network has no blocks to be trained alone.
     """
 
-    make: Callable[[config.Model, int, int], nn.Module]
+    make: Callable[[Any, int, int], nn.Module]
     inputs: tuple[str, ...]
-    fields: tuple[str, ...] = ()
+    options: type = NoOptions
     linear: str = HEAD
     init: str = "all"
     batch_norm: bool = False

@@ -1,15 +1,14 @@
 """Whether the choices of a `config.Model` fit the model that it names, and the data."""
 
-import dataclasses
-
 from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.experiment import config
+from collapse_jax.experiment.choices import options, require_own
 from collapse_jax.models.base import INITS, ModelInfo
 from collapse_jax.models.layers import ACTIVATIONS
 from collapse_jax.models.mlp import NORMS
-from collapse_jax.models.transformer import WIDTH
 
-COMMON_FIELDS = ("name", "init")
+NAMED = {"activation": ACTIVATIONS, "norm": NORMS}
+SIZES = ("width", "depth", "heads", "patch_size")
 
 
 def check_model(c: config.Model, info: ModelInfo, dataset: str, kind: str) -> None:
@@ -26,23 +25,20 @@ def check_model(c: config.Model, info: ModelInfo, dataset: str, kind: str) -> No
     """
     message = f"takes {' or '.join(info.inputs)} data, task.dataset={dataset!r} is {kind}"
     require(kind in info.inputs, "model.name", c.name, message)
-    own = ", ".join((*info.fields, "init"))
-    for item in dataclasses.fields(c):
-        value = getattr(c, item.name)
-        ok = item.name in (*COMMON_FIELDS, *info.fields) or value == item.default
-        require(ok, f"model.{item.name}", value, f"the model {c.name!r} has no such field; it has {own}")
-    require(len(c.hidden) > 0, "model.hidden", c.hidden, "needs at least one hidden layer")
-    require(min(c.hidden) > 0, "model.hidden", c.hidden, "widths must be >= 1")
-    require_one_of("model.activation", c.activation, ACTIVATIONS)
-    require_one_of("model.norm", c.norm, NORMS)
+    require_own("model", c, {c.name: info.options})
     require_one_of("model.init", c.init, INITS)
-    for name in ("width", "depth"):
-        require(getattr(c, name) >= 0, f"model.{name}", getattr(c, name), "must be >= 0 (0 means the model's own)")
-    for name in ("heads", "patch_size"):
-        require(getattr(c, name) >= 1, f"model.{name}", getattr(c, name), "must be >= 1")
-    if "heads" in info.fields:
-        width = c.width or WIDTH
-        require(width % c.heads == 0, "model.heads", c.heads, f"must divide the width, {width}")
+    chosen = vars(options(c, info.options))
+    for name, value in chosen.items():
+        if name in NAMED:
+            require_one_of(f"model.{name}", value, NAMED[name])
+        elif name in SIZES and value is not None:
+            require(value >= 1, f"model.{name}", value, "must be >= 1")
+    if "hidden" in chosen:
+        require(len(chosen["hidden"]) > 0, "model.hidden", chosen["hidden"], "needs at least one hidden layer")
+        require(min(chosen["hidden"]) > 0, "model.hidden", chosen["hidden"], "widths must be >= 1")
+    if {"heads", "width"} <= chosen.keys():
+        heads, width = chosen["heads"], chosen["width"]
+        require(width % heads == 0, "model.heads", heads, f"must divide the width, {width}")
 
 
 def has_batch_norm(c: config.Model, info: ModelInfo) -> bool:

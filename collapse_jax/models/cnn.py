@@ -4,7 +4,7 @@ import jax
 from flax import linen as nn
 
 from collapse_jax.errors import ConfigError
-from collapse_jax.experiment import config
+from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.images import as_images
 from collapse_jax.models.layers import ACTIVATIONS, Conv, max_pool, torch_linear
@@ -20,14 +20,15 @@ class CNN(nn.Module):
 
     Attributes:
       num_classes: K.
-      width: channels of the first convolution, the second has twice as many; 0 means 16, or 32 for colour images.
+      width: channels of the first convolution, the second has twice as many; None means 16, or 32 where the images
+        are coloured.
       features: D.
       activation: name in `ACTIVATIONS`.
       last_layer_act: whether the dense layer has the activation too.
     """
 
     num_classes: int
-    width: int = 0
+    width: int | None = None
     features: int = 128
     activation: str = "relu"
     last_layer_act: bool = True
@@ -56,14 +57,14 @@ class CNN(nn.Module):
         return logits, (first, second, features)
 
 
-def _make(c: config.Model, num_classes: int, vocabulary_size: int) -> nn.Module:
-    return CNN(num_classes, c.width, activation=c.activation, last_layer_act=c.last_layer_act)
+def _make(options: choices.CNN, num_classes: int, vocabulary_size: int) -> nn.Module:
+    return CNN(num_classes, **vars(options))
 
 
 INFO = ModelInfo(
     make=_make,
     inputs=("image",),
-    fields=("width", "activation", "last_layer_act"),
+    options=choices.CNN,
     linear="hidden|head",
     init="linear",
     blocks="conv_[01]|hidden",

@@ -3,7 +3,7 @@
 import jax
 from flax import linen as nn
 
-from collapse_jax.experiment import config
+from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, layer_norm, torch_linear
 
@@ -46,14 +46,14 @@ class MLP(nn.Module):
         return torch_linear(self.num_classes, x.shape[-1], "head")(x), tuple(layers)
 
 
-def _make(c: config.Model, num_classes: int, vocabulary_size: int) -> nn.Module:
-    return MLP(c.hidden, num_classes, c.activation, c.last_layer_act, c.norm)
+def _make(options: choices.MLP, num_classes: int, vocabulary_size: int) -> nn.Module:
+    return MLP(num_classes=num_classes, **vars(options))
 
 
 INFO = ModelInfo(
     make=_make,
     inputs=("image", "vector"),
-    fields=("hidden", "activation", "last_layer_act", "norm"),
+    options=choices.MLP,
     linear=r"hidden_\d+|head",
     blocks=r"hidden_\d+",
 )

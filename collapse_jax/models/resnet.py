@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from collapse_jax.experiment import config
+from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.images import as_images
 from collapse_jax.models.layers import BatchNorm, Conv, torch_linear
 
-WIDTH = 64
 # Depth -> (blocks per stage, whether they are bottlenecks).
 DEPTHS: dict[int, tuple[tuple[int, ...], bool]] = {
     18: ((2, 2, 2, 2), False),
@@ -70,7 +69,7 @@ class ResNet(nn.Module):
 
     num_classes: int
     layers: int
-    width: int = WIDTH
+    width: int = choices.ResNet.width
 
     @nn.compact
     def __call__(
@@ -91,15 +90,15 @@ class ResNet(nn.Module):
         return torch_linear(self.num_classes, pooled[-1].shape[-1], "head")(pooled[-1]), tuple(pooled)
 
 
-def _make(layers: int, c: config.Model, num_classes: int, vocabulary_size: int) -> nn.Module:
-    return ResNet(num_classes, layers, c.width or WIDTH)
+def _make(layers: int, options: choices.ResNet, num_classes: int, vocabulary_size: int) -> nn.Module:
+    return ResNet(num_classes, layers, **vars(options))
 
 
 INFOS = {
     f"resnet{layers}": ModelInfo(
         make=functools.partial(_make, layers),
         inputs=("image",),
-        fields=("width",),
+        options=choices.ResNet,
         linear="head",
         init="linear",
         blocks=r"stage_\d_block_0",

@@ -5,12 +5,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from collapse_jax.errors import ConfigError
-from collapse_jax.experiment import config
+from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.images import as_images
 from collapse_jax.models.layers import ACTIVATIONS, layer_norm, torch_linear, uniform
 
-WIDTH, DEPTH = 128, 1
 POSITIONS = 513  # CLS and up to 512 tokens
 PADDING = 0
 
@@ -82,11 +81,11 @@ class Transformer(nn.Module):
 
     num_classes: int
     vocabulary_size: int = 0
-    width: int = WIDTH
-    depth: int = DEPTH
-    heads: int = 4
-    patch_size: int = 4
-    activation: str = "relu"
+    width: int = choices.Transformer.width
+    depth: int = choices.Transformer.depth
+    heads: int = choices.Transformer.heads
+    patch_size: int = choices.Transformer.patch_size
+    activation: str = choices.Transformer.activation
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
@@ -136,15 +135,14 @@ class Transformer(nn.Module):
         return torch_linear(self.width, patches.shape[-1], "patches")(patches), None
 
 
-def _make(c: config.Model, num_classes: int, vocabulary_size: int) -> nn.Module:
-    width, depth = c.width or WIDTH, c.depth or DEPTH
-    return Transformer(num_classes, vocabulary_size, width, depth, c.heads, c.patch_size, c.activation)
+def _make(options: choices.Transformer, num_classes: int, vocabulary_size: int) -> nn.Module:
+    return Transformer(num_classes, vocabulary_size, **vars(options))
 
 
 INFO = ModelInfo(
     make=_make,
     inputs=("image", "text"),
-    fields=("width", "depth", "heads", "patch_size", "activation"),
+    options=choices.Transformer,
     linear="linear1|linear2|head",
     init="linear",
     blocks=r"layer_[1-9]\d*",  # the first is trained with the embedding

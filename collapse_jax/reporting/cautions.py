@@ -33,7 +33,7 @@ def cautions(sweep: Sweep) -> list[str]:
 
 def comparison_cautions(sweeps: Sequence[Sweep]) -> list[str]:
     """Return what keeps the numbers of several sweeps from being compared."""
-    levels = {sweep.name: str(sweep.experiment.thresholds) for sweep in sweeps}
+    levels = {sweep.name: str(sweep.thresholds) for sweep in sweeps}
     if len(set(levels.values())) == 1:
         return []
     return ["The thresholds differ, so the time scales of these sweeps are not times of the same events."]
@@ -66,7 +66,7 @@ def _censored(sweep: Sweep) -> Iterator[str]:
         runs = np.flatnonzero(times.censored & np.isfinite(times.steps)).tolist()
         if runs:
             event = EVENTS[name]
-            level = event.condition(sweep.experiment.thresholds)
+            level = event.condition(sweep.thresholds)
             yield (
                 f"{event.tau} of {_of(runs, sweep)} is a lower bound (censored, marked >), since {level} was not "
                 f"reached: {_listed([sweep.name_of(run) for run in runs])}."

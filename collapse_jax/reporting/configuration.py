@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from collapse_jax.experiment import config, identity
+from collapse_jax.experiment.choices import CHOICES, filled
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.reporting.tables import Table
 
@@ -30,7 +31,7 @@ class Configuration(NamedTuple):
 def configuration(sweeps: Sequence[Sweep]) -> Configuration:
     """Build the part of the config."""
     fields = {sweep.name: _texts(sweep.experiment) for sweep in sweeps}
-    defaults = _texts(config.Experiment())
+    defaults = _defaults(sweeps[0].experiment)
     everything = [[name, *(found[name] for found in fields.values()), defaults[name]] for name in defaults]
     columns = [sweep.name for sweep in sweeps] if len(sweeps) > 1 else ["value"]
     header = ["field", *columns, "default"]
@@ -52,12 +53,19 @@ def _texts(experiment: config.Experiment) -> dict[str, str]:
     return {name: repr(value) for name, value in identity.flatten(experiment).items()}
 
 
+def _defaults(experiment: config.Experiment) -> dict[str, str]:
+    """Return the default of each field; of an option of a choice, the one of this experiment's choice."""
+    model, optimizer = config.Model(experiment.model.name), config.Optimizer(experiment.optimizer.name)
+    options = _texts(filled(config.Experiment(model=model, optimizer=optimizer)))
+    return options | {f"{name}.name": repr(getattr(config.Experiment(), name).name) for name in CHOICES}
+
+
 def config_file(experiment: config.Experiment) -> str:
     """Write a config file whose `get_config` returns the experiment: the fields that differ from their defaults."""
     return (
         "from collapse_jax.experiment import config\n\n\n"
         'def get_config(arg: str = "") -> config.Experiment:\n'
-        f"    return {_source(experiment, config.Experiment(), '    ')}\n"
+        f"    return {_source(experiment, filled(config.Experiment()), '    ')}\n"
     )
 
 

@@ -83,7 +83,7 @@ def _draw(sweep: Sweep) -> dict[str, Picture | str]:
     """Draw every figure, or say why not."""
     say(f"{sweep.name}: drawing the figures")
     found: dict[str, Picture | str] = {}
-    for name, figure in plots.figures(sweep.results, sweep.experiment.thresholds, sweep.workdir):
+    for name, figure in plots.figures(sweep.results, sweep.thresholds, sweep.workdir):
         found[name] = str(figure) if isinstance(figure, CollapseError) else _picture(name, figure)
     return found
 

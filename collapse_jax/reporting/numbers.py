@@ -68,7 +68,7 @@ def definitions(sweeps: Sequence[Sweep]) -> list[str]:
     for sweep in sweeps:
         for name in sweep.summary.times:
             event = EVENTS[name]
-            text = f"{event.tau}: steps until {event.condition(sweep.experiment.thresholds)}"
+            text = f"{event.tau}: steps until {event.condition(sweep.thresholds)}"
             lines.setdefault(text, []).append(sweep.name)
     return [text if len(names) == len(sweeps) else f"{text} ({', '.join(names)})" for text, names in lines.items()]
 

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
+from collapse_jax.analysis.events import thresholds_of
 from collapse_jax.analysis.summary import Summary, summarise
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
@@ -45,6 +46,11 @@ class Sweep:
     summary: Summary
     parts: list[epath.Path]
     manifests: list[dict[str, Any]]
+
+    @property
+    def thresholds(self) -> config.Thresholds:
+        """Those with which the results are read."""
+        return thresholds_of(self.results)
 
     @property
     def runs(self) -> int:
@@ -101,7 +107,7 @@ def _load(workdir: epath.Path, name: str) -> Sweep:
         raise WorkdirError(f"workdir={workdir}: the results do not describe their experiment") from None
     if begun and results.attrs.get("fingerprint") != read_record(workdir)["fingerprint"]:
         raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {RECORD}")
-    summary = summarise(results, experiment.thresholds)
+    summary = summarise(results)
     parts = [leaf.path for leaf in begun] or [workdir]
     return Sweep(name or os.fspath(workdir), workdir, experiment, results, summary, parts, records)
 

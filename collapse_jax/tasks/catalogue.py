@@ -82,7 +82,7 @@ def check_task(task: config.Task) -> TaskInfo:
     require(task.train_size >= 1, "task.train_size", task.train_size, "must be >= 1")
     alone = not task.test_file or text_files.is_text(task.dataset)
     require(alone, "task.test_file", task.test_file, f"only beside a text file, not {task.dataset!r}")
-    own = task.dataset == modular.NAME or task.modulus == config.Task.modulus
+    own = task.dataset == modular.NAME or task.modulus is None
     require(own, "task.modulus", task.modulus, f"only beside {modular.NAME!r}, not {task.dataset!r}")
     info = find_task(task)
     limit = f"must be in 1 ... {info.train_size}, what {task.dataset!r} holds"

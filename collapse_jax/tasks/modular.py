@@ -10,13 +10,19 @@ import numpy as np
 
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import config
+from collapse_jax.experiment.choices import MODULAR
 from collapse_jax.tasks import subset
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo
 
-NAME = "modular_addition"
+NAME, MODULUS = MODULAR, 97
 MAX_MODULUS = 256  # 65,536 pairs of 512 numbers: 134 MB
 SPLIT_SEED = 0
+
+
+def modulus(task: config.Task) -> int:
+    """Return p."""
+    return MODULUS if task.modulus is None else task.modulus
 
 
 def describe(task: config.Task) -> TaskInfo:
@@ -25,7 +31,7 @@ def describe(task: config.Task) -> TaskInfo:
     Raises:
       ConfigError: `modulus` or `train_size` is out of range, or another order than the fixed one is asked for.
     """
-    p = task.modulus
+    p = modulus(task)
     if not 2 <= p <= MAX_MODULUS:
         raise ConfigError("task.modulus", p, f"must be in 2 ... {MAX_MODULUS}")
     if task.order != "official":
@@ -42,7 +48,7 @@ def load(task: config.Task) -> Dataset:
     With `balanced` the first train_size / p pairs of each sum, in the fixed order, are trained on; the test set is
     what is left in either case.
     """
-    p = task.modulus
+    p = modulus(task)
     # RandomState, because its numbers are the same in every version of numpy.
     order = np.random.RandomState(SPLIT_SEED).permutation(p**2)
     a, b = np.divmod(order, p)

@@ -3,7 +3,8 @@
 from collapse_jax import models
 from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.experiment import config
-from collapse_jax.training.optimizers import AXES_OF
+from collapse_jax.experiment.axes import AXES, traced_axes
+from collapse_jax.experiment.choices import CHOICES, names_of
 from collapse_jax.training.schemes import SCHEMES
 from collapse_jax.training.terms import SWITCHED, TERMS
 
@@ -23,10 +24,10 @@ def check_training(e: config.Experiment) -> None:
         require_one_of("training.terms", name, SWITCHED)
     require_one_of("training.batch_norm", training.batch_norm, STATISTICS)
     _check_time(e)
-    own = AXES_OF[e.optimizer.name]
-    for name in {axis for axes in AXES_OF.values() for axis in axes} - {*own}:
-        values = getattr(e.grid, name)
-        require(not values, f"grid.{name}", values, f"{e.optimizer.name} has none; it has {', '.join(own)}")
+    own = names_of(CHOICES["optimizer"][e.optimizer.name])
+    for name, values in traced_axes(e.grid).items():
+        idle = AXES[name].field.startswith("optimizer.") and name not in own
+        require(not idle, f"grid.{name}", values, f"{e.optimizer.name} has none; it has {', '.join(own)}")
 
 
 def _check_time(e: config.Experiment) -> None:

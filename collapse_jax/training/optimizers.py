@@ -5,12 +5,13 @@ except for the numbers that the grid varies.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from collapse_jax.experiment import config
+from collapse_jax.experiment import choices, config
 from collapse_jax.training.hyperparameters import Hyperparameters
 
 MakeOptimizer = Callable[[Hyperparameters], optax.GradientTransformation]
@@ -56,15 +57,11 @@ def adamw(
     return optax.GradientTransformation(init, update)
 
 
-# The settings of an optimizer that can be axes of the grid; without values they are what the config says, static.
-AXES_OF: dict[str, tuple[str, ...]] = {"adamw": ("b1", "b2"), "sgd": ("momentum",), "gd": ("momentum",)}
-
-
-def _adamw(c: config.Optimizer) -> MakeOptimizer:
+def _adamw(c: choices.AdamW) -> MakeOptimizer:
     return lambda h: adamw(h.learning_rate, h.weight_decay, h.get("b1", c.b1), h.get("b2", c.b2), c.eps)
 
 
-def _sgd(c: config.Optimizer) -> MakeOptimizer:
+def _sgd(c: choices.SGD) -> MakeOptimizer:
     """Return g <- grad + lambda p; b <- momentum b + g; p <- p - eta b, as `torch.optim.SGD`."""
 
     def make(h: Hyperparameters) -> optax.GradientTransformation:
@@ -75,4 +72,9 @@ def _sgd(c: config.Optimizer) -> MakeOptimizer:
 
 
 # "gd" differs from "sgd" only in that validation requires the full batch.
-OPTIMIZERS: dict[str, Callable[[config.Optimizer], MakeOptimizer]] = {"adamw": _adamw, "sgd": _sgd, "gd": _sgd}
+OPTIMIZERS: dict[str, Callable[[Any], MakeOptimizer]] = {"adamw": _adamw, "sgd": _sgd, "gd": _sgd}
+
+
+def optimizer_of(c: config.Optimizer) -> MakeOptimizer:
+    """Return what makes the optimizer of a config from one run's hyperparameters, which win where they are axes."""
+    return OPTIMIZERS[c.name](choices.options(c, choices.CHOICES["optimizer"][c.name]))

@@ -13,7 +13,7 @@ from collapse_jax.experiment import config
 from collapse_jax.models import InitialScale
 from collapse_jax.tasks import Dataset
 from collapse_jax.training.losses import LOSSES, Loss
-from collapse_jax.training.optimizers import OPTIMIZERS, MakeOptimizer
+from collapse_jax.training.optimizers import MakeOptimizer, optimizer_of
 from collapse_jax.training.rates import Factor, make_factor
 from collapse_jax.training.schemes import SCHEMES, EndToEnd
 from collapse_jax.training.terms import terms_of
@@ -86,7 +86,7 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
     return Recipe(
         model=models.make_model(experiment.model, data.num_classes, data.vocabulary_size),
         loss=LOSSES[experiment.loss],
-        make_optimizer=OPTIMIZERS[experiment.optimizer.name](experiment.optimizer),
+        make_optimizer=optimizer_of(experiment.optimizer),
         batch_size=experiment.batch_size or experiment.task.train_size,
         initial_scale=models.initial_scale(info, experiment.model.init),
         scheme=SCHEMES[training.scheme](info),

@@ -22,6 +22,7 @@ from etils import epath
 
 from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment import config, identity
+from collapse_jax.experiment.choices import own_only
 from collapse_jax.experiment.cuts import Cut
 from collapse_jax.experiment.extensions import source_hashes
 from collapse_jax.system.files import remove_left_overs, replacing, storing
@@ -175,7 +176,7 @@ def _checksum(record: dict[str, Any]) -> int:
 
 def read_experiment(record: dict[str, Any]) -> config.Experiment:
     """Build the experiment that a record, or the attributes of results, describe."""
-    return _from_dict(config.Experiment, record["experiment"])
+    return own_only(_from_dict(config.Experiment, record["experiment"]))
 
 
 def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:
@@ -192,7 +193,7 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
         old = getattr(default, name)
         is_config = dataclasses.is_dataclass(old)
         built[name] = (
-            _from_dict(type(old), value) if is_config else tuple(value) if isinstance(old, tuple) else value
+            _from_dict(type(old), value) if is_config else tuple(value) if isinstance(value, list) else value
         )
     return kind(**built)
 

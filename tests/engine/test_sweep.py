@@ -8,6 +8,7 @@ import xarray as xr
 
 import collapse_jax
 from collapse_jax.engine import sweep
+from collapse_jax.engine.validate import validate
 from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment.config import Grid, Model, Optimizer, Schedule, Snapshots, Task
 from collapse_jax.workdir.record import read_experiment, read_record
@@ -94,7 +95,7 @@ def test_every_promised_variable_is_there(finished):
 def test_the_manifest_tells_what_was_done(finished):
     experiment, workdir, _ = finished
     record = read_record(workdir)
-    assert read_experiment(record) == experiment
+    assert read_experiment(record) == validate(experiment)
     assert record["packing"]["runs_per_tile"] == 1
     assert {"jax", "python", "collapse_jax"} <= record["versions"].keys()
 

@@ -7,6 +7,7 @@ import pytest
 
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment.choices import filled
 from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
 from collapse_jax.experiment.identity import binding_fields, fingerprint
 
@@ -103,7 +104,7 @@ LIMITS = [  # allowed by so much: the neighbours of what is refused above
 @pytest.mark.parametrize("fields", LIMITS, ids=lambda value: str(value)[:60])
 def test_the_last_allowed_value_is_taken_as_it_is(fields):
     experiment = Experiment(**fields)
-    assert validate(experiment) == experiment
+    assert validate(experiment) == filled(experiment)
 
 
 def test_whole_numbers_and_lists_become_the_declared_types():

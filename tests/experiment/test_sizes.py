@@ -60,15 +60,15 @@ def test_a_smoke_has_the_ends_of_one_axis(changes, expected):
         (Model("own.py:MODEL"), {}, Model("own.py:MODEL"), ()),
         (Model("own.py:MODEL", width=64), {}, Model("own.py:MODEL", width=4), ()),
         (Model("transformer", width=96, heads=3), {}, Model("transformer", width=18, heads=3), ()),
-        (Model(), {"model": ("mlp", "cnn")}, Model(), ()),
+        (Model(), {"model": ("mlp", "cnn")}, Model(hidden=(16,) * 3, width=16), ()),
         (Model(), {"model": ("cnn", "transformer")}, Model(width=16), ()),
         (Model(), {"model": ("mlp", "own.py:MODEL")}, Model(), ()),
         (Model(), {"width": (500, 100, 200)}, Model(hidden=(16,) * 3), (32, 16)),
         (Model("cnn"), {"width": (64,)}, Model("cnn", width=4), (4,)),
-        (Model(), {"model": ("mlp", "cnn"), "width": (8, 512)}, Model(), (16,)),
+        (Model(), {"model": ("mlp", "cnn"), "width": (8, 512)}, Model(hidden=(16,) * 3, width=16), (16,)),
     ],
 )
-def test_a_smoke_shrinks_what_all_models_of_the_grid_have(model, axes, expected, widths):
+def test_a_smoke_shrinks_what_models_of_the_grid_have(model, axes, expected, widths):
     small = smoke(Experiment(model=model, grid=Grid(**axes)))
     assert (small.model, small.grid.width) == (expected, widths)
     if "own" not in f"{model} {axes}" and model.name != "transformer":

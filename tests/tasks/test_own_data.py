@@ -124,7 +124,7 @@ from collapse_jax.tasks import Dataset, TaskInfo
 
 def sample(h, data):
     '''Two classes around +-mu, drawn from the run's seed and its learning rate.'''
-    key = h.key(7)
+    key = h.key(100)
     noise = jax.random.normal(key, data.train_inputs.shape)
     mean = 1e3 * h.learning_rate * (2 * data.train_labels[:, None] - 1)
     return dataclasses.replace(data, train_inputs=noise + mean)

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from runs import one
 from test_optimizers import LEARNING_RATE, WEIGHT_DECAY, numpy_training
 
 import collapse_jax
@@ -13,6 +14,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task
 from collapse_jax.experiment.identity import fingerprint
 from collapse_jax.experiment.keys import Purpose
+from collapse_jax.training import init_run
 from collapse_jax.training.batches import epoch_order
 from collapse_jax.workdir.record import differing_fields
 from collapse_jax.workdir.trees import TreeStore
@@ -106,3 +108,19 @@ def test_the_type_binds_a_sweep_but_for_its_default():
     assert differing_fields(narrow, dataclasses.replace(narrow, name="other")) == []
     with pytest.raises(ConfigError, match=r"dtype='?float46'?: .*did you mean 'float64'"):
         collapse_jax.train(experiment("float46"), "nowhere")
+
+
+def test_the_type_of_a_run_is_the_experiments_whatever_jax_does(tiny):
+    """A float32 sweep that is measured in float64 keeps the bits of its initial parameters."""
+
+    def begin():
+        recipe, h, data = one(tiny(grid=Grid(init_scale=(0.3,), seed=(SEED,))))
+        assert {recipe: 1}[recipe]  # hashable
+        return jax.tree.map(np.asarray, init_run(recipe, h, data).params)
+
+    narrow = begin()
+    with jax.enable_x64(True):
+        wide = begin()
+    for a, b in zip(jax.tree.leaves(narrow), jax.tree.leaves(wide), strict=True):
+        assert a.dtype == b.dtype == np.float32
+        np.testing.assert_array_equal(a, b)

@@ -63,7 +63,7 @@ def numpy_training(weights, optimizer, loss, batches):
 @pytest.mark.parametrize("loss", ["squared_error_sum", "squared_error_mean", "cross_entropy"])
 @pytest.mark.parametrize(
     "optimizer",
-    [Optimizer("adamw"), Optimizer("sgd"), Optimizer("sgd", momentum=0.9)],
+    [Optimizer("adamw", 0.9, 0.999, 1e-8), Optimizer("sgd", momentum=0.0), Optimizer("sgd", momentum=0.9)],
     ids=["adamw", "sgd", "momentum"],
 )
 def test_hundred_steps_equal_a_float64_numpy_loop(optimizer, loss):

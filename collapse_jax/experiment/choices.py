@@ -1,0 +1,150 @@
+"""What is chosen by name, and the options that each choice has, with their defaults.
+
+In a config an option that is None has the default of the choice; a choice has no other options than its own.
+Imports no jax, so that a grid over models can be cut, and its workdir read, without it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from collapse_jax.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """Of a choice that leaves nothing to be chosen."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MLP:
+    """Options of the multilayer perceptron; `hidden` are the widths of its layers."""
+
+    hidden: tuple[int, ...] = (200, 200, 200)
+    activation: str = "relu"
+    last_layer_act: bool = True
+    norm: str = "none"
+
+
+@dataclasses.dataclass(frozen=True)
+class CNN:
+    """Options of the convolutional network; a width of None is 16 for grey and 32 for colour images."""
+
+    width: int | None = None
+    activation: str = "relu"
+    last_layer_act: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Transformer:
+    """Options of the transformer."""
+
+    width: int = 128
+    depth: int = 1
+    heads: int = 4
+    patch_size: int = 4
+    activation: str = "relu"
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNet:
+    """Options of the residual networks."""
+
+    width: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class AdamW:
+    """Options of AdamW."""
+
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+
+
+@dataclasses.dataclass(frozen=True)
+class SGD:
+    """Options of gradient descent, stochastic or not."""
+
+    momentum: float = 0.0
+
+
+MODULAR = "modular_addition"  # the one data set with a modulus
+
+# By the field of the experiment, and by the name that stands in it; a model may also be a file of the user's own.
+CHOICES: Mapping[str, Mapping[str, type]] = {
+    "model": {
+        "mlp": MLP,
+        "cnn": CNN,
+        "transformer": Transformer,
+        **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), ResNet),
+    },
+    "optimizer": {"adamw": AdamW, "sgd": SGD, "gd": SGD},
+}
+
+
+def names_of(kind: type) -> tuple[str, ...]:
+    """Return the names of the options."""
+    return tuple(item.name for item in dataclasses.fields(kind))
+
+
+def options(chosen: Any, kind: type) -> Any:
+    """Return the options of a choice, a `kind`, from the fields of its config; others are passed over."""
+    given = {name: getattr(chosen, name, None) for name in names_of(kind)}
+    return kind(**{name: value for name, value in given.items() if value is not None})
+
+
+def filled(experiment: Any) -> Any:
+    """Return an experiment with values for all options of its choices, but of one that is an axis of the grid."""
+    for group, kinds in CHOICES.items():
+        chosen = getattr(experiment, group)
+        if chosen.name in kinds and not getattr(experiment.grid, group):
+            chosen = dataclasses.replace(chosen, **vars(options(chosen, kinds[chosen.name])))
+            experiment = dataclasses.replace(experiment, **{group: chosen})
+    return experiment
+
+
+def own_only(experiment: Any) -> Any:
+    """Return an experiment as `filled`, without the options of other choices, which version 0.1 recorded too.
+
+    There a width or depth of 0 stood for the model's own.
+    """
+    sizes = {name: getattr(experiment.model, name) or None for name in ("width", "depth")}
+    experiment = dataclasses.replace(experiment, model=dataclasses.replace(experiment.model, **sizes))
+    if MODULAR not in (experiment.task.dataset, *experiment.grid.dataset):
+        experiment = dataclasses.replace(experiment, task=dataclasses.replace(experiment.task, modulus=None))
+    for group in CHOICES:
+        if not getattr(experiment.grid, group):
+            experiment = chosen(experiment, group, getattr(experiment, group).name)
+    return experiment
+
+
+def chosen(experiment: Any, group: str, name: str) -> Any:
+    """Return an experiment with another choice, whose own options stay or are filled in; others are dropped.
+
+    Of a choice of the user's own it is not known which it has, and all stay.
+    """
+    before = getattr(experiment, group)
+    kind, changed = CHOICES[group].get(name), dict[str, Any](name=name)
+    if kind is not None:
+        changed |= {item.name: None for item in dataclasses.fields(before) if item.default is None}
+        changed |= vars(options(before, kind))
+    return dataclasses.replace(experiment, **{group: dataclasses.replace(before, **changed)})
+
+
+def require_own(group: str, fields: Any, kinds: Mapping[str, type]) -> None:
+    """Raise `ConfigError` for an option that is given though none of the choices has it.
+
+    Args:
+      group: field of the experiment.
+      fields: the config of the choice.
+      kinds: name of each choice that the grid has, and the class of its options.
+    """
+    own = dict.fromkeys(name for kind in kinds.values() for name in names_of(kind))
+    for item in dataclasses.fields(fields):
+        value = getattr(fields, item.name)
+        if item.default is None and value is not None and item.name not in own:
+            who = f"the {group} {' or '.join(map(repr, kinds))}"
+            common = [other.name for other in dataclasses.fields(fields) if other.default is not None]
+            has = [*own, *(name for name in common if name != "name")]
+            raise ConfigError(f"{group}.{item.name}", value, f"{who} has no such field; it has {', '.join(has)}")
