@@ -1,7 +1,6 @@
 """`train`: opens the tree of an experiment and trains its leaves, one after the other."""
 
 import contextlib
-import dataclasses
 import functools
 import os
 import time
@@ -68,9 +67,8 @@ def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOL
     for leaf in leaves:
         if leaf.text:
             say(f"{leaf.label}{number_of_runs(leaf.experiment.grid)} of {number_of_runs(experiment.grid)} runs")
-        packing = settle_packing(leaf.experiment.packing, recorded_packing(leaf.path))
         with runtime.numbers(leaf.experiment):
-            train_leaf(dataclasses.replace(leaf.experiment, packing=packing), leaf.path)
+            train_leaf(leaf.experiment, leaf.path)
 
 
 def begin(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE) -> None:
@@ -88,7 +86,8 @@ def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
     runs = number_of_runs(experiment.grid)
     data = tasks.load(experiment.task, experiment.dtype)
     check_model(experiment, data)
-    layout = choose_layout(experiment.packing, runs, functools.partial(demand, experiment))
+    packing = settle_packing(experiment.packing, recorded_packing(workdir))
+    layout = choose_layout(packing, runs, functools.partial(demand, experiment))
     with signals.listening() as stop, one_writer(workdir) as lock:
         stop.before_leaving.append(lock.release)
         open_leaf(workdir, experiment, layout.record(), tasks.record(data))
