@@ -102,22 +102,22 @@ def measure_arrays(
 def _take(measure: Measure, snapshot: Snapshot, options: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
     """The values of one measure, in the order in which it describes them."""
     lacks = lacking(measure, held(snapshot), options.get("split"))
-    if lacks:
-        hint = f"give {ARGUMENTS[lacks]}" if lacks in ARGUMENTS else "which arrays do not have; see `measure`"
-        raise ConfigError("measures", measure.name, f"needs {lacks!r}; {hint}")
+    hint = f"give {ARGUMENTS[lacks]}" if lacks in ARGUMENTS else "which arrays do not have; see `measure`"
+    needs = f"needs {lacks!r}; {hint}"
+    require("parameters" not in measure.needs, "measures", measure.name, needs)
     if measure.prepare:
         prepared = measure.prepare(snapshot.data_alone(), **taken(measure.prepare, options))
         snapshot = dataclasses.replace(snapshot, prepared=prepared)
     own = taken(measure.function, options)
     static = [name for name, value in own.items() if _is_hashable(value)]
     values: Mapping[str, Any] = jax.jit(measure.function, static_argnames=static)(snapshot, **own)
-    if measure.finish:
+    if measure.finish and values:
         on_host = {name: np.asarray(value) for name, value in values.items()}
         values = measure.finish(on_host, **taken(measure.finish, options))
     if not values:
         given = ", ".join(name for name, value in arrays.items() if value is not None)
-        allowed = f"nothing to measure in {given}; its variables: {', '.join(measure.variables)}"
-        raise ConfigError("measures", measure.name, allowed)
+        nothing = f"nothing to measure in {given}; its variables: {', '.join(measure.variables)}"
+        raise ConfigError("measures", measure.name, needs if lacks else nothing)
     ordered = [name for name in measure.variables if name in values] or list(values)
     return {name: _as_number(values[name]) for name in ordered}
 
