@@ -15,7 +15,7 @@ from collapse_jax.engine.demand import demand
 from collapse_jax.engine.packing import choose_layout, settle_packing
 from collapse_jax.engine.sweep import Sweep
 from collapse_jax.engine.validate import validate
-from collapse_jax.errors import StoreError
+from collapse_jax.errors import StoreError, require
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.cuts import WHOLE, Shard
 from collapse_jax.experiment.grid import number_of_runs
@@ -73,6 +73,8 @@ def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOL
 
 def begin(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE) -> None:
     """Start jax with the host devices that the leaves need, the most of any: as begun, as asked, or all cores."""
+    asked, most = experiment.packing.devices, max(number_of_runs(experiment.grid), runtime.cores())
+    require(asked <= most, "packing.devices", asked, f"must be in 0 ... {most} (0 means automatic)")
     leaves: list[Node] = [node for node in planned(workdir, experiment, shard.count) if node.is_leaf]
     devices = [
         settle_packing(leaf.experiment.packing, recorded_packing(leaf.path)).devices or runtime.cores()

@@ -117,7 +117,7 @@ def test_shards_of_another_experiment_are_refused(experiment, copied, tiny):
         train_shard(other, copied, Shard(0, COUNT))
     with pytest.raises(WorkdirError, match="is cut into 3 shards, asked for cut into 4 shards"):
         train_shard(experiment, copied, Shard(0, 4))
-    foreign = collapse_jax.train(tiny(steps=1, log=Schedule("explicit")), copied / "foreign")
+    foreign = collapse_jax.train(tiny(steps=20, log=Schedule("explicit")), copied / "foreign")
     assert foreign.sizes["step"] == 1
     shard_of(copied, 1).rmtree()
     (copied / "foreign").rename(shard_of(copied, 1))
