@@ -10,6 +10,7 @@ import pytest
 
 from collapse_jax.__main__ import main
 from collapse_jax.cli.commands import COMMANDS
+from collapse_jax.figures import registry
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = [
@@ -56,7 +57,8 @@ def test_show_prints_a_row_for_each_run(workdir, capsys):
     assert "tau_fit" in shown.out
 
 
-def test_plot_draws_again(workdir):
+def test_plot_draws_again(workdir, monkeypatch):
+    monkeypatch.setattr(registry, "FIGURES", {"phases": registry.FIGURES["phases"]})
     figure = workdir / "figures" / "phases.png"
     before = figure.read_bytes()
     figure.unlink()

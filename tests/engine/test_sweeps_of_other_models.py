@@ -41,7 +41,7 @@ def models(folder):
     }
 
 
-@pytest.mark.parametrize("name", ["text", "cnn"])
+@pytest.mark.parametrize("name", ["text", pytest.param("cnn", marks=pytest.mark.slow)])
 def test_tiles_of_runs_train_as_single_runs_do(name, folder, tmp_path):
     if name == "text":
         pytest.importorskip("tokenizers", reason="the extra `data` is not installed")

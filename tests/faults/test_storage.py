@@ -13,9 +13,9 @@ import xarray as xr
 from harness import Child, assert_same_sweep, experiment
 
 import collapse_jax
-from collapse_jax import workdir as store
 from collapse_jax.__main__ import main
 from collapse_jax.errors import StoreError
+from collapse_jax.workdir import results
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.verify import verify_workdir
 
@@ -98,7 +98,7 @@ def test_a_failing_write_ends_in_one_line_and_loses_nothing(undisturbed, tmp_pat
 
 
 def test_the_command_line_ends_with_3(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(store, "open_results", failing(0)(lambda workdir: None))
+    monkeypatch.setattr(results, "open_results", failing(0)(lambda workdir: None))
     assert main(["show", f"--workdir={tmp_path}"]) == 3
     said = capsys.readouterr().err
     assert said.count("\n") == 1

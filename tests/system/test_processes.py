@@ -95,6 +95,7 @@ def assert_merged(workdir, whole):
 
 
 @pytest.mark.timeout(280)
+@pytest.mark.slow
 def test_two_processes_killed_and_resumed_equal_one_process(tmp_path, config, whole):
     workdir = tmp_path / "two"
     killed = start_two(config, workdir, 0.3, 0.3)

@@ -51,7 +51,7 @@ def test_the_vocabulary_from_a_file_at_hand(tmp_path):
 def test_bad_input_is_one_line(tmp_path):
     done = run()
     assert done.returncode == 2
-    assert done.stderr == "collapse-jax: --dataset=None: name a data set of TFDS, or vocabulary\n"
+    assert done.stderr == "collapse-jax: --dataset='': name a data set of TFDS, or vocabulary\n"
     with pytest.raises(ConfigError, match="no such folder"):
         prepare.prepare(Task(dataset="mnist"), tmp_path / "none")
     with pytest.raises(ConfigError, match=r"task.order='shuffled': unknown order; known: official, tfds"):

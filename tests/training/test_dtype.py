@@ -11,6 +11,7 @@ from test_optimizers import LEARNING_RATE, WEIGHT_DECAY, numpy_training
 import collapse_jax
 from collapse_jax import tasks
 from collapse_jax.errors import ConfigError
+from collapse_jax.experiment.choices import filled
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task
 from collapse_jax.experiment.identity import fingerprint
 from collapse_jax.experiment.keys import Purpose
@@ -65,7 +66,7 @@ def test_float64_is_a_numpy_loop(workdirs):
     begun, trained = (parameters(workdirs / "float64", step) for step in (0, STEPS))
     weights = [(begun[f"{name}/kernel"], begun[f"{name}/bias"]) for name in LAYERS]
     examples = [(inputs[batch], data.train_labels[batch]) for batch in batches]
-    expected = numpy_training(weights, experiment("").optimizer, "squared_error_mean", examples)
+    expected = numpy_training(weights, filled(experiment("")).optimizer, "squared_error_mean", examples)
     for name, (kernel, bias) in zip(LAYERS, expected, strict=True):
         for found, wanted in ((trained[f"{name}/kernel"], kernel), (trained[f"{name}/bias"], bias)):
             assert found.dtype == np.float64

@@ -18,6 +18,7 @@ from collapse_jax.engine import sweep, train
 from collapse_jax.errors import ConfigError, Preempted, WorkdirError
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Thresholds
 from collapse_jax.experiment.cuts import AXES, Cut, Shard, parts
+from collapse_jax.figures import registry
 from collapse_jax.workdir.join import join, select_part
 from collapse_jax.workdir.results import merge
 from collapse_jax.workdir.tree import leaves, open_tree, planned
@@ -112,8 +113,9 @@ def test_shards_of_parts_merge_to_the_same_grid(experiment, trained, tmp_path):
     assert collapse_jax.open_results(merge(workdir, partial=True)).train_accuracy.sel(depth=2).isnull().all()
 
 
-def test_measure_verify_and_figures_take_all_programs(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(plots, "FIGURES", {"phases": plots.FIGURES["phases"]})
+def test_measure_verify_and_figures_take_all_parts(trained, tmp_path, monkeypatch):
+    few = ("programs", "phases", "violins")
+    monkeypatch.setattr(registry, "FIGURES", {name: registry.FIGURES[name] for name in few})
     workdir, _ = trained
     results = collapse_jax.measure(workdir, ["spectrum"])
     assert results.effective_rank.dims[:2] == ("train_size", "depth")
