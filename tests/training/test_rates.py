@@ -45,14 +45,14 @@ def test_after_a_milestone_a_run_goes_on_with_the_smaller_rate(tiny):
 def test_momentum_and_moments_are_axes_of_the_grid(tiny):
     """A traced value acts as the static one; several give several runs."""
     base = {"weight_decay": (0.1,), "init_scale": (1.0,), "seed": (1,)}
-    for optimizer, name, values in (
-        ("sgd", "momentum", (0.0, 0.9)),
-        ("adamw", "b1", (0.5, 0.9)),
-        ("adamw", "b2", (0.9, 0.999)),
+    for optimizer, values in (
+        ("sgd", {"momentum": (0.0, 0.9)}),
+        ("adamw", {"b1": (0.5, 0.9), "b2": (0.9, 0.999)}),
     ):
-        traced = train(tiny(grid=Grid(**base, **{name: values}), optimizer=Optimizer(optimizer)))
-        for i, value in enumerate(values):
-            static = train(tiny(grid=Grid(**base), optimizer=Optimizer(optimizer, **{name: value})))
+        traced = train(tiny(grid=Grid(**base, **values, mode="zip"), optimizer=Optimizer(optimizer)))
+        for i in range(2):
+            chosen = Optimizer(optimizer, **{name: value[i] for name, value in values.items()})
+            static = train(tiny(grid=Grid(**base), optimizer=chosen))
             assert distance(take(traced, i).params, take(static, 0).params) < 2e-5
         assert distance(take(traced, 0).params, take(traced, 1).params) > 1e-3
 
