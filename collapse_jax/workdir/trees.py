@@ -79,6 +79,7 @@ class TreeStore:
         absolute = self.directory if is_remote(self.directory) else self.directory.resolve()
         try:
             if lock:
+                _ignore_closed_loops()
                 self.directory.mkdir(parents=True, exist_ok=True)
                 self._remove_left_overs()
             self._manager = ocp.CheckpointManager(absolute, options=options)
@@ -158,7 +159,6 @@ class TreeStore:
 
     def _failure(self, what: str, error: Exception) -> StoreError:
         """Describe a failed save, and free the space that it took."""
-        _ignore_closed_loops()
         self._unverified.clear()
         self._remove_left_overs()
         return StoreError(f"{self.directory}: {what}: {first_line(error)}")

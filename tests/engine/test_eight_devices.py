@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
 import xarray as xr
 
 import collapse_jax
@@ -53,6 +54,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_nine_runs_on_eight_devices(tiny, tmp_path):
     command = [sys.executable, "-c", EIGHT, str(ROOT / "tests"), str(tmp_path / "eight")]
     done = subprocess.run(

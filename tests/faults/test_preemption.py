@@ -126,7 +126,8 @@ def test_chunks_follow_the_rate():
     assert chunks.end(0, 100_000) == 200
 
 
-@pytest.mark.parametrize("second", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("second", [False, True])
 def test_a_process_ends_with_the_documented_code(undisturbed_long, tmp_path, second):
     """SIGTERM in a save: 75, or 143 at the second; the same command continues and ends with 0."""
     child = Child(tmp_path / "w", LONG).until_line("compiled").until_saving().signal(signal.SIGTERM)

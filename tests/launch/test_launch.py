@@ -109,6 +109,7 @@ def test_spot_and_project_are_settings(fakes, monkeypatch):
 
 
 @pytest.mark.skipif(not shutil.which("gcloud"), reason="gcloud is not installed")
+@pytest.mark.slow
 def test_gcloud_takes_every_command(tmp_path):
     environment = os.environ | {"WORKDIR": BUCKET, "PROJECT": "mine", "CLOUDSDK_CONFIG": str(tmp_path)}
     for action, arguments in ACTIONS.items():
