@@ -1,41 +1,25 @@
 """BatchNorm in the engine: statistics per run, whole in checkpoints and snapshots, untouched by padding."""
 
-import itertools
 import shutil
 
 import jax
 import numpy as np
 import pytest
 import xarray as xr
-from runs import one
+from runs import one, train
 
 import collapse_jax
 from collapse_jax import tasks
-from collapse_jax.engine import packing
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import grid
 from collapse_jax.experiment.config import Grid, Model, Packing, Schedule, Snapshots, Task, Training
-from collapse_jax.training import advance_run, init_run, make_recipe, network_of, observe, observe_run
+from collapse_jax.training import init_run, make_recipe, network_of, observe, observe_run
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 from collapse_jax.workdir.lock import one_writer
 from collapse_jax.workdir.trees import TreeStore
 
 BATCH_NORM = Model(hidden=(8, 6), norm="batch")
 MEASURES = ("fit", "collapse", "norms")
-
-
-def train(experiment, cuts=(), layout=None):
-    runs = grid.grid_runs(experiment.grid)
-    layout = packing.choose_layout(layout or Packing(1, 1), len(runs))
-    data = tasks.load(experiment.task)
-    recipe = make_recipe(experiment, data)
-    data = packing.place(layout, data, shared=True)
-    hparams = packing.place(layout, stack_hyperparameters(runs))
-    states = packing.over_runs(layout, lambda h, d: init_run(recipe, h, d))(hparams, data)
-    advance = packing.over_runs_in_place(layout, lambda s, h, d, a, b: advance_run(recipe, s, h, d, a, b))
-    for start, stop in itertools.pairwise([0, *cuts, experiment.steps]):
-        states = advance(states, hparams, data, np.int32(start), np.int32(stop))
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(runs)], states)
 
 
 @pytest.fixture(scope="module")
