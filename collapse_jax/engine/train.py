@@ -18,7 +18,7 @@ from collapse_jax.engine.validate import validate
 from collapse_jax.errors import StoreError, require
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.cuts import WHOLE, Shard
-from collapse_jax.experiment.grid import number_of_runs
+from collapse_jax.experiment.grid import check_grid, number_of_runs
 from collapse_jax.experiment.typed import typed
 from collapse_jax.system import runtime, signals
 from collapse_jax.system.progress import say
@@ -59,6 +59,7 @@ def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOL
       as `train`.
     """
     experiment = typed(experiment)
+    check_grid(experiment.grid)  # which is cut before jax starts, and so before all else is checked
     begin(experiment, workdir, shard)
     experiment = validate(experiment)
     leaves = open_tree(workdir, experiment, shard)

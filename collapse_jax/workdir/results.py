@@ -92,12 +92,12 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
         return _read(path)
     if not (path / RECORD).exists():  # results that were carried away without their sweep
         return _of_directory(path)
-    whole, *below = nodes(path)
-    held, empty = _held(below)
+    begun = list(nodes(path))
+    held, empty = _held(begun[1:])
     if not held:
         return _of_directory(path)
-    joined = join(whole.experiment, held)
-    missing = [*absent(path), *empty]
+    joined = join(begun[0].experiment, held)
+    missing = [*absent(begun), *empty]
     return joined.assign_attrs(missing=", ".join(missing)) if missing else joined
 
 
@@ -118,11 +118,11 @@ def merge(workdir: str | os.PathLike[str], *, partial: bool = False) -> epath.Pa
       StoreError: the file cannot be written.
     """
     path = epath.Path(workdir)
-    whole, *below = nodes(path)
-    if whole.is_leaf:
+    begun = list(nodes(path))
+    if begun[0].is_leaf:
         raise WorkdirError(f"workdir={path}: is not cut into parts, there is nothing to merge")
-    held, empty = _held(below)
-    open_ = dict.fromkeys([*absent(path), *empty], "missing")
+    held, empty = _held(begun[1:])
+    open_ = dict.fromkeys([*absent(begun), *empty], "missing")
     open_ |= {
         node.text: f"at step {step} of {node.experiment.steps}"
         for node, results in held
@@ -134,7 +134,7 @@ def merge(workdir: str | os.PathLike[str], *, partial: bool = False) -> epath.Pa
         raise WorkdirError(f"workdir={path}: not finished: {names}; {advice}")
     if not partial:
         _require_same_measures(held)
-    joined = join(whole.experiment, held)
+    joined = join(begun[0].experiment, held)
     write_dataset(joined.assign_attrs(missing=names) if names else joined, path / RESULTS)
     return path / RESULTS
 
@@ -158,9 +158,9 @@ def reached_step(results: xr.Dataset) -> int:
     return int(reached_steps(results).where(healthy, results["step"][-1]).min())
 
 
-def _held(below: Sequence[Node]) -> tuple[list[tuple[Node, xr.Dataset]], list[str]]:
+def _held(begun: Sequence[Node]) -> tuple[list[tuple[Node, xr.Dataset]], list[str]]:
     """Read the leaves that have results, and name those that have none."""
-    read = [(node, _if_any(node.path)) for node in below if node.is_leaf]
+    read = [(node, _if_any(node.path)) for node in begun if node.is_leaf]
     return [(n, r) for n, r in read if r is not None], [n.text for n, r in read if r is None]
 
 

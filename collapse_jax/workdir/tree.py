@@ -1,7 +1,7 @@
 """A workdir as a tree: its leaves, whoever cut it and however often."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from etils import epath
@@ -132,8 +132,7 @@ def leaves(workdir: epath.Path) -> list[Node]:
     return [node for node in nodes(workdir) if node.is_leaf]
 
 
-def absent(workdir: epath.Path) -> list[str]:
-    """Name the parts of a workdir that were not begun."""
-    begun = list(nodes(workdir))
+def absent(begun: Sequence[Node]) -> list[str]:
+    """Name the parts that are missing among the `nodes` of a workdir."""
     there = {node.path for node in begun}
     return [child.text for node in begun for child in _children(node) if child.path not in there]

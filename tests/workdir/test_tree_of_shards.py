@@ -11,7 +11,7 @@ from etils import epath
 
 import collapse_jax
 from collapse_jax.engine.train import train_shard
-from collapse_jax.errors import WorkdirError
+from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.config import Grid, Schedule, Snapshots
 from collapse_jax.experiment.cuts import Shard
@@ -78,6 +78,13 @@ def test_training_and_merging_again_change_nothing(experiment, trained):
     train_shard(experiment, trained, Shard(1, COUNT))
     merge(trained)
     assert files(trained) == before
+
+
+def test_axes_that_cannot_be_zipped_are_refused_before_the_grid_is_cut(tiny, tmp_path):
+    axes = Grid(weight_decay=(0.1, 0.2, 0.3), seed=(1, 2), mode="zip")
+    with pytest.raises(ConfigError, match=r"grid\.mode='zip': axes must have equal lengths"):
+        train_shard(tiny(grid=axes), epath.Path(tmp_path / "w"), Shard(0, 2))
+    assert not (tmp_path / "w").exists()
 
 
 def test_an_empty_shard_is_said_and_is_no_error(experiment, copied, tmp_path, capsys):
