@@ -31,9 +31,9 @@ def _train_in_job(options: Options, asked: Shard) -> None:
 
     begin(options.experiment, options.workdir)
     shard = asked.divided(*processes.start())
-    with processes.ending_together():
+    with processes.ending_together() as stop:
         train_shard(options.experiment, options.workdir, shard)
-        if processes.wait_for_all() and asked == WHOLE:
+        if processes.wait_for_all(stop) and asked == WHOLE:
             print(merge(options.workdir))
 
 

@@ -61,7 +61,7 @@ def start() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def ending_together() -> Iterator[None]:
+def ending_together() -> Iterator[signals.Stop]:
     """Stop all processes when one is told to; let one that failed or is preempted end without waiting for the rest.
 
     A signal to one process asks all of them to save and to leave with the code of a preemption. Process 0, without
@@ -75,7 +75,7 @@ def ending_together() -> Iterator[None]:
         thread = threading.Thread(target=_listen_to_others, args=(stop, done), name="job", daemon=True)
         thread.start()
         try:
-            yield
+            yield stop
         except BaseException as error:
             code = getattr(error, "code", 1)
             lines = " ".join(str(error).split()) if isinstance(error, CollapseError) else traceback.format_exc()
@@ -121,8 +121,14 @@ def _say_left() -> None:
         job.client.key_value_set(f"{LEFT}/{job.process_id}", "", allow_overwrite=True)
 
 
-def wait_for_all() -> bool:
-    """Return when every process has come here; True in process 0."""
+def wait_for_all(stop: signals.Stop) -> bool:
+    """Return when every process has come here; True in process 0.
+
+    Raises:
+      Preempted: another process was told to stop while this one did its last work, and will not come here.
+    """
+    if stop.requested:
+        raise Preempted(f"{stop.requested}: nothing was unsaved; the same command continues")
     job = _job()
     job.client.wait_at_barrier(DONE, timeout_in_ms=MONTH_MS)
     return job.process_id == 0

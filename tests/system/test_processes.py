@@ -23,7 +23,7 @@ from collapse_jax.experiment.config import Schedule
 def get_config(arg=""):
     return tiny_experiment(log=Schedule(rule="explicit", at=tuple(range(0, {STEPS}, 2))), checkpoint_seconds=1e-9)
 """
-ONE_OF_TWO = """
+ONE_OF_TWO = f"""
 import sys, time
 from collapse_jax.engine import sweep
 from collapse_jax.__main__ import main
@@ -33,14 +33,15 @@ checkpoint = sweep.Sweep._checkpoint
 def slowly(self, step, states):  # so that the kill meets a sweep that is under way
     checkpoint(self, step, states)
     print("saved", step, flush=True)
-    time.sleep(float(sys.argv[1]))
+    time.sleep(float(sys.argv[1]) if step < {STEPS} else float(sys.argv[2]))
 
 sweep.Sweep._checkpoint = slowly
-sys.exit(main(sys.argv[2:]))
+sys.exit(main(sys.argv[3:]))
 """
 
 
-def start_two(config, workdir, *pauses):
+def start_two(config, workdir, *pauses, last=0):
+    """Start both; each pauses for so many seconds after every save, and for `last` after the one at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -48,7 +49,7 @@ def start_two(config, workdir, *pauses):
     command = ["train", "--distributed", f"--config={config}", f"--workdir={workdir}", "--config.packing.devices=2"]
     return [
         subprocess.Popen(
-            [sys.executable, "-c", ONE_OF_TWO, str(pauses[index]), *command],
+            [sys.executable, "-c", ONE_OF_TWO, str(pauses[index]), str(last), *command],
             env=os.environ | job | {"JAX_PROCESS_ID": str(index), "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -68,10 +69,12 @@ def until(process, start, step=0):
     raise AssertionError(f"ended too soon: {said}")
 
 
-def end(processes):
-    """Return what was said, and the exit codes; none may wait for another for ever."""
+def end(processes, code):
+    """Return what each said when all have ended with this code; none may wait for another for ever."""
     said = [process.communicate(timeout=90)[0] for process in processes]
-    return said, [process.returncode for process in processes]
+    if any(process.returncode != code for process in processes):
+        pytest.fail("".join(f"exit code {p.returncode}:\n{text}" for p, text in zip(processes, said, strict=True)))
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +108,7 @@ def test_two_processes_killed_and_resumed_equal_one_process(tmp_path, config, wh
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert not (workdir / "results.nc").exists()
-    outputs, codes = end(start_two(config, workdir, 0, 0))
-    assert codes == [0, 0], outputs
+    outputs = end(start_two(config, workdir, 0, 0), 0)
     assert all("continuing at step" in output for output in outputs), outputs
     assert all("2 of 4 runs" in output for output in outputs), outputs
     assert sorted(path.name for path in workdir.glob("parts/shard-*")) == ["shard-0-of-2", "shard-1-of-2"]
@@ -122,8 +124,7 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_continues_both(
     for process in both:
         until(process, "saved", 4)
     both[0].send_signal(signal.SIGTERM)
-    (first, second), codes = end(both)
-    assert codes == [75, 75], (first, second)
+    first, second = end(both, 75)
     assert "collapse-jax: SIGTERM: saved at step" in first
     assert "collapse-jax: SIGTERM of process 0: saved at step" in second
 
@@ -132,16 +133,25 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_continues_both(
     assert "continuing at step" in said
     until(both[1], "saved", 8)
     both[1].send_signal(signal.SIGTERM)
-    (first, second), codes = end(both)
-    assert codes == [75, 75], (first, second)
+    first, second = end(both, 75)
     assert "SIGTERM of process 1: nothing was unsaved" in first
     assert "collapse-jax: SIGTERM: saved at step" in second
     assert not (workdir / "results.nc").exists()
 
-    outputs, codes = end(start_two(config, workdir, 0, 0))
-    assert codes == [0, 0], outputs
+    outputs = end(start_two(config, workdir, 0, 0), 0)
     assert all("continuing at step" in output for output in outputs), outputs
     assert_merged(workdir, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_signal_to_one_process_stops_another_in_its_last_save(tmp_path, config):
+    both = start_two(config, tmp_path / "two", 0, 0.5, last=2)
+    until(both[0], "saved", STEPS)
+    both[1].send_signal(signal.SIGTERM)
+    first, _ = end(both, 75)
+    assert "saving at the end of this chunk" in first
+    assert "SIGTERM of process 1: nothing was unsaved" in first
 
 
 @pytest.mark.slow
@@ -157,6 +167,5 @@ def test_the_death_of_one_process_ends_the_other(tmp_path, config, whole):
         both[dies].communicate()
         both[1 - dies].communicate(timeout=200)
         assert both[1 - dies].returncode != 0
-        outputs, codes = end(start_two(config, workdir, 0, 0))
-        assert codes == [0, 0], outputs
+        end(start_two(config, workdir, 0, 0), 0)
         assert_merged(workdir, whole)
