@@ -12,7 +12,11 @@ import xarray as xr
 
 from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment.config import Thresholds
+from collapse_jax.experiment.thresholds import with_levels
 
+# With what results are read. None: with their own thresholds; some levels, such as {"rnc1": 0.02}: with their own
+# but for these.
+Levels = Thresholds | Mapping[str, float] | None
 Rule = Literal[">=", "<=", "argmax", "argmin"]
 _SIGNS = {">=": "{quantity} ≥ {level:g}", "<=": "{quantity} ≤ {level:g}"}
 _EXTREMES = {"argmax": "the highest {quantity}", "argmin": "the lowest {quantity}"}
@@ -145,15 +149,17 @@ def events_of(dataset: xr.Dataset) -> list[Event]:
     return [event for event in EVENTS.values() if event.tau in dataset]
 
 
-def thresholds_of(results: xr.Dataset, thresholds: Thresholds | None = None) -> Thresholds:
+def thresholds_of(results: xr.Dataset, thresholds: Levels = None) -> Thresholds:
     """Return the thresholds with which results are read: those given, else the results' own, else the defaults.
 
     Raises:
+      ConfigError: a level that is given is not allowed.
       WorkdirError: the results hold an experiment, but none with thresholds.
     """
-    if thresholds is not None:
+    if isinstance(thresholds, Thresholds):
         return thresholds
-    return own_thresholds(results) if "experiment" in results.attrs else Thresholds()
+    own = own_thresholds(results) if "experiment" in results.attrs else Thresholds()
+    return with_levels(own, thresholds or {})
 
 
 def own_thresholds(results: xr.Dataset) -> Thresholds:

@@ -9,11 +9,10 @@ import numpy as np
 import xarray as xr
 
 from collapse_jax.analysis.crossings import Times
-from collapse_jax.analysis.events import EVENTS, events_of
+from collapse_jax.analysis.events import EVENTS, Levels, events_of
 from collapse_jax.analysis.groups import Groups, default_axis, flat, groups_of, points_of, run_axes
 from collapse_jax.analysis.slopes import fits_of, slopes
 from collapse_jax.analysis.timescales import timescales
-from collapse_jax.experiment.config import Thresholds
 from collapse_jax.workdir.join import reached_steps
 
 FURTHER = ("nc2_condition",)  # variables whose last values are shown beside those of the events
@@ -78,7 +77,7 @@ class Summary:
         return groups_of(self.points)
 
 
-def summarise(results: xr.Dataset, thresholds: Thresholds | None = None) -> Summary:
+def summarise(results: xr.Dataset, thresholds: Levels = None) -> Summary:
     """Summarise a sweep, finished or not.
 
     Args:

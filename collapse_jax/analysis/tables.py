@@ -7,15 +7,14 @@ import numpy as np
 import xarray as xr
 from tabulate import tabulate
 
-from collapse_jax.analysis.events import EVENTS, thresholds_of
+from collapse_jax.analysis.events import EVENTS, Levels, thresholds_of
 from collapse_jax.analysis.summary import Slope, Summary, Times, summarise
-from collapse_jax.experiment.config import Thresholds
 from collapse_jax.experiment.points import axis_text, point_text, value_text
 
 NOTHING = "-"
 
 
-def runs_table(results: xr.Dataset, thresholds: Thresholds | None = None) -> str:
+def runs_table(results: xr.Dataset, thresholds: Levels = None) -> str:
     """Tabulate each run (last values, time scales, divergence) and the slopes of the time scales.
 
     Args:
@@ -32,7 +31,7 @@ def runs_table(results: xr.Dataset, thresholds: Thresholds | None = None) -> str
     return "\n".join([table, "", *events, *(["", *fits] if fits else [])])
 
 
-def seeds_table(results: xr.Dataset, thresholds: Thresholds | None = None) -> str:
+def seeds_table(results: xr.Dataset, thresholds: Levels = None) -> str:
     """Summarise the seeds of each setting as a Markdown table: mean and range from lowest to highest seed.
 
     Diverged runs have no last values and are counted. Means of time scales are geometric; ">" marks a lower bound,

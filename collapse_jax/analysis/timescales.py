@@ -4,11 +4,11 @@ import numpy as np
 import xarray as xr
 
 from collapse_jax.analysis.crossings import Times, extreme, first_crossing
-from collapse_jax.analysis.events import DELAY, EVENTS, Event, thresholds_of
+from collapse_jax.analysis.events import DELAY, EVENTS, Event, Levels, thresholds_of
 from collapse_jax.experiment.config import Thresholds
 
 
-def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> xr.Dataset:
+def timescales(results: xr.Dataset, thresholds: Levels = None) -> xr.Dataset:
     """The steps at which the events of `EVENTS` happen to every run: it fits, groks, collapses.
 
     tau_fit = min{t: train_accuracy >= thr}, tau_grok = min{t: test_accuracy >= thr},
@@ -20,7 +20,8 @@ def timescales(results: xr.Dataset, thresholds: Thresholds | None = None) -> xr.
 
     Args:
       results: dims (..., step); an event whose variable is missing is left out.
-      thresholds: the levels; None: those of the results' own experiment, or the defaults where they hold none.
+      thresholds: the levels; None: those of the results' own experiment, or the defaults where they hold none; some
+        levels, such as {"rnc1": 0.02}: the same but for these.
 
     Returns:
       A dataset over the run dims with tau_<event>, <event>_censored, <event>_bracket

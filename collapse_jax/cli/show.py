@@ -1,6 +1,8 @@
 """The command `show`."""
 
 from collapse_jax.cli.base import Command, Options
+from collapse_jax.cli.reading import THRESHOLDS, levels
+from collapse_jax.experiment.thresholds import with_levels
 
 
 def run(options: Options) -> None:
@@ -11,10 +13,13 @@ def run(options: Options) -> None:
     from collapse_jax.analysis.events import own_thresholds
     from collapse_jax.workdir.results import open_results
 
+    given = levels(options.flags)
     results = open_results(options.workdir)
-    thresholds = own_thresholds(results)
+    thresholds = with_levels(own_thresholds(results), given)
     print(tables.runs_table(results, thresholds))
     print(tables.seeds_table(results, thresholds))
 
 
-COMMAND = Command(run, "print time scales and last values of every run", "--workdir=runs/quickstart")
+COMMAND = Command(
+    run, "print time scales and last values of every run", "--workdir=runs/quickstart", flags=THRESHOLDS
+)

@@ -9,6 +9,7 @@ from collapse_jax.experiment.axes import static_axes
 from collapse_jax.experiment.choices import CHOICES, filled, options, require_own
 from collapse_jax.experiment.cuts import check_static_axes
 from collapse_jax.experiment.grid import check_distinct, check_grid
+from collapse_jax.experiment.thresholds import check_levels
 from collapse_jax.experiment.typed import typed
 from collapse_jax.measures.needs import why_not_in_line
 
@@ -87,8 +88,7 @@ def _check_measuring(e: config.Experiment) -> None:
         require_one_of("snapshots.content", name, SNAPSHOT_CONTENT)
     size, held = e.snapshots.test_size, e.task.test_size or tasks.find_task(e.task).test_size
     require(0 <= size <= held, "snapshots.test_size", size, f"must be in 0 ... {held} (0 means all)")
-    for name, value in dataclasses.asdict(e.thresholds).items():
-        require(0 < value <= 1, f"thresholds.{name}", value, "must be in (0, 1]")
+    check_levels(dataclasses.asdict(e.thresholds))
 
 
 def _check_schedule(field: str, schedule: config.Schedule, steps: int) -> None:

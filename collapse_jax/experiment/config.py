@@ -160,7 +160,7 @@ class Packing:
 
 @dataclasses.dataclass
 class Thresholds:
-    """Crossings that define the time scales.
+    """Crossings that define the time scales: how a sweep is read, unless whoever reads it gives others.
 
     Attributes:
       train_accuracy: tau_fit is the first step at which the training accuracy reaches it.
@@ -200,7 +200,8 @@ class Experiment:
       dtype: "float32" or "float64", of inputs, parameters, the optimizer's state and the measures. Inputs and
         initial parameters are made in float32 in either case, so that runs of both types begin equal; results
         are stored in float32.
-      thresholds: of the time scales.
+      thresholds: of the time scales, with which the results are read by default; no number of the training depends
+        on them.
     """
 
     name: str = "experiment"

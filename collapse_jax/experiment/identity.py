@@ -8,13 +8,15 @@ from typing import Any
 from collapse_jax.experiment.choices import filled
 from collapse_jax.experiment.config import Experiment
 
+# Fields that say how a sweep is called and read. No number of it depends on them, but its record and its results
+# hold them: they stay as it was begun, and whoever reads it may give others.
+READING_FIELDS = ("name", "thresholds.")
+
 # Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.
 # Where data lies is free: the checksums of what was loaded bind instead.
 FREE_FIELDS = (
-    "name",
     "checkpoint_seconds",
     "chunk_seconds",
-    "thresholds.",
     "packing.",
     "task.data_dir",
     "task.vocabulary",
@@ -35,10 +37,16 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def binding_fields(experiment: Experiment) -> dict[str, Any]:
     """Return the fields on which the numbers of a sweep depend, as JSON would give them back."""
-    flat = {name: value for name, value in flatten(filled(experiment)).items() if not name.startswith(FREE_FIELDS)}
+    every = flatten(filled(experiment))
+    flat = {name: value for name, value in every.items() if not name.startswith((*FREE_FIELDS, *READING_FIELDS))}
     # An axis without values and an option that is not given are as if there were no such field.
     flat = {name: v for name, v in flat.items() if v is not None and (v != () or not name.startswith("grid."))}
     return json.loads(json.dumps(flat))
+
+
+def reading_fields(experiment: Experiment) -> dict[str, Any]:
+    """Return the fields that say how a sweep is called, and with which thresholds it is read by default."""
+    return {name: value for name, value in flatten(experiment).items() if name.startswith(READING_FIELDS)}
 
 
 def fingerprint(experiment: Experiment) -> str:

@@ -3,7 +3,7 @@
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import xarray as xr
 from etils import epath
@@ -13,6 +13,7 @@ from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.events import own_thresholds
 from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.points import file_name
+from collapse_jax.experiment.thresholds import with_levels
 from collapse_jax.figures import registry
 from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.system import runtime
@@ -24,7 +25,7 @@ from collapse_jax.workdir.tree import leaves
 _log = logging.getLogger(__name__)
 
 
-def plot(workdir: str | os.PathLike[str]) -> list[epath.Path]:
+def plot(workdir: str | os.PathLike[str], thresholds: Mapping[str, float] | None = None) -> list[epath.Path]:
     """Draw every figure that the results of a sweep allow, as PNG and PDF, into `figures/` of its workdir.
 
     Example:
@@ -32,21 +33,23 @@ def plot(workdir: str | os.PathLike[str]) -> list[epath.Path]:
 
     Args:
       workdir: directory of the sweep, finished or not.
+      thresholds: levels of time scales in place of the sweep's own, such as {"rnc1": 0.02}.
 
     Returns:
       The files; one line in the log says which figure was left out and why.
 
     Raises:
+      ConfigError: a level is not allowed.
       WorkdirError: there are no results, or they are damaged.
       StoreError: a file cannot be written.
     """
     runtime.start()
     folder = epath.Path(workdir)
     results = open_results(folder)
-    thresholds = own_thresholds(results)
+    levels = with_levels(own_thresholds(results), thresholds or {})
     if folder.is_file():
         raise WorkdirError(f"workdir={workdir}: figures are drawn into a directory, and this is a file")
-    return draw(results, thresholds, folder / "figures", folder)
+    return draw(results, levels, folder / "figures", folder)
 
 
 def draw(

@@ -1,7 +1,7 @@
 """A sweep, or several side by side, as one HTML file: figures, tables, config, provenance, warnings."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from etils import epath
 
@@ -17,7 +17,9 @@ ONE, SEVERAL = "report.html", "comparison.html"
 
 
 def report(
-    workdirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], out: str | os.PathLike[str] | None = None
+    workdirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str] | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> epath.Path:
     """Write what is known of a sweep into one HTML file that needs no other file, script or network.
 
@@ -33,18 +35,19 @@ def report(
     Args:
       workdirs: directory of a sweep, finished or not, or several to compare side by side.
       out: the file, ending in .html; None: report.html in the workdir, comparison.html in the first of several.
+      thresholds: levels of time scales in place of each sweep's own, such as {"rnc1": 0.02}.
 
     Returns:
       The file.
 
     Raises:
-      ConfigError: a workdir is named twice, or `out` is no HTML file.
+      ConfigError: a workdir is named twice, `out` is no HTML file, or a level is not allowed.
       WorkdirError: a workdir does not exist, has no results, or holds damaged or foreign files.
       StoreError: the file cannot be written.
     """
     runtime.start()
     given = [workdirs] if isinstance(workdirs, str | os.PathLike) else list(workdirs)
-    sweeps = load(given)
+    sweeps = load(given, thresholds)
     path = _target(out) if out else sweeps[0].workdir / (ONE if len(sweeps) == 1 else SEVERAL)
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class Sweep:
       workdir: as it was given.
       experiment: its config.
       results: everything measured.
+      thresholds: with which they are read.
       summary: numbers of its tables.
       parts: workdirs in which it was trained: itself, or those of its programs and shards.
       manifests: theirs, as far as they are there.
@@ -43,14 +44,10 @@ class Sweep:
     workdir: epath.Path
     experiment: config.Experiment
     results: xr.Dataset
+    thresholds: config.Thresholds
     summary: Summary
     parts: list[epath.Path]
     manifests: list[dict[str, Any]]
-
-    @property
-    def thresholds(self) -> config.Thresholds:
-        """Those with which the results are read."""
-        return thresholds_of(self.results)
 
     @property
     def runs(self) -> int:
@@ -75,11 +72,11 @@ class Sweep:
         return point_text(varying or points[run])
 
 
-def load(workdirs: Sequence[str | os.PathLike[str]]) -> list[Sweep]:
-    """Read the workdirs of a report.
+def load(workdirs: Sequence[str | os.PathLike[str]], thresholds: Mapping[str, float] | None = None) -> list[Sweep]:
+    """Read the workdirs of a report, with some levels in place of each sweep's own.
 
     Raises:
-      ConfigError: none is given, or one twice.
+      ConfigError: none is given, or one twice, or a level is not allowed.
       WorkdirError: one does not exist, has no results, or holds damaged or foreign files.
     """
     paths = [epath.Path(workdir).expanduser() for workdir in workdirs]
@@ -93,10 +90,10 @@ def load(workdirs: Sequence[str | os.PathLike[str]]) -> list[Sweep]:
         seen.add(resolved)
     short = [path.name for path in paths]
     names = short if len(set(short)) == len(short) else [os.fspath(path) for path in paths]
-    return [_load(path, name) for path, name in zip(paths, names, strict=True)]
+    return [_load(path, name, thresholds) for path, name in zip(paths, names, strict=True)]
 
 
-def _load(workdir: epath.Path, name: str) -> Sweep:
+def _load(workdir: epath.Path, name: str, levels: Mapping[str, float] | None) -> Sweep:
     results = open_results(workdir)
     begun = leaves(workdir) if (workdir / RECORD).exists() else []
     records = [read_record(leaf.path) for leaf in begun]
@@ -107,9 +104,10 @@ def _load(workdir: epath.Path, name: str) -> Sweep:
         raise WorkdirError(f"workdir={workdir}: the results do not describe their experiment") from None
     if begun and results.attrs.get("fingerprint") != read_record(workdir)["fingerprint"]:
         raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {RECORD}")
-    summary = summarise(results)
+    thresholds = thresholds_of(results, levels)
+    summary = summarise(results, thresholds)
     parts = [leaf.path for leaf in begun] or [workdir]
-    return Sweep(name or os.fspath(workdir), workdir, experiment, results, summary, parts, records)
+    return Sweep(name or os.fspath(workdir), workdir, experiment, results, thresholds, summary, parts, records)
 
 
 def sizes(workdir: epath.Path) -> dict[str, int]:

@@ -100,6 +100,7 @@ def _read_own(workdir: epath.Path, experiment: config.Experiment, cut: Cut | Non
     differing = differing_fields(read_experiment(record), experiment)
     if differing:
         raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
+    _refuse_another_reading(workdir, read_experiment(record), experiment)
     there = cut_of(record)
     if there != cut:
         raise WorkdirError(
@@ -107,6 +108,18 @@ def _read_own(workdir: epath.Path, experiment: config.Experiment, cut: Cut | Non
             "name another directory"
         )
     return record
+
+
+def _refuse_another_reading(workdir: epath.Path, there: config.Experiment, asked: config.Experiment) -> None:
+    """Raise `WorkdirError` for another name or threshold, which training would take without any effect."""
+    old, new = identity.reading_fields(there), identity.reading_fields(asked)
+    differing = [f"{name} is {old[name]!r} there, {new[name]!r} asked" for name in old if old[name] != new[name]]
+    if differing:
+        advice = ", ".join(f"--{name}={new[name]}" for name in old if old[name] != new[name] and name != "name")
+        raise WorkdirError(
+            f"workdir={workdir}: {'; '.join(differing)}: training depends on neither, so a sweep keeps those of "
+            f"its beginning{f'; read it with others: show, plot or report {advice}' if advice else ''}"
+        )
 
 
 def write_record(

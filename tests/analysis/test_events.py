@@ -13,7 +13,7 @@ from synthetic_results import as_zip, make_results
 from collapse_jax.analysis import EVENTS, Event, Thresholds, slopes, tables, thresholds_of, timescales
 from collapse_jax.analysis.crossings import extreme
 from collapse_jax.analysis.groups import flat, groups_of, points_of, take
-from collapse_jax.errors import WorkdirError
+from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.points import describe_point, file_name, point_text, symbols_text
 from collapse_jax.figures import FIGURES
@@ -100,6 +100,14 @@ def test_results_are_read_with_their_own_thresholds_unless_others_are_given():
         assert str(read(results)) != str(read(results, Thresholds()))
     words = [text.get_text() for axes in FIGURES["timescales"](results).axes for text in axes.texts]
     assert any("Fit (train accuracy ≥ 0.5)" in text for text in words)
+    some = {"test_accuracy": 0.85}
+    assert thresholds_of(results, some) == dataclasses.replace(own, test_accuracy=0.85)
+    xr.testing.assert_identical(timescales(results, some)["tau_fit"], timescales(results)["tau_fit"])
+    assert not timescales(results, some)["tau_grok"].equals(timescales(results)["tau_grok"])
+    with pytest.raises(ConfigError, match=r"thresholds.rnc1=2: must be in \(0, 1\]"):
+        thresholds_of(results, {"rnc1": 2})
+    with pytest.raises(ConfigError, match="did you mean 'rnc1'"):
+        thresholds_of(results, {"rnc": 0.1})
     with pytest.raises(WorkdirError, match="its thresholds"):
         thresholds_of(bare.assign_attrs(experiment="{}"))
 

@@ -12,7 +12,7 @@ import pytest
 
 from collapse_jax.__main__ import main
 from collapse_jax.cli.commands import COMMANDS
-from collapse_jax.figures import registry
+from collapse_jax.figures import drawing, registry
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = [
@@ -60,6 +60,20 @@ def test_show_prints_a_row_for_each_run(workdir, capsys):
     assert rows[0][:2] == ["weight_decay", "seed"]
     assert [row[:2] for row in rows[1:5]] == [["0.1", "42"], ["0.1", "43"], ["0.01", "42"], ["0.01", "43"]]
     assert "tau_fit" in shown.out
+
+
+def test_show_plot_and_report_read_with_the_thresholds_that_they_are_given(workdir, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(registry, "FIGURES", {})
+    for command in ("show", "report"):
+        where = [f"--out={tmp_path / 'r.html'}"] if command == "report" else []
+        assert main([command, f"--workdir={workdir}", "--thresholds.rnc1=0.5", *where]) == 0
+        said = capsys.readouterr().out if command == "show" else (tmp_path / "r.html").read_text()
+        assert "RNC1 ≤ 0.5" in said
+        assert "test accuracy ≥ 0.8\n" in said or "test accuracy ≥ 0.8<" in said  # that of the config
+    seen = []
+    monkeypatch.setattr(drawing, "draw", lambda results, thresholds, *_: seen.append(thresholds.rnc1) or [])
+    assert main(["plot", f"--workdir={workdir}", "--thresholds.rnc1=0.5"]) == 0
+    assert seen == [0.5]
 
 
 def test_plot_draws_again(workdir, monkeypatch):
@@ -116,6 +130,9 @@ BAD = [
     (["plan", *SMOKE, "--target=tpu-v5x:2x2"], "--target='tpu-v5x:2x2': unknown chip; did you mean 'tpu-v5"),
     (["plan", *SMOKE, "--target=tpu-v5e:2by2"], "--target='tpu-v5e:2by2': must be"),
     (["merge"], "no sweep here"),
+    (["show", "--thresholds.rnc1=2"], "thresholds.rnc1=2.0: must be in (0, 1]"),
+    (["plot", "--thresholds.rnc1=low"], "--thresholds.rnc1='low': must be of type float"),
+    (["report", "--thresholds.rnc=0.1"], "--thresholds.rnc='0.1': unknown flag; did you mean 'thresholds.rnc1'"),
     (["show"], "missing"),
 ]
 

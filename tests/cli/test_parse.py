@@ -97,7 +97,7 @@ def test_every_field_of_an_experiment_has_a_flag_and_every_command_a_help():
     for name, command in COMMANDS.items():
         shown = flags_help(name)
         assert shown.startswith(f"collapse-jax {name}: {command.help}")
-        assert set(re.findall(r"--(\w+)[:.]", shown)) >= set(command.flags)
+        assert set(re.findall(r"--([\w.]+):", shown)) >= set(command.flags)
         taken = parse([name, *command.example.replace("configs/quickstart.py", CONFIG).split()])
         assert (taken.experiment is None, taken.workdir is None) == (
             not command.needs_config,

@@ -232,8 +232,21 @@ def test_another_packing_is_refused(finished):
 
 def test_fields_that_change_no_number_may_change(finished):
     experiment, workdir, results = finished
-    renamed = dataclasses.replace(experiment, name="other", checkpoint_seconds=5.0)
-    xr.testing.assert_equal(collapse_jax.train(renamed, workdir), results)
+    other = dataclasses.replace(experiment, checkpoint_seconds=5.0, chunk_seconds=1.0)
+    xr.testing.assert_equal(collapse_jax.train(other, workdir), results)
+
+
+def test_another_name_or_threshold_is_refused_and_not_ignored(finished):
+    experiment, workdir, _ = finished
+    before = (workdir / "experiment.json").read_bytes(), (workdir / "results.nc").read_bytes()
+    with pytest.raises(WorkdirError, match="name is 'tiny' there, 'other' asked") as error:
+        collapse_jax.train(dataclasses.replace(experiment, name="other"), workdir)
+    assert "--thresholds" not in str(error.value)
+    other = dataclasses.replace(experiment, thresholds=dataclasses.replace(experiment.thresholds, rnc1=0.02))
+    said = r"thresholds.rnc1 is 0.01 there, 0.02 asked: .* show, plot or report --thresholds.rnc1=0.02$"
+    with pytest.raises(WorkdirError, match=said):
+        collapse_jax.train(other, workdir)
+    assert before == ((workdir / "experiment.json").read_bytes(), (workdir / "results.nc").read_bytes())
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"fingerprint": 1}', "\x00\x01"])

@@ -7,8 +7,10 @@ import xarray as xr
 from synthetic_results import as_zip, diverge, make_results
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.experiment.config import Experiment
 from collapse_jax.figures import FIGURES, NotDrawableError, draw, drawing, registry, save, series, style
 from collapse_jax.figures.timeline import pick
+from collapse_jax.workdir.record import attributes
 
 DECAYS = (0.003, 0.03, 0.3)
 # Those that the default measures suffice for; other figures have tests of their own.
@@ -154,6 +156,21 @@ def test_timescales_writes_slopes_and_marks_censored_runs(results):
     for change in (lambda r: r, as_zip):
         rates = FIGURES["timescales"](change(CASES["rates"](results)))
         assert [axes.get_title("left") for axes in rates.axes] == ["η = 0.001", "η = 0.003"]
+
+
+@pytest.mark.parametrize("name", ["timescales", "against_axis", "collapse_time", "timeline", "heatmap"])
+def test_figures_read_results_with_their_own_thresholds(name, results):
+    own = Thresholds(train_accuracy=0.5, test_accuracy=0.3, rnc1=0.1)
+    grid = results if name != "heatmap" else CASES["rates"](results)
+    told = grid.assign_attrs(attributes(Experiment(thresholds=own)))
+    options = {"value": "tau_grok"} if name == "heatmap" else {}
+
+    def drawn(thresholds):
+        figure = FIGURES[name](told, thresholds, **options)
+        return words(figure), [line.get_xydata().tolist() for axes in figure.axes for line in axes.get_lines()]
+
+    assert drawn(None) == drawn(own)
+    assert drawn(None) != drawn(Thresholds())
 
 
 def test_collapse_time_overlays_on_the_scaled_axis(results):
