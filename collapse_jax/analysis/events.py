@@ -27,7 +27,7 @@ class Event:
     """Something that happens to a run at a time.
 
     Attributes:
-      name: of its variables `tau_<name>`, `<name>_censored` and `<name>_bracket`.
+      name: of its variables: `tau_<name>` and what `timescales` says beside it.
       variable: of the results, in which it is seen.
       rule: ">=" or "<=": the first step at which the variable meets the threshold; "argmax" or "argmin": the step
         of its highest or lowest value.
@@ -39,8 +39,11 @@ class Event:
       marker: of its marks.
       threshold: a number, or the field of `Thresholds` that holds it; extremes have none.
       after: an event that must have happened first: what the variable did before does not count.
+      falls: whether the variable must have been on the other side of the threshold before: what was there from the
+        start has not happened.
       log: whether the variable falls through decades, so that between log points its logarithm is a straight line.
       theory: axis -> d log tau / d log axis by theory.
+      for_good: whether the threshold must be met from then on; see `lasting`.
     """
 
     name: str
@@ -54,8 +57,10 @@ class Event:
     marker: str
     threshold: float | str | None = None
     after: str | None = None
+    falls: bool = False
     log: bool = False
     theory: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    for_good: bool = False
 
     @property
     def tau(self) -> str:
@@ -68,9 +73,30 @@ class Event:
         return f"{self.name}_censored"
 
     @property
-    def bracket(self) -> str:
-        """Name of the variable that says how well the log schedule resolves the time."""
-        return f"{self.name}_bracket"
+    def lower(self) -> str:
+        """Name of the last step at which it is known not to have happened."""
+        return f"{self.name}_lower"
+
+    @property
+    def upper(self) -> str:
+        """Name of the first step at which it is known to have happened."""
+        return f"{self.name}_upper"
+
+    @property
+    def applicable(self) -> str:
+        """Name of the variable that says whether it could happen to a run."""
+        return f"{self.name}_applicable"
+
+    @property
+    def held(self) -> str:
+        """Name of the share of the later log points at which the threshold is still met."""
+        return f"{self.name}_held"
+
+    @property
+    def lasting(self) -> "Event":
+        """The same event, if it lasts: from when on the threshold is met at all log points."""
+        long_name, past = f"{self.long_name}, for good", f"{self.past} for good"
+        return dataclasses.replace(self, name=f"{self.name}_lasting", long_name=long_name, past=past, for_good=True)
 
     def level(self, thresholds: Thresholds) -> float | None:
         """Return the threshold; None for an extreme."""
@@ -79,7 +105,16 @@ class Event:
     def condition(self, thresholds: Thresholds) -> str:
         """Say what happens: "train accuracy ≥ 0.99"."""
         text = (_SIGNS | _EXTREMES)[self.rule].format(quantity=self.quantity, level=self.level(thresholds))
-        return f"{text}, once {EVENTS[self.after].past}" if self.after else text
+        first = f", once {EVENTS[self.after].past}" if self.after else ""
+        return f"{text}{first}{', for good' if self.for_good else ''}"
+
+    def why_not(self, thresholds: Thresholds) -> str:
+        """Say when it is not applicable to a run: "never fitted, or RNC1 ≤ 0.01 from the start"."""
+        reasons = [f"never {EVENTS[self.after].past}"] if self.after else []
+        if self.falls:
+            start = _SIGNS[self.rule].format(quantity=self.quantity, level=self.level(thresholds))
+            reasons.append(f"{start} from the start")
+        return ", or ".join(reasons)
 
 
 # Theory: arXiv 2509.20829, Theorem 4.3: tau_fit = Omega(log(1/eps) / eta) and tau_collapse = Omega(log(1/eps) /
@@ -123,6 +158,8 @@ _TABLE = (
         colour="#0072b2",
         marker="D",
         threshold="rnc1",
+        after="fit",
+        falls=True,
         log=True,
         theory={"weight_decay": -1.0, "learning_rate": -1.0},
     ),

@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 from collapse_jax.analysis.crossings import Times
-from collapse_jax.analysis.events import EVENTS, Levels, events_of
+from collapse_jax.analysis.events import EVENTS, Event, Levels, events_of
 from collapse_jax.analysis.groups import Groups, default_axis, flat, groups_of, points_of, run_axes
 from collapse_jax.analysis.slopes import fits_of, slopes
-from collapse_jax.analysis.timescales import timescales
+from collapse_jax.analysis.timescales import times_of, timescales
 from collapse_jax.workdir.join import reached_steps
 
 FURTHER = ("nc2_condition",)  # variables whose last values are shown beside those of the events
@@ -53,7 +53,8 @@ class Summary:
       axes: names of the hyperparameters that tell the runs apart.
       points: their values, run by run.
       final: variable -> [R] last value that is not nan.
-      times: event -> [R] times, as `timescales` defines them.
+      times: event -> [R] times, as `timescales` defines them: the first.
+      lasting: event -> [R] the same from which on it holds, of the events that do not last in some run.
       diverged_at: [R] first bad step, -1 for healthy runs.
       reached: [R] last step with any value, -1 for none.
       taus: the time scales as `timescales` returns them.
@@ -63,6 +64,7 @@ class Summary:
     points: list[dict[str, Any]]
     final: dict[str, np.ndarray]
     times: dict[str, Times]
+    lasting: dict[str, Times]
     diverged_at: np.ndarray
     reached: np.ndarray
     taus: xr.Dataset
@@ -71,6 +73,11 @@ class Summary:
     def slopes(self) -> list[Slope]:
         """Slopes of the time scales that can be fitted; a bootstrap, so on demand."""
         return _slopes(self.taus, default_axis(self.taus))
+
+    def columns(self) -> list[tuple[Event, Times]]:
+        """Pair each event with its times: the first, then those from which on it holds."""
+        first = [(EVENTS[name], times) for name, times in self.times.items()]
+        return first + [(EVENTS[name].lasting, times) for name, times in self.lasting.items()]
 
     def settings(self) -> Groups:
         """Group the runs that differ in their seed only: [(hyperparameters without the seed, runs)]."""
@@ -85,15 +92,15 @@ def summarise(results: xr.Dataset, thresholds: Levels = None) -> Summary:
       thresholds: of the time scales; see `timescales`.
     """
     taus = timescales(results, thresholds)
+    times = {event.name: times_of(taus, event, results) for event in events_of(taus)}
+    for_good = {e.name: times_of(taus, e.lasting, results) for e in events_of(taus) if e.threshold is not None}
     shown = dict.fromkeys([*(event.variable for event in EVENTS.values()), *FURTHER])
     return Summary(
         axes=run_axes(results),
         points=points_of(results),
         final={name: last_values(results, name) for name in shown if name in results},
-        times={
-            event.name: Times(*(flat(taus[name], results) for name in (event.tau, event.censored, event.bracket)))
-            for event in events_of(taus)
-        },
+        times=times,
+        lasting={name: lasting for name, lasting in for_good.items() if np.any(times[name].held < 1)},
         diverged_at=flat(results["diverged_at"], results),
         reached=flat(reached_steps(results), results),
         taus=taus,

@@ -1,7 +1,6 @@
 """Tables as text: one row per run, and one row per setting with the spread over its seeds."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -9,9 +8,11 @@ from tabulate import tabulate
 
 from collapse_jax.analysis.events import EVENTS, Levels, thresholds_of
 from collapse_jax.analysis.summary import Slope, Summary, Times, summarise
+from collapse_jax.experiment.config import Thresholds
 from collapse_jax.experiment.points import axis_text, point_text, value_text
 
 NOTHING = "-"
+NOT_APPLICABLE = "n/a"
 
 
 def runs_table(results: xr.Dataset, thresholds: Levels = None) -> str:
@@ -22,10 +23,11 @@ def runs_table(results: xr.Dataset, thresholds: Levels = None) -> str:
       thresholds: of the time scales; see `timescales`.
 
     Returns:
-      Lines of text; "> 1000" marks a run that had not crossed by step 1000.
+      Lines of text; "> 1000" marks a run that had not crossed by step 1000, "n/a" one to which an event could not
+      happen. In brackets the log steps between which a time lies.
     """
     summary, thresholds = summarise(results, thresholds), thresholds_of(results, thresholds)
-    events = [f"{event.tau}: steps until {event.condition(thresholds)}" for event in EVENTS.values()]
+    events = definitions(summary, thresholds)
     fits = [_slope_line(fit) for fit in summary.slopes]
     table = tabulate(run_rows(summary), tablefmt="plain", stralign="right", disable_numparse=True)
     return "\n".join([table, "", *events, *(["", *fits] if fits else [])])
@@ -34,8 +36,10 @@ def runs_table(results: xr.Dataset, thresholds: Levels = None) -> str:
 def seeds_table(results: xr.Dataset, thresholds: Levels = None) -> str:
     """Summarise the seeds of each setting as a Markdown table: mean and range from lowest to highest seed.
 
-    Diverged runs have no last values and are counted. Means of time scales are geometric; ">" marks a lower bound,
-    because some seeds had not crossed (their last step enters in place of the crossing).
+    Diverged runs have no last values and are counted. Means of time scales are geometric, their range goes from the
+    last log step before the earliest to the first log step after the latest; ">" marks a lower bound, because some
+    seeds had not crossed (their last step enters in place of the crossing). Runs to which an event could not happen
+    are counted.
 
     Args:
       results: of a sweep in which a setting has several seeds, else the table is empty.
@@ -48,13 +52,24 @@ def seeds_table(results: xr.Dataset, thresholds: Levels = None) -> str:
     return "\n" + tabulate(rows, headers="firstrow", tablefmt="github", disable_numparse=True)
 
 
+def definitions(summary: Summary, thresholds: Thresholds) -> list[str]:
+    """Say what ends each time scale of a table, and what stands beside it."""
+    lines = [f"{event.tau}: steps until {event.condition(thresholds)}" for event, _ in summary.columns()]
+    for name, times in summary.times.items():
+        if not times.applicable.all():
+            lines.append(f"{EVENTS[name].tau} n/a: {EVENTS[name].why_not(thresholds)}")
+    if summary.lasting:
+        lines.append("held: share of the log steps from then on that still meet the level, where it is not all")
+    return lines
+
+
 def run_rows(summary: Summary) -> list[list[str]]:
     """Return the table of runs, its header first; the first columns are the hyperparameters."""
     rows = [[*summary.axes, *summary.final, *_taus(summary), "diverged"]]
     for run, point in enumerate(summary.points):
         row = [value_text(value) for value in point.values()]
         row += [_number(values[run]) for values in summary.final.values()]
-        row += [_time(times, run) for times in summary.times.values()]
+        row += [_time(times, run) for times in _taus(summary).values()]
         bad = int(summary.diverged_at[run])
         rows.append([*row, f"at {bad}" if bad >= 0 else NOTHING])
     return rows
@@ -77,7 +92,7 @@ def setting_quantities(summary: Summary) -> list[str]:
 
 
 def _taus(summary: Summary) -> dict[str, Times]:
-    return {EVENTS[name].tau: times for name, times in summary.times.items()}
+    return {event.tau: times for event, times in summary.columns()}
 
 
 def setting_text(summary: Summary, quantity: str, runs: list[int]) -> str:
@@ -89,9 +104,21 @@ def setting_text(summary: Summary, quantity: str, runs: list[int]) -> str:
         diverged = summary.diverged_at[runs] >= 0
         text = _spread(summary.final[quantity][runs][~diverged])
         return f"{text} ({diverged.sum()} diverged)" if diverged.any() else text
-    times = _taus(summary)[quantity]
-    bounded = times.censored[runs] & np.isfinite(times.steps[runs])
-    return ("> " if bounded.any() else "") + _spread(times.steps[runs], geometric=True)
+    return _times_text(Times(*(values[runs] for values in _taus(summary)[quantity])))
+
+
+def _times_text(times: Times) -> str:
+    """Show the geometric mean of some times, and between which log steps all of them lie."""
+    out = f" ({(~times.applicable).sum()} of {len(times.steps)} n/a)" if not times.applicable.all() else ""
+    kept = Times(*(values[times.applicable & np.isfinite(times.steps)] for values in times))
+    if not len(kept.steps):
+        return f"{NOTHING if times.applicable.any() else NOT_APPLICABLE}{out}"
+    positive = kept.steps.min() > 0
+    mean = np.exp(np.log(kept.steps).mean()) if positive else kept.steps.mean()
+    bound = "> " if kept.censored.any() else ""
+    upper = kept.upper.max()
+    end = "∞)" if math.isinf(upper) else f"{upper:,.0f}]"
+    return f"{bound}{mean:,.0f} [{kept.lower.min():,.0f}, {end}{out}"
 
 
 def slope_text(fit: Slope) -> str:
@@ -105,16 +132,14 @@ def _slope_line(fit: Slope) -> str:
     return f"slope of {fit.tau} against {axis_text(fit.axis)}{at}: {slope_text(fit)}, theory {fit.theory:g}"
 
 
-def _spread(found: Sequence[float] | np.ndarray, geometric: bool = False) -> str:
+def _spread(found: np.ndarray) -> str:
     values = np.asarray(found, float)
     values = values[np.isfinite(values)]
     if not len(values):
         return NOTHING
-    mean = np.exp(np.log(values).mean()) if geometric and values.min() > 0 else values.mean()
-    form = (lambda v: f"{v:,.0f}") if geometric else _number
     if len(found) == 1:
-        return form(mean)
-    return f"{form(mean)} [{form(values.min())}, {form(values.max())}]"
+        return _number(values[0])
+    return f"{_number(values.mean())} [{_number(values.min())}, {_number(values.max())}]"
 
 
 def _number(value: float) -> str:
@@ -122,5 +147,10 @@ def _number(value: float) -> str:
 
 
 def _time(times: Times, run: int) -> str:
-    value = times.steps[run]
-    return NOTHING if math.isnan(value) else f"{'> ' if times.censored[run] else ''}{value:.0f}"
+    one = Times(*(values[run] for values in times))
+    if not one.applicable:
+        return NOT_APPLICABLE
+    if math.isnan(one.steps) or one.censored:
+        return NOTHING if math.isnan(one.steps) else f"> {one.steps:.0f}"
+    held = f" held {one.held:.0%}" if one.held < 1 else ""
+    return f"{one.steps:.0f} [{one.lower:.0f}, {one.upper:.0f}]{held}"

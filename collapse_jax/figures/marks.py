@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import ConnectionPatch
 
-from collapse_jax.analysis.events import EVENTS, events_of
+from collapse_jax.analysis.events import EVENTS, Event, events_of
 from collapse_jax.experiment.config import Thresholds
 from collapse_jax.figures import style
 
@@ -21,11 +21,21 @@ def thresholds_on(axes: Axes, variable: str, thresholds: Thresholds, width: floa
 
 
 def moments_on(panels: Sequence[Axes], taus: xr.Dataset) -> None:
-    """Vertical lines where the events happen to one run; none for what did not happen, or from the start."""
+    """Vertical lines where the events happen to one run; none for what did not happen, or from the start.
+
+    The log steps between which each lies are shaded.
+    """
     for event in events_of(taus):
         tau = float(taus[event.tau])
         if tau > 0 and not bool(taus[event.censored]):
             for axes in panels:
+                axes.axvspan(
+                    max(float(taus[event.lower]), 1.0),
+                    float(taus[event.upper]),
+                    color=event.colour,
+                    alpha=0.15,
+                    linewidth=0,
+                )
                 axes.axvline(tau, color=event.colour, linewidth=1.1, gid=event.tau)
 
 
@@ -43,7 +53,7 @@ def name_moments(strip: Axes, panels: Sequence[Axes], taus: xr.Dataset, threshol
     strip.set_axis_off()
     strip.set_ylim(0.3 - strip_rows(taus), 0.5)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-    found = [(event, float(taus[event.tau]), bool(taus[event.censored])) for event in events_of(taus)]
+    found = [(event, float(taus[event.tau]), not np.isfinite(taus[event.upper])) for event in events_of(taus)]
     # Top to bottom: what was not reached, what is written to the right of its mark, then to the left from the
     # latest to the earliest: so hardly any text lies across the mark of another row.
     middle = end**0.5
@@ -51,7 +61,9 @@ def name_moments(strip: Axes, panels: Sequence[Axes], taus: xr.Dataset, threshol
     for row, (event, tau, censored) in enumerate(found):
         height, words = -float(row), event.condition(thresholds)
         if censored or not tau > 0:
-            bound = f" within {tau:,.0f} steps" if np.isfinite(tau) else ""
+            if not bool(taus[event.applicable]):
+                words = event.why_not(thresholds)
+            bound = f" within {tau:,.0f} steps" if np.isfinite(tau) and bool(taus[event.applicable]) else ""
             text = f"not {event.past}{bound} ({words})" if censored else f"{event.past} from the start ({words})"
             strip.text(end, height, text, color=event.colour, ha="right", va="center", bbox=box)
             continue
@@ -70,7 +82,7 @@ def name_moments(strip: Axes, panels: Sequence[Axes], taus: xr.Dataset, threshol
         strip.plot(tau, height, marker=event.marker, color=event.colour, markersize=5.5, zorder=4)
         left = tau > middle
         strip.annotate(
-            f"{event.past} at step {tau:,.0f} ({words})",
+            f"{event.past} at step {tau:,.0f} ({words}{_held(taus, event)})",
             (tau, height),
             xytext=(-8 if left else 8, 0),
             textcoords="offset points",
@@ -79,6 +91,12 @@ def name_moments(strip: Axes, panels: Sequence[Axes], taus: xr.Dataset, threshol
             color=event.colour,
             bbox=box,
         )
+
+
+def _held(taus: xr.Dataset, event: Event) -> str:
+    """For how much of the rest, where the event did not last."""
+    held = float(taus[event.held]) if event.held in taus else 1.0
+    return f"; held for {held:.0%} of the later log steps" if held < 1 else ""
 
 
 def strip_rows(taus: xr.Dataset) -> int:

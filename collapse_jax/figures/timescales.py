@@ -15,6 +15,7 @@ from collapse_jax.analysis import timescales as measure
 from collapse_jax.analysis.events import events_of
 from collapse_jax.analysis.groups import default_axis
 from collapse_jax.analysis.slopes import fits_of
+from collapse_jax.analysis.timescales import times_of
 from collapse_jax.experiment.points import axis_text, symbols_text
 from collapse_jax.figures import style
 from collapse_jax.figures.series import axis_label
@@ -81,12 +82,23 @@ def _panel(
     for number, event in enumerate(events):
         tau = taus[event.tau]
         at = taus[x].broadcast_like(tau).transpose(*tau.dims).values.ravel()
-        y, bound = tau.values.ravel(), taus[event.censored].values.ravel()
+        names = (event.tau, event.lower, event.upper, event.censored)
+        y, lower, upper, bound = (taus[name].transpose(*tau.dims).values.ravel() for name in names)
         ok = (at > 0) & (y > 0)
         shift = np.exp(side * ((number + 1) // 2) * (-1) ** number)
         for place in places[np.isin(places, at[ok])]:
             mine = ok & (at == place)
             _column(axes, event, place * shift, y[mine], bound[mine], side)
+            between = ok & mine & ~bound
+            axes.vlines(
+                np.full(between.sum(), place * shift),
+                np.maximum(lower[between], 1.0),
+                upper[between],
+                color=event.colour,
+                alpha=0.3,
+                linewidth=2.6,
+                gid=f"between_{event.name}",
+            )
         fit = table.sel(tau=event.tau)
         text = f"{event.title} ({event.condition(thresholds)})\n{_slope_text(fit, axis_text(x))}"
         height = np.exp(np.log(y[ok]).mean()) if ok.any() else 1.0
@@ -165,12 +177,13 @@ def _key(axes: Axes, censored: bool) -> None:
     look: dict[str, Any] = {"color": "#555555"}
     handles = [
         Line2D([], [], marker="o", markersize=3.2, linestyle="none", alpha=0.6, label="run", **look),
+        Line2D([], [], linewidth=2.6, alpha=0.3, label="log steps between which it lies", **look),
         Line2D([], [], marker="o", linewidth=1.3, label="geometric mean, ± 1 s.d. of log τ", **look),
         Line2D([], [], marker="^", fillstyle="none", linestyle="none", label="not reached: takes longer", **look),
         Line2D([], [], color=style.GREY, linestyle=style.DASHED, linewidth=1.0, label="slope of theory"),
     ]
     if not censored:
-        del handles[2]
+        del handles[3]
     axes.legend(handles=handles, loc="upper right")
 
 
@@ -180,8 +193,8 @@ def _note(taus: xr.Dataset, table: xr.Dataset, words: str, hidden: int) -> str:
         f"Brackets: {table.attrs['confidence']:.0%} bootstrap interval over seeds."
     ]
     for event in events_of(taus):
-        bracket = taus[event.bracket].values
-        factor = float(np.median(bracket[np.isfinite(bracket)])) if np.isfinite(bracket).any() else 1.0
+        width = times_of(taus, event, taus).resolution
+        factor = float(np.median(width[np.isfinite(width)])) if np.isfinite(width).any() else 1.0
         if factor > 2:
             parts.append(f"{event.title}: the log schedule places it only within a factor {factor:.2g}.")
     if int(table["excluded"].max()):

@@ -23,6 +23,8 @@ def cautions(sweep: Sweep) -> list[str]:
         *_diverged(sweep),
         *_unfinished(sweep),
         *_censored(sweep),
+        *_not_applicable(sweep),
+        *_passing(sweep),
         *_coarse(sweep),
         *_seeds(sweep),
         *_reference(sweep),
@@ -63,7 +65,7 @@ def _unfinished(sweep: Sweep) -> Iterator[str]:
 
 def _censored(sweep: Sweep) -> Iterator[str]:
     for name, times in sweep.summary.times.items():
-        runs = np.flatnonzero(times.censored & np.isfinite(times.steps)).tolist()
+        runs = np.flatnonzero(times.censored & times.applicable & np.isfinite(times.steps)).tolist()
         if runs:
             event = EVENTS[name]
             level = event.condition(sweep.thresholds)
@@ -73,13 +75,34 @@ def _censored(sweep: Sweep) -> Iterator[str]:
             )
 
 
+def _not_applicable(sweep: Sweep) -> Iterator[str]:
+    for name, times in sweep.summary.times.items():
+        runs = np.flatnonzero(~times.applicable).tolist()
+        if runs:
+            names = _listed([sweep.name_of(run) for run in runs])
+            reason = EVENTS[name].why_not(sweep.thresholds)
+            yield f"{EVENTS[name].tau} of {_of(runs, sweep)} is not applicable (n/a): {reason}: {names}."
+
+
+def _passing(sweep: Sweep) -> Iterator[str]:
+    for name, times in sweep.summary.times.items():
+        runs = np.flatnonzero(times.held < 1).tolist()
+        if runs:
+            event, share = EVENTS[name], np.nanmin(times.held)
+            yield (
+                f"{event.tau} of {_of(runs, sweep)} is a first crossing that did not last: {event.quantity} left "
+                f"its level again, and meets it at as few as {share:.0%} of the later log steps. "
+                f"{event.lasting.tau} is the step from which on it stayed."
+            )
+
+
 def _coarse(sweep: Sweep) -> Iterator[str]:
     for name, times in sweep.summary.times.items():
-        runs = np.flatnonzero(times.bracket > COARSE).tolist()
+        runs = np.flatnonzero(times.resolution > COARSE).tolist()
         if runs:
             yield (
                 f"{EVENTS[name].tau} of {_of(runs, sweep)} is known only to within a factor of up to "
-                f"{np.nanmax(times.bracket):.3g}: the log steps around it are that far apart."
+                f"{np.nanmax(times.resolution):.3g}: the log steps around it are that far apart."
             )
 
 

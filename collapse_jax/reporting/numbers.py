@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from collapse_jax.analysis import tables
-from collapse_jax.analysis.events import EVENTS
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.axes import AXES
 from collapse_jax.experiment.points import axis_text, point_text, value_text
@@ -66,9 +65,7 @@ def definitions(sweeps: Sequence[Sweep]) -> list[str]:
     """Say what ends each time scale; sweeps that agree say it once."""
     lines: dict[str, list[str]] = {}
     for sweep in sweeps:
-        for name in sweep.summary.times:
-            event = EVENTS[name]
-            text = f"{event.tau}: steps until {event.condition(sweep.thresholds)}"
+        for text in tables.definitions(sweep.summary, sweep.thresholds):
             lines.setdefault(text, []).append(sweep.name)
     return [text if len(names) == len(sweeps) else f"{text} ({', '.join(names)})" for text, names in lines.items()]
 

@@ -6,7 +6,7 @@ import xarray as xr
 from synthetic_results import COLLAPSE, GROK, as_zip, diverge, make_results, paper_schedule
 
 from collapse_jax.analysis import Thresholds, scaled_time, timescales
-from collapse_jax.analysis.timescales import first_crossing
+from collapse_jax.analysis.crossings import crossing
 
 
 def one_run(steps, **curves):
@@ -19,14 +19,14 @@ def test_crossing_between_log_points_is_the_closed_form():
     taus = timescales(one_run([0, 9, 99, 999], train_accuracy=[0, 0.2, 0.4, 1.0]), Thresholds(0.7, 0.85, 0.01))
     assert float(taus["tau_fit"]) == pytest.approx(math.sqrt(100 * 1000) - 1, rel=1e-6)
     assert not taus["fit_censored"]
-    assert float(taus["fit_bracket"]) == pytest.approx(10)
+    assert (float(taus["fit_lower"]), float(taus["fit_upper"])) == (99, 999)
 
 
 def test_rnc1_is_interpolated_in_its_logarithm():
-    taus = timescales(one_run([9, 99], rnc1=[1e-1, 1e-3]), Thresholds(0.99, 0.85, 1e-2))
+    taus = timescales(one_run([9, 99], rnc1=[1e-1, 1e-3], train_accuracy=[1, 1]), Thresholds(0.99, 0.85, 1e-2))
     assert float(taus["tau_collapse"]) == pytest.approx(math.sqrt(10 * 100) - 1, rel=1e-5)
     # A variance of exactly 0 has no logarithm: straight line in the value.
-    taus = timescales(one_run([9, 99], rnc1=[2e-2, 0.0]), Thresholds(0.99, 0.85, 1e-2))
+    taus = timescales(one_run([9, 99], rnc1=[2e-2, 0.0], train_accuracy=[1, 1]), Thresholds(0.99, 0.85, 1e-2))
     assert float(taus["tau_collapse"]) == pytest.approx(math.sqrt(10 * 100) - 1, rel=1e-5)
 
 
@@ -54,16 +54,102 @@ def test_first_crossing_wins_over_a_later_fall():
 def test_censored_runs_keep_a_lower_bound():
     nan = np.nan
     values = np.array([[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, nan, nan], [nan] * 4, [0.1, nan, 0.9, nan]], np.float32)
-    tau, censored, bracket = first_crossing(values, np.array([0, 10, 100, 1000]), 0.8, ">=")
-    np.testing.assert_array_equal(tau, [1000, 10, nan, 100])  # after a gap: the log point itself
-    np.testing.assert_array_equal(censored, [True, True, True, False])
-    assert np.isnan(bracket[:3]).all()
+    found = crossing(values, np.array([0, 10, 100, 1000]), 0.8, ">=")
+    np.testing.assert_array_equal(found.steps[:3], [1000, 10, nan])
+    np.testing.assert_array_equal(found.censored, [True, True, True, False])
+    np.testing.assert_array_equal(found.lower, [1000, 10, nan, 0])
+    np.testing.assert_array_equal(found.upper, [np.inf, np.inf, np.inf, 100])
+    assert np.isnan(found.resolution[:3]).all()
+
+
+def test_a_gap_widens_the_interval_and_the_line_goes_over_it():
+    nan = np.nan
+    found = crossing(np.array([0.1, nan, nan, 0.9]), np.array([0, 10, 100, 1000]), 0.5, ">=")
+    assert (found.lower, found.upper) == (0, 1000)
+    assert found.resolution == pytest.approx(1001)
+    assert found.steps == pytest.approx(math.sqrt(1001) - 1)
+    # Nothing is known before the first point with a value.
+    first = crossing(np.array([nan, 0.9]), np.array([0, 10]), 0.5, ">=")
+    assert (first.lower, first.steps, first.upper) == (0, 10, 10)
+
+
+def times(steps, level=0.01, diverged_at=-1, **curves):
+    results = one_run(steps, **curves).assign(diverged_at=diverged_at)
+    return timescales(results, {"rnc1": level, "train_accuracy": 0.99, "test_accuracy": 0.8})
+
+
+def test_nothing_collapses_before_the_fit_or_without_a_fall():
+    steps, fitted = [0, 1, 10, 100, 1000], [0.1, 0.1, 0.5, 1, 1]
+    low = times(steps, train_accuracy=fitted, rnc1=[0.001, 0.001, 0.002, 0.003, 0.004])
+    assert not low["collapse_applicable"]  # there from the start: nothing fell
+    assert np.isnan(low["tau_collapse"])
+    assert not low["collapse_censored"]
+    # Below at step 1, above at the fit, and really below at last.
+    early = times(steps, train_accuracy=fitted, rnc1=[0.02, 0.001, 0.5, 0.1, 0.001])
+    assert (float(early["collapse_lower"]), float(early["collapse_upper"])) == (100, 1000)
+    assert float(early["tau_collapse"]) == pytest.approx(math.sqrt(101 * 1001) - 1, rel=1e-6)
+    # It fell before the fit and stayed: it has collapsed when it has fitted.
+    with_fit = times(steps, train_accuracy=fitted, rnc1=[0.5, 0.001, 0.001, 0.001, 0.001])
+    for kind in ("tau_{}", "{}_lower", "{}_upper"):
+        assert float(with_fit[kind.format("collapse")]) == float(with_fit[kind.format("fit")])
+    # At 10 % accuracy nothing has collapsed, and no later step says that it has.
+    never = times(steps, train_accuracy=[0.1] * 5, rnc1=[0.5, 0.001, 0.001, 0.001, 0.001])
+    assert not never["collapse_applicable"]
+    assert (float(never["collapse_lower"]), float(never["collapse_upper"])) == (1000, np.inf)
+
+
+def test_what_a_diverging_run_shows_last_is_no_event():
+    nan, steps = np.nan, [0, 1, 10, 100]
+    bad = times(steps, diverged_at=50, train_accuracy=[1, 1, 1, nan], rnc1=[0.5, 0.5, 1e-9, nan])
+    assert bad["collapse_censored"]
+    assert float(bad["tau_collapse"]) == 1  # the last step that says it had not happened
+    same = times(steps, train_accuracy=[1, 1, 1, nan], rnc1=[0.5, 0.5, 1e-9, nan])
+    assert 1 < float(same["tau_collapse"]) < 10
+    at_once = times([0, 1], diverged_at=1, train_accuracy=[0.1, nan], rnc1=[1e-3, nan])
+    assert np.isnan(at_once["tau_collapse"])
+    assert not at_once["collapse_applicable"]
+
+
+def test_events_that_do_not_last_say_for_how_long_and_from_when_they_do():
+    steps = [0, 1, 10, 100, 1000, 10_000]
+    found = times(steps, test_accuracy=[0.1, 0.9, 0.2, 0.9, 0.9, 0.9])
+    assert float(found["grok_held"]) == pytest.approx(4 / 5)
+    assert (float(found["grok_lower"]), float(found["grok_upper"])) == (0, 1)
+    assert (float(found["grok_lasting_lower"]), float(found["grok_lasting_upper"])) == (10, 100)
+    assert 10 < float(found["tau_grok_lasting"]) < 100
+    lost = times(steps, test_accuracy=[0.1, 0.9, 0.9, 0.9, 0.9, 0.2])
+    assert lost["grok_lasting_censored"]
+    assert float(lost["tau_grok_lasting"]) == 10_000
+    kept = times(steps, test_accuracy=[0.1, 0.9, 0.9, np.nan, 0.9, np.nan])
+    assert float(kept["grok_held"]) == 1
+    assert float(kept["tau_grok_lasting"]) == float(kept["tau_grok"])
+
+
+def test_crossings_are_those_of_a_loop(rng):
+    """Against the definition, read point by point, on random curves with gaps."""
+    steps = np.array([0, 1, 2, 5, 9, 20, 50, 99])
+    values = np.round(rng.uniform(0, 1, (300, len(steps))), 1)
+    values[rng.uniform(size=values.shape) < 0.2] = np.nan
+    for lasting in (False, True):
+        found = crossing(values, steps, 0.5, ">=", lasting=lasting)
+        for run, curve in enumerate(values):
+            known = [(t, v) for t, v in zip(steps, curve, strict=True) if not np.isnan(v)]
+            after = [i for i, (_, v) in enumerate(known) if v < 0.5]
+            start = after[-1] + 1 if lasting and after else 0
+            hit = next((i for i in range(start, len(known)) if known[i][1] >= 0.5), None)
+            if hit is None:
+                assert found.upper[run] == np.inf
+                assert found.lower[run] == known[after[-1]][0] if after else np.isnan(found.lower[run])
+                continue
+            assert found.upper[run] == known[hit][0]
+            assert found.lower[run] == (known[hit - 1][0] if hit else 0)
+            assert found.lower[run] <= found.steps[run] <= found.upper[run]
+            assert found.held[run] == np.mean([v >= 0.5 for _, v in known[hit:]])
 
 
 def test_infinite_neighbour_gives_the_log_point():
-    tau, censored, _ = first_crossing(np.array([np.inf, 0.001]), np.array([10, 100]), 0.01, "<=", log=True)
-    assert tau == 100
-    assert not censored
+    found = crossing(np.array([np.inf, 0.001]), np.array([10, 100]), 0.01, "<=", log=True)
+    assert (found.lower, found.steps, found.upper) == (10, 100, 100)
 
 
 @pytest.mark.parametrize("shape", ["product", "zip"])
@@ -77,12 +163,12 @@ def test_known_times_are_recovered(shape):
         # Nothing beyond the last log step is seen, and everything before it is.
         np.testing.assert_array_equal(hidden, truth > 300_000)
         np.testing.assert_array_equal(taus[f"tau_{phase}"].values[hidden], 300_000)
-        resolved = ~hidden & (taus[f"{phase}_bracket"] < 1.5)
+        resolved = ~hidden & ((1 + taus[f"{phase}_upper"]) / (1 + taus[f"{phase}_lower"]) < 1.5)
         ratio = (taus[f"tau_{phase}"] / truth).where(resolved)
         assert int(resolved.sum()) >= 15
         assert float(abs(ratio - 1).max()) < 0.02
-    # The schedule has no point between 140 and 2000: the bracket owns up to it.
-    assert float(taus["fit_bracket"].min()) > 10
+    # The schedule has no point between 140 and 2000.
+    assert (float(taus["fit_lower"].max()), float(taus["fit_upper"].min())) == (140, 2000)
     assert taus["tau_fit"].dtype == np.float64
     for name in taus.data_vars:
         assert {"long_name", "units", "definition"} <= taus[name].attrs.keys(), name
