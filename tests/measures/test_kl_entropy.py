@@ -212,6 +212,19 @@ def test_principal_components():
     assert np.all(np.asarray(unit_variance(jnp.asarray(wide)))[:, 2] == 0)
 
 
+def test_no_number_of_rows_takes_a_component(rng):
+    """A direction 4e-4 as wide as the first is one among 10,000 rows too: classes collapse so far."""
+    columns = rng.normal(size=(10_000, 4)) * np.array([1, 4e-4, 3e-4, 2e-4])
+    codes = np.asarray(principal_components(jnp.asarray(columns, jnp.float32), 4))
+    expected = np.linalg.svd(columns - columns.mean(0), compute_uv=False) / 100
+    assert codes.std(0) == pytest.approx(expected, rel=1e-3)
+    # What is equal in float32 has no component, however many rows there are.
+    repeated = rng.normal(size=(3, 20)).astype(np.float32)[rng.integers(0, 3, 10_000)]
+    codes = np.asarray(principal_components(jnp.asarray(repeated), 4))
+    assert np.all(codes[:, 2:] == 0)
+    assert np.all(codes[:, :2].std(0) > 0)
+
+
 def test_whitening():
     points = jnp.asarray(FIRST, jnp.float32) * 3 + 1
     assert np.cov(np.asarray(whiten(points)).T) == pytest.approx(np.eye(4), abs=1e-4)

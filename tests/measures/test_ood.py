@@ -83,6 +83,19 @@ def test_orthogonal_classes_and_a_foreign_direction():
     assert_values(values, expected)
 
 
+def test_no_number_of_rows_takes_a_direction(rng):
+    """NECO of 20,000 train rows whose directions, after the first, are 1e-3 as wide."""
+    train = rng.normal(size=(20_000, CLASSES + 2)) * np.r_[1, np.full(CLASSES - 2, 1e-3), np.full(3, 1e-6)]
+    foreign = rng.normal(size=(200, CLASSES + 2))
+    labels = np.arange(20_000) % CLASSES
+    axes = np.linalg.svd(train - train.mean(0), full_matrices=False)[2][: CLASSES - 1]
+    expected = np.mean(np.linalg.norm(foreign @ axes.T, axis=1) / np.linalg.norm(foreign, axis=1))
+    given = {"train_features": train.astype(np.float32), "ood_features": foreign.astype(np.float32)}
+    values = measure_arrays("ood", train_labels=labels, **given)
+    assert values["neco_ood"] == pytest.approx(expected, rel=1e-3)
+    assert expected > 0.8  # 0.24 with the first direction alone
+
+
 def test_the_same_features_outside_are_not_told_apart():
     given = arrays(2)
     given["ood_features"] = given["test_features"]

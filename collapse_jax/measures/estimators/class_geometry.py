@@ -17,6 +17,10 @@ from jax import lax
 from collapse_jax.measures.base import Probe
 from collapse_jax.measures.precision import at_least_float32, matmul
 
+# Singular values of rank-deficient float32 features come out below 42 eps of the largest (N to 50,000, D to 512). A
+# floor of max(N, D) eps would bound the worst case, and erase what classes still tell after their collapse.
+ROUNDING = 64
+
 
 class ClassMeans(NamedTuple):
     """The means of K classes: `anchors + offsets`.
@@ -76,6 +80,14 @@ def thin_svd(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
     _, values, vectors = jnp.linalg.svd(jnp.where(finite, matrix, 0), full_matrices=False)
     # LAPACK may return -0, which would turn an infinite condition number negative.
     return jnp.where(finite, jnp.abs(values), jnp.nan), jnp.where(finite, vectors, jnp.nan)
+
+
+def resolved(values: jax.Array) -> jax.Array:
+    """[m] which singular values `values`, descending, exceed the rounding error of the largest; nan counts as one.
+
+    The floor is `ROUNDING` times the spacing of numbers near 1, 7.6e-6 in float32, for any number of rows.
+    """
+    return ~(values <= ROUNDING * jnp.finfo(values.dtype).eps * values[0])
 
 
 def nearest_mean(features: jax.Array, means: ClassMeans) -> tuple[jax.Array, jax.Array]:

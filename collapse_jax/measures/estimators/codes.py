@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from collapse_jax.measures.estimators.class_geometry import thin_svd
+from collapse_jax.measures.estimators.class_geometry import resolved, thin_svd
 from collapse_jax.measures.precision import matmul
 
 
 def principal_components(points: jax.Array, dim: int) -> jax.Array:
     """The first `dim` principal components of the rows of `points` [N, D], or all min(N, D) if they are fewer.
 
-    Components whose standard deviation is below the rounding error of the largest are exactly zero.
+    Components whose standard deviation is below the rounding error of the largest (`resolved`) are exactly zero.
     Returns [N, min(dim, N, D)]; nan if `points` is not finite.
     """
     # Subtract a member first: the difference of collapsed rows is exact, their mean in float32 is not.
@@ -21,8 +21,7 @@ def principal_components(points: jax.Array, dim: int) -> jax.Array:
     # and lose components that are small because classes collapsed.
     tall = points.shape[0] >= points.shape[1]
     values, vectors = thin_svd(jnp.linalg.qr(points, mode="r") if tall else points)
-    tiny = values <= values[0] * max(points.shape) * jnp.finfo(points.dtype).eps
-    directions = jnp.where(tiny[:, None], 0, vectors)[:dim]
+    directions = jnp.where(resolved(values)[:, None], vectors, 0)[:dim]
     return matmul(points, directions.T)
 
 

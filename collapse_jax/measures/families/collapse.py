@@ -17,6 +17,7 @@ from collapse_jax.measures.estimators.class_geometry import (
     mean_squares,
     nearest_mean,
     prepare,
+    resolved,
     thin_svd,
 )
 from collapse_jax.measures.families.collapse_variables import VARIABLES
@@ -33,8 +34,10 @@ def collapse(snapshot: Snapshot) -> Scalars:
     * `between_class_variance` = Tr(Sigma_B) = sum_c (n_c/N) ||mu_c - mu_w||^2
     * `rnc1` = Tr(Sigma_W) / max_i ||g_i||^2, in [0, 1] around own means (arXiv:2509.20829)
     * `rnc1_mean_norm` = Tr(Sigma_W) / (mean_i ||g_i||)^2, not below `rnc1` (as that paper's plots compute it)
+    * `rnc1_q95` = Tr(Sigma_W) / (95 % quantile of ||g_i||)^2, not below `rnc1`; a few large rows hardly move it
     * `nc1` = Tr(Sigma_W) / Tr(Sigma_B)
     * `nc1_pinv` = Tr(Sigma_W pinv(M^T M / K)) / K (arXiv:2008.08186)
+    * `class_mean_rank` = how many directions of M `nc1_pinv` inverts, K-1 where it reads them all
     * `nc2_condition` = s_max / s_min of the uncentred class means; 1 when orthogonal with equal norms
     * `nc2_equinorm` = population standard deviation over mean of the K norms of the rows of M
     * `nc2_etf_error` = mean over c != c' of |cos(M_c, M_c') + 1/(K-1)|; 0 for a simplex equiangular tight
@@ -45,7 +48,7 @@ def collapse(snapshot: Snapshot) -> Scalars:
     No suffix: train features. `_test`: test features, with means from the test set. `_test_around_train`:
     test features around the class means of the *train* set; here the between-class variance is that of the
     train means under the class frequencies of the test set, and what describes means alone (NC2, NC3,
-    `nc1_pinv`) is not repeated. The norms in the two RNC1 are those of the features being measured.
+    `nc1_pinv`) is not repeated. The norms in the three RNC1 are those of the features being measured.
 
     Variances scale with the square of the features; everything else is unchanged by scaling and (NC3: of
     features and head together) by rotation. No constant is added to a denominator. The average in M is
@@ -55,13 +58,16 @@ def collapse(snapshot: Snapshot) -> Scalars:
     Limits:
       * Classes without a member are left out of everything, and K is the number of those that have one. A
         test sample whose class has no train mean counts in the norms and in NC4, not in the variances.
+      * `rnc1` reads one row alone in its denominator: that row times 3 makes it 3.5 times smaller, and nothing else
+        has changed. `rnc1_q95` and `rnc1_mean_norm` are above 1 for features with heavy tails.
       * All features zero: the RNC1 are nan. All class means equal, or one class only: `nc1` is inf, or nan
         (0/0) when the within-class variance is zero too; `nc1_pinv`, `nc2_equinorm`, `nc2_etf_error` and
         `nc3_self_duality` are nan.
-      * `nc1_pinv` inverts at most K-1 directions, and only singular values of M above max(K, D) * eps times
-        the largest; class means that span fewer directions are compared within those alone.
-      * `nc2_condition` is inf for D < K, and for an exact zero singular value; linearly dependent means whose
-        singular value is a float32 rounding error read 10^6 to 10^8. All means zero: nan.
+      * `nc1_pinv` inverts at most K-1 directions, and only singular values of M above 64 eps times the largest
+        (7.6e-6 in float32): what float32 does not resolve is no direction. It then says nothing of the spread
+        along the others, however small it makes the value; `class_mean_rank` below K-1 tells so.
+      * `nc2_condition` is inf for D < K, and for means of which one depends on the others to 64 eps. One class
+        only, or all means zero: nan.
       * NC4 gives a tie, in distance or in logits, to the lower class.
       * nan or infinite features make every variable that reads them nan; nan logits make NC4 nan. Features
         beyond about 10^18 overflow when squared in float32, and those below 10^-19 underflow.
@@ -100,6 +106,7 @@ def _spread(probe: Probe, one_hot: jax.Array, means: ClassMeans) -> Scalars:
         "between_class_variance": between,
         "rnc1": within / jnp.max(norms) ** 2,
         "rnc1_mean_norm": within / jnp.mean(norms) ** 2,
+        "rnc1_q95": within / jnp.quantile(norms, 0.95) ** 2,
         "nc1": within / between,
     }
     if probe.logits is not None:
@@ -116,8 +123,7 @@ def _arrangement(probe: Probe, means: ClassMeans, head_kernel: jax.Array | None)
     count = present.sum()
     centred = centred_means(means, present / count)
     values, directions = thin_svd(centred)
-    resolved = values > values[0] * max(classes, dim) * jnp.finfo(values.dtype).eps
-    used = resolved & (jnp.arange(values.size) < count - 1)
+    used = resolved(values) & (jnp.arange(values.size) < count - 1)
     # Sigma_B = M^T M / K has eigenvalues s^2 / K, so the two factors K of the definition cancel.
     projections = matmul(deviations(probe.features, probe.labels, means), directions.T)
     whitened = projections / jnp.where(used, values, 1)[None, :]
@@ -125,8 +131,11 @@ def _arrangement(probe: Probe, means: ClassMeans, head_kernel: jax.Array | None)
 
     uncentred = jnp.where(present[:, None], means.anchors + means.offsets, 0)
     spectrum, _ = thin_svd(uncentred)
-    condition = spectrum[0] / spectrum[jnp.minimum(count, spectrum.size) - 1]
-    rank_deficient = (count > dim) & ~jnp.isnan(condition)
+    smallest = jnp.minimum(count, spectrum.size) - 1
+    full_rank = resolved(spectrum)[smallest] & (count <= dim)
+    # Where all are zero 0/0 is nan, as it is where one is nan.
+    defined = full_rank | ~(spectrum[0] > 0)
+    condition = jnp.where(defined, spectrum[0] / spectrum[smallest], jnp.inf)
 
     lengths = jnp.sqrt(jnp.sum(centred**2, axis=1))
     mean_length = lengths.sum() / count
@@ -136,7 +145,8 @@ def _arrangement(probe: Probe, means: ClassMeans, head_kernel: jax.Array | None)
     angle_errors = jnp.abs(matmul(units, units.T) + 1 / (count - 1))
     result = {
         "nc1_pinv": jnp.where(jnp.any(used), nc1_pinv, jnp.nan),
-        "nc2_condition": jnp.where(rank_deficient, jnp.inf, condition),
+        "class_mean_rank": jnp.where(jnp.isfinite(values[0]), used.sum(), jnp.nan),
+        "nc2_condition": jnp.where(count > 1, condition, jnp.nan),
         "nc2_equinorm": jnp.sqrt(jnp.sum(deviation**2) / count) / mean_length,
         "nc2_etf_error": jnp.sum(jnp.where(pairs, angle_errors, 0)) / pairs.sum(),
     }

@@ -16,6 +16,7 @@ SPREAD = {
     ),
     "rnc1": ("RNC1", "1", "Tr(Sigma_W) / B_g^2, B_g the largest feature norm of the measured set"),
     "rnc1_mean_norm": ("RNC1 (mean norm)", "1", "Tr(Sigma_W) / (mean feature norm)^2"),
+    "rnc1_q95": ("RNC1 (quantile norm)", "1", "Tr(Sigma_W) / (95 % quantile of the feature norms)^2"),
     "nc1": ("NC1", "1", "Tr(Sigma_W) / Tr(Sigma_B): within-class over between-class variance"),
     "nc4_agreement": (
         "NC4 agreement",
@@ -26,6 +27,11 @@ SPREAD = {
 # This one describes the class means of the features themselves.
 MEANS = {
     "nc1_pinv": ("NC1 (pseudo-inverse)", "1", "Tr(Sigma_W pinv(Sigma_B)) / K"),
+    "class_mean_rank": (
+        "Rank of the class means",
+        "1",
+        "directions that the centred class means span above rounding, at most K - 1: those that nc1_pinv reads",
+    ),
     "nc2_condition": (
         "NC2 (condition number)",
         "1",

@@ -13,7 +13,7 @@ from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variab
 from collapse_jax.measures.families.collapse import COLLAPSE, collapse
 from collapse_jax.measures.families.nhsic import NHSIC, nhsic
 
-_COLLAPSE = ("rnc1", "nc1", "nc1_pinv", "nc2_condition", "nc2_equinorm", "nc2_etf_error")
+_COLLAPSE = ("rnc1", "nc1", "nc1_pinv", "class_mean_rank", "nc2_condition", "nc2_equinorm", "nc2_etf_error")
 # nearest-centre accuracy is the agreement of the nearest class centre with the label in the place of the prediction
 _CENTRE = {"": "nc4_agreement", "_test": "nc4_agreement_test_around_train"}
 
