@@ -33,7 +33,14 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """Choose the seed of this run; the processes of pytest-xdist and hypothesis get it, too."""
+    """Choose the seed of this run; the processes of pytest-xdist and hypothesis get it, too.
+
+    Without the slow tests, LLVM's optimisations are off, which halves the time of this suite: most of it is
+    compilation of small programs. XLA's own passes, which decide what is computed in which order, are on. Tests of
+    bits are therefore marked and taken with the slow ones once more, compiled as users' programs are.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
     if config.option.seed is None:
         config.option.seed = int.from_bytes(os.urandom(4), "little")
     if config.option.hypothesis_seed is None:

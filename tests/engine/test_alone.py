@@ -15,6 +15,7 @@ MODELS = {
 
 
 # The residual network takes longer to compile than all others.
+@pytest.mark.bits
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "resnet18")) for n in MODELS])
 def test_a_run_alone_is_the_run_in_a_grid_of_two(tiny, name):
     def runs(*seeds):
