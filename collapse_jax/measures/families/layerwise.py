@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
+from collapse_jax.measures.estimators.permutation import PERMUTATIONS
 from collapse_jax.measures.families.collapse import COLLAPSE, collapse
 from collapse_jax.measures.families.nhsic import NHSIC, nhsic
 
@@ -48,7 +49,8 @@ def layerwise(
     *,
     hsic: bool = True,
     batch_size: int = 100,
-    bandwidth: str = "sup_norm",
+    bandwidth: str = "median",
+    permutations: int = PERMUTATIONS,
     split: str = "auto",
     seed: int = 0,
 ) -> Scalars:
@@ -71,6 +73,7 @@ def layerwise(
       hsic: False leaves nHSIC out, which takes most of the time.
       batch_size: of nHSIC.
       bandwidth: of nHSIC.
+      permutations: of the null of nHSIC; 0 leaves it out.
       split: of nHSIC.
       seed: of nHSIC.
 
@@ -92,7 +95,9 @@ def layerwise(
         )
         rows.append(_one_layer(own))
         if hsic:
-            values = nhsic(own, batch_size=batch_size, bandwidth=bandwidth, split=split, seed=seed)
+            values = nhsic(
+                own, batch_size=batch_size, bandwidth=bandwidth, permutations=permutations, split=split, seed=seed
+            )
             rows[-1] |= {f"layer_{name}": value for name, value in values.items()}
     return {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}
 
