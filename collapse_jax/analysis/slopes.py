@@ -6,17 +6,22 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from collapse_jax.analysis.events import EVENTS, events_of
 from collapse_jax.analysis.groups import DEFAULT_AXIS, Groups, flat, groups_of, points_of, run_dims, take, varying
+from collapse_jax.analysis.linearity import linearity
 from collapse_jax.analysis.tobit import fit_line
 
 SETTING = "setting"  # dim of the fits of runs along `run` that differ in other hyperparameters
 
 _ATTRS = {
     "slope": ("log-log slope", "1", "d log tau / d log {axis}, maximum likelihood with right-censoring"),
-    "low": ("lower end of the interval of the slope", "1", "percentile bootstrap over seeds"),
-    "high": ("upper end of the interval of the slope", "1", "percentile bootstrap over seeds"),
+    "low": ("lower end of the interval of the slope", "1", "slope - t(S - 1) x jackknife error over S seeds"),
+    "high": ("upper end of the interval of the slope", "1", "slope + t(S - 1) x jackknife error over S seeds"),
+    "why": ("why there is no interval", "", "empty where there is one"),
+    "f": ("F of lack of fit", "1", "line against a mean for each {axis}: see `linearity`"),
+    "p": ("p of lack of fit", "1", "probability of such an F if the line is true"),
     "intercept": ("log-log intercept", "log steps", "log tau = intercept + slope * log {axis}"),
     "sigma": ("residual scale", "log steps", "standard deviation of log tau around the line"),
     "theory": ("slope by theory", "1", "arXiv 2509.20829, Theorem 4.3; nan if it says nothing"),
@@ -30,32 +35,31 @@ def slopes(
     taus: xr.Dataset,
     axis: str = DEFAULT_AXIS,
     *,
-    resamples: int = 2000,
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Log-log slope of every time scale against a hyperparameter.
 
     Model: log tau = intercept + slope * log axis + sigma * N(0, 1). A censored run enters through the
     probability that its tau exceeds the last observed step (`fit_line`); leaving it out or taking the bound
-    for the value would flatten the slope. The interval is the percentile bootstrap over seeds: a seed is
-    drawn with all of its axis values, since these share initial weights and batches. With few seeds such an
-    interval is too narrow (about 80-85 % coverage for 5 seeds at a nominal 95 %).
+    for the value would flatten the slope. The interval is slope +- t(S - 1) e for S seeds, with e the jackknife
+    error: e^2 = (S - 1) / S sum_s (slope without seed s - their mean)^2. A seed is left out with all of its axis
+    values, since these share initial weights and batches. `benchmarks/coverage.py` simulates its coverage. It is
+    that of the line: where lack of fit rejects the line (p < `linearity.REJECTED`), read the local slopes.
 
     Args:
       taus: as returned by `timescales`. One fit per combination of the dims that are neither the axis nor
         the seed; in a zip grid, or a shard of a product grid, per combination of the other hyperparameters
         that vary along `run`.
       axis: dim, or coordinate along `run`. Runs at 0 (no weight decay) have no logarithm and are left out.
-      resamples: number of bootstrap resamples.
-      confidence: mass of the interval.
-      seed: of the bootstrap.
+      confidence: of the interval.
 
     Returns:
-      A dataset over ("tau", ...) with slope, low, high, intercept, sigma, theory, runs, censored, excluded. Where
-      runs along `run` differ in other hyperparameters, these are coordinates of the further dim "setting".
-      The slope is nan if the runs that crossed have fewer than two distinct axis values; low and high are
-      nan also with fewer than two seeds.
+      A dataset over ("tau", ...) with slope, low, high, why (there is no interval), f and p (of lack of fit),
+      intercept, sigma, theory, runs, censored, excluded; and local_slope, also over "between": from one value of
+      the axis to the next, at their geometric mean. Where runs along `run` differ in other hyperparameters, these
+      are coordinates of the further dim "setting". The slope is nan if the runs that crossed have fewer than two
+      distinct axis values; low and high are nan also with fewer than two seeds, or where the slope without one of
+      them is; why says so.
 
     Raises:
       ValueError: if `axis` is no coordinate of `taus`.
@@ -71,7 +75,7 @@ def slopes(
     x = flat(taus[axis], taus)
     clusters = flat(taus["seed"], taus) if "seed" in taus.coords else np.arange(len(x))
     fits = [
-        _fit(x[runs], tau[runs], hidden[runs], clusters[runs], resamples, confidence, seed)
+        _fit(x[runs], tau[runs], hidden[runs], clusters[runs], confidence)
         | {"theory": event.theory.get(axis, math.nan)}
         for event in events
         for tau, hidden in [(flat(taus[event.tau], taus), flat(taus[event.censored], taus))]
@@ -85,7 +89,16 @@ def slopes(
     for name, (long_name, units, definition) in _ATTRS.items():
         definition = definition.format(axis=axis)
         out[name].attrs = {"long_name": long_name, "units": units, "definition": definition}
-    out.attrs = {"axis": axis, "confidence": confidence, "resamples": resamples, "bootstrap_seed": seed}
+    between = sorted({place for fit in fits for place in fit["local"]})
+    local = [[fit["local"].get(place, math.nan) for place in between] for fit in fits]
+    out = out.assign_coords(between=between)
+    out["local_slope"] = (("tau", *dims, "between"), np.reshape(local, (*shape, len(between))))
+    out["local_slope"].attrs = {
+        "long_name": "local log-log slope",
+        "units": "1",
+        "definition": f"from one value of {axis} to the next; nan where neither or one was seen",
+    }
+    out.attrs = {"axis": axis, "confidence": confidence}
     return out
 
 
@@ -118,31 +131,37 @@ def _settings(taus: xr.Dataset, axis: str) -> tuple[Groups, list[str], dict[str,
 
 
 def _fit(
-    x: np.ndarray,
-    tau: np.ndarray,
-    censored: np.ndarray,
-    clusters: np.ndarray,
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> dict[str, float]:
-    """One slope with its interval; every array is [R], one entry per run."""
+    x: np.ndarray, tau: np.ndarray, censored: np.ndarray, clusters: np.ndarray, confidence: float
+) -> dict[str, Any]:
+    """One slope with its interval and lack of fit; every array is [R], one entry per run."""
     keep = (x > 0) & (tau > 0)  # nan compares False
-    out: dict[str, float] = dict.fromkeys(("slope", "low", "high", "intercept", "sigma"), math.nan)
+    out: dict[str, Any] = dict.fromkeys(("slope", "low", "high", "intercept", "sigma", "f", "p"), math.nan)
     out |= {"runs": int(keep.sum()), "censored": int(censored[keep].sum()), "excluded": int((~keep).sum())}
+    out |= {"local": {}, "why": "fewer than two values at which it was seen"}
     if not keep.any():
         return out
     log_x, log_tau, hidden = np.log(x[keep]), np.log(tau[keep]), censored[keep]
     line = fit_line(log_x, log_tau, hidden, np.ones((1, len(log_x))))
     out["slope"], out["intercept"], out["sigma"] = (float(v[0]) for v in line)
-    names, member = np.unique(clusters[keep], return_inverse=True)
-    if len(names) < 2 or math.isnan(out["slope"]):
+    if math.isnan(out["slope"]):
         return out
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    drawn = fit_line(log_x, log_tau, hidden, counts[:, member])[0]
-    drawn = drawn[np.isfinite(drawn)]
-    if len(drawn):
-        tail = (1 - confidence) / 2
-        out["low"], out["high"] = (float(q) for q in np.quantile(drawn, [tail, 1 - tail]))
-    return out
+    straight = linearity(log_x, log_tau, hidden)
+    out |= {"f": straight.f, "p": straight.p}
+    out["local"] = dict(zip(np.exp(straight.places), straight.local, strict=True))
+    half, out["why"] = _half_width(log_x, log_tau, hidden, clusters[keep], confidence)
+    return out | {"low": out["slope"] - half, "high": out["slope"] + half}
+
+
+def _half_width(
+    x: np.ndarray, y: np.ndarray, censored: np.ndarray, clusters: np.ndarray, confidence: float
+) -> tuple[float, str]:
+    """Half of the width of the interval of a slope, and why there is none."""
+    seeds = np.unique(clusters)
+    count = len(seeds)
+    if count < 2:
+        return math.nan, "one seed"
+    without = fit_line(x, y, censored, (clusters != seeds[:, None]).astype(float))[0]
+    if not np.isfinite(without).all():
+        return math.nan, "without one of the seeds there is no slope"
+    error = math.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2))
+    return float(stats.t.ppf((1 + confidence) / 2, count - 1)) * error, ""

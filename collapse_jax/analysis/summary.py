@@ -11,6 +11,7 @@ import xarray as xr
 from collapse_jax.analysis.crossings import Times
 from collapse_jax.analysis.events import EVENTS, Event, Levels, events_of
 from collapse_jax.analysis.groups import Groups, default_axis, flat, groups_of, points_of, run_axes
+from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.slopes import fits_of, slopes
 from collapse_jax.analysis.timescales import times_of, timescales
 from collapse_jax.workdir.join import reached_steps
@@ -27,8 +28,12 @@ class Slope:
       axis: against which it is fitted.
       point: the other axes' values; empty where one fit holds all runs.
       slope: of log tau against the logarithm of the axis.
-      low: lower end of its interval, nan with one seed.
+      low: lower end of its interval, nan where there is none.
       high: upper end.
+      why: there is no interval.
+      f: of lack of fit, nan where it cannot be tested.
+      p: the same.
+      local: slopes from one value of the axis to the next, from its smallest on.
       theory: the slope by theory.
       runs: fitted.
       censored: of these.
@@ -40,9 +45,18 @@ class Slope:
     slope: float
     low: float
     high: float
+    why: str
+    f: float
+    p: float
+    local: list[float]
     theory: float
     runs: int
     censored: int
+
+    @property
+    def rejected(self) -> bool:
+        """Whether lack of fit rejects the line, so that no interval of its slope answers a question."""
+        return self.p < REJECTED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +85,7 @@ class Summary:
 
     @functools.cached_property
     def slopes(self) -> list[Slope]:
-        """Slopes of the time scales that can be fitted; a bootstrap, so on demand."""
+        """Slopes of the time scales that can be fitted; on demand."""
         return _slopes(self.taus, default_axis(self.taus))
 
     def columns(self) -> list[tuple[Event, Times]]:
@@ -119,9 +133,15 @@ def _slopes(taus: xr.Dataset, axis: str) -> list[Slope]:
     if axis not in taus.coords or not events_of(taus):
         return []
     fits = slopes(taus, axis)
-    names = ("slope", "low", "high", "theory", "runs", "censored")
+    names = ("slope", "low", "high", "why", "f", "p", "theory", "runs", "censored")
     return [
-        Slope(tau=tau, axis=axis, point=point, **{name: fit.sel(tau=tau)[name].item() for name in names})
+        Slope(
+            tau=tau,
+            axis=axis,
+            point=point,
+            local=[value for value in fit["local_slope"].sel(tau=tau).values.tolist() if math.isfinite(value)],
+            **{name: fit.sel(tau=tau)[name].item() for name in names},
+        )
         for tau in fits["tau"].values.tolist()
         for point, _, fit in fits_of(taus, fits)
         if math.isfinite(fit["slope"].sel(tau=tau))

@@ -1,6 +1,7 @@
 """Tables as text: one row per run, and one row per setting with the spread over its seeds."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -122,9 +123,27 @@ def _times_text(times: Times) -> str:
 
 
 def slope_text(fit: Slope) -> str:
-    """Show a slope and its interval."""
-    interval = f"[{fit.low:.2f}, {fit.high:.2f}]" if math.isfinite(fit.low) else "(one seed)"
-    return f"{fit.slope:.2f} {interval}"
+    """Show a slope and its interval, or why there is none: of a line that is rejected it would mean nothing."""
+    if fit.rejected:
+        return f"{_two(fit.slope)} (no line: {lack_text(fit.f, fit.p)}; {local_text(fit.local)})"
+    if not math.isfinite(fit.low):
+        return f"{_two(fit.slope)} (no interval: {fit.why})"
+    fits = f", {lack_text(fit.f, fit.p)}" if math.isfinite(fit.f) else ""
+    return f"{_two(fit.slope)} [{_two(fit.low)}, {_two(fit.high)}]{fits}"
+
+
+def lack_text(f: float, p: float) -> str:
+    """Show the test of lack of fit: "lack of fit F = 6.3, p = 0.001"."""
+    return f"lack of fit F = {f:.3g}, p {f'= {p:.2g}' if p >= 1e-3 else '< 0.001'}"
+
+
+def local_text(local: Sequence[float]) -> str:
+    """Show the range of the slopes between neighbouring values."""
+    return f"local slopes {_two(min(local))} to {_two(max(local))}"
+
+
+def _two(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _slope_line(fit: Slope) -> str:

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from collapse_jax.analysis import EVENTS, Event, Thresholds, thresholds_of
+from collapse_jax.analysis import EVENTS, Event, Thresholds, tables, thresholds_of
 from collapse_jax.analysis import slopes as fit_slopes
 from collapse_jax.analysis import timescales as measure
 from collapse_jax.analysis.events import events_of
 from collapse_jax.analysis.groups import default_axis
+from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.slopes import fits_of
 from collapse_jax.analysis.timescales import times_of
 from collapse_jax.experiment.points import axis_text, symbols_text
@@ -104,7 +105,11 @@ def _panel(
         height = np.exp(np.log(y[ok]).mean()) if ok.any() else 1.0
         if np.isfinite(fit["slope"]):
             slope, scale = float(fit["slope"]), np.exp(float(fit["intercept"]))
-            axes.plot(span, scale * span**slope, color=event.colour, linewidth=1.3, gid=f"fit_{event.name}")
+            rejected = bool(fit["p"] < REJECTED)
+            shape: dict[str, Any] = {"linestyle": ":" if rejected else "-", "alpha": 0.6 if rejected else 1.0}
+            axes.plot(
+                span, scale * span**slope, color=event.colour, linewidth=1.3, gid=f"fit_{event.name}", **shape
+            )
             height, middle = scale * span[1] ** slope, np.sqrt(span.prod())
             if np.isfinite(fit["theory"]):
                 ideal = scale * middle**slope * (span / middle) ** float(fit["theory"])
@@ -150,8 +155,13 @@ def _slope_text(fit: xr.Dataset, words: str) -> str:
 
     if not np.isfinite(fit["slope"]):
         return f"no slope: reached at fewer than two {words}s"
-    interval = f" [{number('low')}, {number('high')}]" if np.isfinite(fit["low"]) else ""
+    interval = f" [{number('low')}, {number('high')}]" if np.isfinite(fit["low"]) else f" ({fit['why'].item()})"
     theory = f", theory {number('theory', 0)}" if np.isfinite(fit["theory"]) else ""
+    if fit["p"] < REJECTED:
+        local = fit["local_slope"].values
+        found = tables.local_text(local[np.isfinite(local)]).replace("-", "\N{MINUS SIGN}")
+        lack = tables.lack_text(float(fit["f"]), float(fit["p"]))
+        return f"no line, mean slope {number('slope')}{theory}\n{lack}\n{found}"
     return f"slope {number('slope')}{interval}{theory}"
 
 
@@ -190,8 +200,10 @@ def _key(axes: Axes, censored: bool) -> None:
 def _note(taus: xr.Dataset, table: xr.Dataset, words: str, hidden: int) -> str:
     parts = [
         f"Lines: power law by maximum likelihood; runs that did not reach a phase count as lower bounds. "
-        f"Brackets: {table.attrs['confidence']:.0%} bootstrap interval over seeds."
+        f"Brackets: {table.attrs['confidence']:.0%} interval, t(S - 1) × jackknife over S seeds."
     ]
+    if bool((table["p"] < REJECTED).any()):
+        parts.append(f"Dotted lines are rejected by their lack of fit (p < {REJECTED:g}): no power law.")
     for event in events_of(taus):
         width = times_of(taus, event, taus).resolution
         factor = float(np.median(width[np.isfinite(width)])) if np.isfinite(width).any() else 1.0

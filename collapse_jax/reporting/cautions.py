@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from collapse_jax.analysis.events import EVENTS
+from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.nulls import null_name
+from collapse_jax.experiment.points import point_text
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.workdir.join import all_points
 from collapse_jax.workdir.record import RECORD
@@ -14,7 +16,7 @@ from collapse_jax.workdir.results import RESULTS
 
 MAX_NAMED = 10
 COARSE = 2.0  # a time known to no better than this factor
-FEW_SEEDS = 10  # bootstrap intervals over fewer are too narrow
+FEW_SEEDS = 3  # below which the coverage of an interval rests on its model alone
 
 
 def cautions(sweep: Sweep) -> list[str]:
@@ -27,6 +29,7 @@ def cautions(sweep: Sweep) -> list[str]:
         *_passing(sweep),
         *_coarse(sweep),
         *_seeds(sweep),
+        *_lines(sweep),
         *_reference(sweep),
         *_nulls(sweep),
         *_provenance(sweep),
@@ -115,10 +118,20 @@ def _seeds(sweep: Sweep) -> Iterator[str]:
             if max(counts) == 1
             else ("Some settings have one run: nothing says how much another seed would change them.")
         )
-    elif fewest < FEW_SEEDS and any(np.isfinite(fit.low) for fit in sweep.summary.slopes):
+    elif fewest < FEW_SEEDS and sweep.summary.slopes:
         yield (
-            f"{fewest} seeds: bootstrap intervals of slopes are too narrow with so few (with 5 seeds about 80 to "
-            "85 % coverage at a nominal 95 %), and the range of seeds is no interval."
+            f"{fewest} seeds: intervals of slopes over so few are wide and hold their 95 % only where the slopes "
+            "of seeds are normal, and the range of seeds is no interval."
+        )
+
+
+def _lines(sweep: Sweep) -> Iterator[str]:
+    rejected = [fit for fit in sweep.summary.slopes if fit.rejected]
+    if rejected:
+        names = [f"{fit.tau}{f' at {point_text(fit.point)}' if fit.point else ''}" for fit in rejected]
+        yield (
+            f"No power law (lack of fit, p < {REJECTED:g}): {_listed(names)}. The slope is that of a line which "
+            "the times do not follow: read the local slopes."
         )
 
 

@@ -96,7 +96,7 @@ def slopes(sweeps: Sequence[Sweep]) -> Slopes | None:
         [tau, *([at] if located else []), theory, *(found.get(sweep.name, "") for sweep in sweeps)]
         for (tau, at, theory), found in rows.items()
     ]
-    caption = f"d log tau / d log {against}, with 95 % bootstrap interval over seeds"
+    caption = f"d log tau / d log {against}, with 95 % interval: t(S - 1) x jackknife over S seeds"
     return Slopes(against, Table(caption, header, cells, 1 + located, "numbers"))
 
 

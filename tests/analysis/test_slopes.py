@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.optimize import minimize
-from scipy.stats import linregress, norm
+from scipy.stats import f, linregress, norm, t
 from synthetic_results import PAPER_DECAYS, as_zip, make_results
 
-from collapse_jax.analysis import Thresholds, slopes, timescales
+from collapse_jax.analysis import Thresholds, slopes, tables, timescales
+from collapse_jax.analysis.linearity import linearity
 from collapse_jax.analysis.slopes import fits_of
 from collapse_jax.analysis.summary import summarise
 from collapse_jax.analysis.tobit import FLOOR, fit_line
@@ -73,14 +74,14 @@ def test_censored_fit_recovers_the_truth_where_least_squares_does_not():
     found, naive = [], []
     for seed in range(100):
         taus = power_law(seed=seed, limit=LIMIT)
-        found.append(float(line(taus, resamples=1)["slope"]))
+        found.append(float(line(taus)["slope"]))
         naive.append(linregress(np.log(np.repeat(DECAYS, 5)), np.log(taus["tau_grok"].values.ravel())).slope)
     assert abs(np.mean(found) + 1.0) < 0.02
     assert np.mean(naive) > -0.9  # the lower bounds flatten it
 
 
-def test_seeds_are_resampled_whole():
-    # A factor per seed that is common to all weight decays does not touch the slope of any resample.
+def test_seeds_are_left_out_whole():
+    # A factor per seed that is common to all weight decays touches no slope.
     tau = 300 / DECAYS[:, None] * np.exp(np.random.default_rng(1).normal(size=5))[None, :]
     taus = power_law().assign(tau_grok=(("weight_decay", "seed"), tau))
     fit = line(taus)
@@ -105,6 +106,13 @@ def test_undetermined_slopes_are_nan():
     one_seed = line(power_law().isel(seed=[0]))
     assert np.isfinite(one_seed["slope"])
     assert np.isnan(one_seed["low"])
+    assert one_seed["why"] == "one seed"
+    assert "two values" in str(line(every)["why"].values)
+    few = power_law(spread=0.01, seeds=2, limit=1500.0)  # seen at the largest weight decay alone, but for one run
+    few["tau_grok"][4, 0], few["grok_censored"][4, 0] = 1400.0, False
+    assert np.isfinite(line(few)["slope"])
+    assert np.isnan(line(few)["low"])
+    assert line(few)["why"] == "without one of the seeds there is no slope"
 
 
 def test_no_weight_decay_and_missing_values_are_left_out():
@@ -174,8 +182,75 @@ def test_other_dims_get_a_slope_each_and_other_axes_work():
         slopes(taus, "width")
 
 
-def test_bootstrap_is_reproducible():
-    taus = power_law(limit=LIMIT)
-    first = slopes(taus, resamples=2000)
-    xr.testing.assert_identical(first, slopes(taus, resamples=2000))
-    assert float(first["low"][0]) != float(slopes(taus, seed=1)["low"][0])
+def test_the_interval_is_t_times_the_jackknife_over_seeds(rng):
+    taus = power_law(seeds=4, seed=int(rng.integers(2**31)))
+    x, y = np.log(DECAYS), np.log(taus["tau_grok"].values)
+    kept = [np.delete(np.arange(4), s) for s in range(4)]
+    without = np.array([linregress(np.repeat(x, 3), y[:, keep].ravel()).slope for keep in kept])
+    error = np.sqrt(3 / 4 * np.sum((without - without.mean()) ** 2))
+    fit = line(taus, confidence=0.9)
+    assert float(fit["high"] - fit["slope"]) == pytest.approx(t.ppf(0.95, 3) * error, rel=1e-9)
+    assert float(fit["slope"] - fit["low"]) == pytest.approx(t.ppf(0.95, 3) * error, rel=1e-9)
+
+
+def test_lack_of_fit_is_the_classical_ratio(rng):
+    x, y = np.repeat(np.log(DECAYS), 5), rng.normal(size=30)
+    found = linearity(x, y, np.zeros(30, bool))
+    groups = y.reshape(6, 5)
+    fitted = linregress(x, y)
+    pure = np.sum((groups - groups.mean(axis=1, keepdims=True)) ** 2)
+    lack = 5 * np.sum((groups.mean(axis=1) - fitted.intercept - fitted.slope * np.log(DECAYS)) ** 2)
+    assert found.f == pytest.approx((lack / 4) / (pure / 24), rel=1e-4)  # `FLOOR` in both
+    assert found.p == pytest.approx(f.sf(found.f, 4, 24))
+    np.testing.assert_allclose(found.local, np.diff(groups.mean(axis=1)) / np.diff(np.log(DECAYS)), rtol=1e-9)
+
+
+def test_lack_of_fit_is_that_of_the_likelihoods_where_points_are_censored(rng):
+    x = np.repeat([0.0, 1.0, 2.0], 8)
+    y = 1 + x + np.repeat([0.0, 0.8, 0.0], 8) + 0.3 * rng.normal(size=24)
+    hidden = y > 2.9
+    y = np.minimum(y, 2.9)
+
+    def best(means, start):
+        def loss(p):
+            z = (y - means(p)) / np.exp(p[-1])
+            return -np.where(hidden, norm.logsf(z), norm.logpdf(z) - p[-1]).sum()
+
+        return minimize(loss, start, method="BFGS", options={"gtol": 1e-8}).fun
+
+    gain = best(lambda p: p[0] + p[1] * x, [1.0, 1.0, -1.0])
+    gain -= best(lambda p: np.take(p[:3], x.astype(int)), [1.0, 2.0, 3.0, -1.0])
+    n = (~hidden).sum()
+    assert linearity(x, y, hidden).f == pytest.approx(np.expm1(2 * gain / n) * (n - 3), rel=1e-3)
+
+
+def test_a_true_line_is_rejected_as_often_as_it_says(rng):
+    x = np.repeat(np.log(DECAYS), 3)
+    p = [linearity(x, -x + 0.3 * rng.normal(size=18), np.zeros(18, bool)).p for _ in range(400)]
+    assert 0.01 < np.mean(np.array(p) < 0.05) < 0.11
+    assert 0.4 < np.mean(np.array(p) < 0.5) < 0.6
+
+
+def test_a_rejected_line_is_marked_where_its_slope_is_shown():
+    bent = power_law(spread=0.05)
+    bent["tau_grok"] = bent["tau_grok"] * np.exp(0.2 * np.log(bent["weight_decay"]) ** 2)
+    fit = line(bent)
+    assert float(fit["p"]) < 1e-6
+    np.testing.assert_allclose(fit["between"], np.sqrt(DECAYS[1:] * DECAYS[:-1]))
+    slope = np.diff(np.log(bent["tau_grok"]).mean("seed")) / np.diff(np.log(DECAYS))
+    np.testing.assert_allclose(fit["local_slope"], slope, rtol=1e-6)
+    results = make_results(weight_decay=(0.01, 0.1, 0.3), jitter=0.1)
+    late = (results["weight_decay"] == 0.1) & (results["step"] < 30_000)
+    results["train_accuracy"] = results["train_accuracy"].where(~late, 0.1)
+    shown = tables.runs_table(results)
+    assert "slope of tau_fit against weight decay" in shown
+    rejected = [fit for fit in summarise(results).slopes if fit.rejected]
+    assert [fit.tau for fit in rejected] == ["tau_fit", "tau_collapse"]  # which counts from the fit on
+    assert all(
+        f"slope of {fit.tau} against weight decay: {fit.slope:.2f} (no line: lack" in shown for fit in rejected
+    )
+    figure = FIGURES["timescales"](results)
+    styles = {one.get_gid(): one.get_linestyle() for one in figure.axes[0].get_lines() if one.get_gid()}
+    for fit in summarise(results).slopes:
+        assert styles[f"fit_{fit.tau.removeprefix('tau_')}"] == (":" if fit.rejected else "-")
+    assert "Dotted lines are rejected" in figure._supxlabel.get_text()
