@@ -19,7 +19,6 @@ from collapse_jax.measures.estimators.kl_entropy import (
 )
 from collapse_jax.measures.estimators.neighbours import (
     LANES,
-    count_closer,
     distances_euclidean,
     distances_max,
     each_point,
@@ -78,7 +77,6 @@ def test_a_group_without_a_neighbour_is_not_counted_twice():
     """Two points and three neighbours asked for: one distance, then nothing."""
     found = neighbour_distances(np.array([[0.0], [2.0]], np.float32), 3)
     assert found.tolist() == [[2, np.inf, np.inf]] * 2
-    assert int(count_closer(jnp.array([[0.0, 1.0], [2.0, 0.0]]), jnp.array(0.0))) == 2
 
 
 def test_neighbours_in_a_collapsed_cluster():
@@ -183,8 +181,8 @@ def test_degenerate_points():
     assert float(_entropy(points.at[1].set(points[0]))) == -np.inf
     labels = jnp.asarray([0] * 6 + [1] * 5)
     eleven = jnp.asarray(FIRST[:11], jnp.float32)
-    assert np.isnan(conditional_entropy(eleven, labels))
-    assert np.isfinite(conditional_entropy(eleven, labels, k=4))
+    assert np.isfinite(conditional_entropy(eleven, labels))
+    assert np.isnan(conditional_entropy(eleven, jnp.arange(11)))
 
 
 def test_entropy_within_classes_is_the_mean_of_the_classes():
@@ -193,6 +191,14 @@ def test_entropy_within_classes_is_the_mean_of_the_classes():
         value = float(conditional_entropy(jnp.asarray(FIRST), jnp.asarray(labels)))
         parts = [float(_entropy(jnp.asarray(part))) for part in (FIRST[:150], FIRST[150:])]
     assert value == pytest.approx(0.3 * parts[0] + 0.7 * parts[1], rel=1e-12)
+
+
+def test_a_class_without_enough_rows_is_left_out_of_the_entropy():
+    labels = np.r_[np.zeros(300, int), np.ones(199, int), 5]  # in four dimensions one neighbour is used
+    with jax.enable_x64(True):
+        value = float(conditional_entropy(jnp.asarray(FIRST), jnp.asarray(labels)))
+        parts = [float(_entropy(jnp.asarray(part))) for part in (FIRST[:300], FIRST[300:499])]
+    assert value == pytest.approx((300 * parts[0] + 199 * parts[1]) / 499, rel=1e-12)
 
 
 def test_principal_components():

@@ -27,7 +27,8 @@ def weighted_entropy(points: jax.Array, k: int = 5) -> jax.Array:
 def conditional_entropy(points: jax.Array, labels: jax.Array, k: int = 5) -> jax.Array:
     """h(Z|Y) = sum_y (n_y / N) h(Z | Y = y), in nats, each with `weighted_entropy` on the rows of the class.
 
-    `labels` [N] are the classes. nan if a class has from 1 to k rows.
+    `labels` [N] are the classes. One that has no more rows than neighbours are used (those of `entropy_weights`) is
+    left out, its rows of the mean over the others too; nan if all are.
     """
     return _entropy(points, labels, k)
 
@@ -48,11 +49,11 @@ def _entropy(points: jax.Array, labels: jax.Array | None, k: int) -> jax.Array:
         logs = dim * jnp.log(radii) + jnp.log((size - 1).astype(points.dtype))
         # A weight of zero must not meet the infinite logarithm of a repeated row.
         value = sum(weight * logs[j] for j, weight in enumerate(weights[:used]) if weight)
-        return jnp.where(size > k, value, jnp.nan)
+        return jnp.stack([value, (size > used).astype(points.dtype)])
 
-    local = each_point(log_volume, points, labels)
+    values, kept = each_point(log_volume, points, labels).T
     constant = float(np.sum(weights * (log_ball_volume(dim) - digamma(np.arange(1, k + 1)))))
-    return jnp.mean(local) + constant
+    return jnp.sum(jnp.where(kept > 0, values, 0)) / jnp.sum(kept) + constant
 
 
 @functools.cache

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import digamma
 
-from collapse_jax.measures.estimators.neighbours import count_closer, distances_max, each_point, nearest, table_of
+from collapse_jax.measures.estimators.neighbours import distances_max, each_point, nearest, table_of
+from collapse_jax.measures.estimators.ties import local_information
 
 
 def ksg_information(first: jax.Array, second: jax.Array, k: int = 5) -> jax.Array:
@@ -13,8 +14,8 @@ def ksg_information(first: jax.Array, second: jax.Array, k: int = 5) -> jax.Arra
     I = psi(k) + psi(N) - mean_i( psi(a_i + 1) + psi(b_i + 1) ), where r_i is the distance of row i to its k-th
     neighbour, as the maximum over all d1 + d2 coordinates, and a_i, b_i count the other rows closer than r_i in
     `first` and in `second` alone (algorithm 1 of Kraskov et al. 2004, doi:10.1103/PhysRevE.69.066138).
-    Rows with more than k equals (r_i = 0) count rows at distance 0 and their number instead of k, so that
-    repeated points are treated as discrete ones (Gao et al. 2017, arXiv:1709.06212).
+    Rows at equal distances, repeated points among them, are in random order, and the mean over these orders is
+    taken (`local_information`): variables on a grid, discrete and mixed ones have no bias of their own.
 
     Errors of the three counts cancel, so that it survives the collapse of classes, where differences of entropies
     diverge. Limits: it resolves differences down to the distance of neighbours in *both* spaces, which must have
@@ -34,44 +35,36 @@ def ksg_information(first: jax.Array, second: jax.Array, k: int = 5) -> jax.Arra
         radius = nearest(table, distances_max, index, point, k)[-1]
         in_first = distances_max(point[:dim], table.columns[:dim])
         in_second = distances_max(point[dim:], table.columns[dim:])
-        # These counts hold the row itself, which is the "+ 1" of the formula.
-        sizes = [count_closer(distances, radius) for distances in (in_first, in_second)]
-        equals = count_closer(jnp.maximum(in_first, in_second), jnp.zeros_like(radius))
-        neighbours = jnp.where(radius == 0, equals - 1, k)
-        # With r = 0 the row itself is no neighbour, in either space.
-        sizes = [size - (radius == 0) for size in sizes]
-        return _psi(neighbours, first) - sum(_psi(size, first) for size in sizes)
+        return local_information(in_first, in_second, radius, k)
 
-    return jnp.mean(each_point(local, joint)) + _psi(jnp.asarray(count), first)
+    return jnp.mean(each_point(local, joint)) + digamma(jnp.asarray(count, first.dtype))
 
 
 def ross_information(points: jax.Array, labels: jax.Array, k: int = 5) -> jax.Array:
     """Mutual information of the rows of `points` [N, d] and their discrete `labels` [N], in nats.
 
-    I = psi(N) + psi(k) - mean_i( psi(n_i) + psi(m_i) ), with n_i the number of rows with the label of row i, r_i
-    the maximum-norm distance to the k-th neighbour among those, and m_i the number of rows closer than r_i, row i
-    included (Ross 2014, doi:10.1371/journal.pone.0087357). Repeated points as in `ksg_information`.
+    I = psi(N) + mean_i( psi(k_i) - psi(n_i) - psi(m_i) ), with n_i the number of rows with the label of row i,
+    k_i = min(k, n_i - 1), r_i the maximum-norm distance to the k_i-th neighbour among those, and m_i the number of
+    rows closer than r_i, row i included (Ross 2014, doi:10.1371/journal.pone.0087357). It is `ksg_information` with
+    a second space in which equal labels are at distance 0 and others far away, equal distances as there.
 
-    Limits: at most about the entropy of the labels; nan for k >= N, and if a class has from 1 to k rows.
+    Limits: at most about the entropy of the labels; nan for k >= N. A label with one row has no neighbours: the row
+    is left out of everything, N and the m_i too.
     """
     count = len(points)
     if k >= count:
         return jnp.full((), jnp.nan, points.dtype)
-    table = table_of(points, labels)
+    ordered = jnp.sort(labels)
+    sizes = jnp.searchsorted(ordered, labels, side="right") - jnp.searchsorted(ordered, labels, side="left")
+    kept = sizes > 1
+    table = table_of(jnp.where(kept[:, None], points, jnp.inf), labels)
 
-    def local(index: jax.Array, point: jax.Array, label: jax.Array) -> jax.Array:
-        radius = nearest(table, distances_max, index, point, k, label)[-1]
-        distances = distances_max(point, table.columns)
-        equals = count_closer(jnp.where(table.labels == label, distances, jnp.inf), jnp.zeros_like(radius))
-        neighbours = jnp.where(radius == 0, equals - 1, k)
-        closer = count_closer(distances, radius) - (radius == 0)
-        size = jnp.sum(labels == label)
-        value = _psi(neighbours, points) - _psi(closer, points) - _psi(size, points)
-        return jnp.where(size > k, value, jnp.nan)
+    def local(index: jax.Array, point: jax.Array, label: jax.Array, size: jax.Array) -> jax.Array:
+        rank = jnp.clip(size - 1, 1, k)
+        radius = nearest(table, distances_max, index, point, k, label)[rank - 1]
+        in_labels = jnp.where(table.labels == label, jnp.zeros_like(radius), jnp.inf)
+        return local_information(distances_max(point, table.columns), in_labels, radius, rank)
 
-    return jnp.mean(each_point(local, points, labels)) + _psi(jnp.asarray(count), points)
-
-
-def _psi(count: jax.Array, like: jax.Array) -> jax.Array:
-    """Digamma function of a count, in the type of `like`."""
-    return digamma(count.astype(like.dtype))
+    values = jnp.where(kept, each_point(local, points, labels, sizes), 0)
+    used = jnp.sum(kept).astype(points.dtype)
+    return jnp.sum(values) / used + digamma(used)

@@ -17,7 +17,7 @@ class Table(NamedTuple):
     Attributes:
       columns: [d, B, LANES] coordinates, point i at [:, i // LANES, i % LANES].
       groups: [LANES, d, B] the same, the points of a group together.
-      labels: [B, LANES] a label of every point.
+      labels: [B, LANES] a label of every point, -1 where the groups were filled up.
     """
 
     columns: jax.Array
@@ -32,7 +32,8 @@ def table_of(points: jax.Array, labels: jax.Array | None = None) -> Table:
     labels = jnp.zeros(count, jnp.int32) if labels is None else labels
     padding = (0, size * LANES - count)
     columns = jnp.pad(points, (padding, (0, 0)), constant_values=jnp.inf).T.reshape(dim, size, LANES)
-    table = Table(columns, columns.transpose(2, 0, 1), jnp.pad(labels, padding).reshape(size, LANES))
+    labels = jnp.pad(labels, padding, constant_values=-1).reshape(size, LANES)
+    table = Table(columns, columns.transpose(2, 0, 1), labels)
     # Without the barrier the transposition moves into the loop over tiles, whose reads are then four times slower.
     return lax.optimization_barrier(table)
 
@@ -88,13 +89,6 @@ def nearest(
     repeated = jnp.any(jnp.tril(lanes[:, None] == lanes[None, :], -1), axis=1)
     candidates = allowed(jnp.moveaxis(table.groups[lanes], 1, 0), table.labels.T[lanes], indices.T[lanes])
     return smallest(jnp.where(repeated[:, None], jnp.inf, candidates).reshape(-1), k)
-
-
-def count_closer(distances: jax.Array, radius: jax.Array) -> jax.Array:
-    """How many of `distances` [B, LANES] are below `radius`; how many are 0 for a radius of 0."""
-    closer = distances < jnp.maximum(radius, jnp.finfo(distances.dtype).tiny)
-    # First over the groups, so that the additions are those of vectors.
-    return jnp.sum(jnp.sum(closer, axis=0, dtype=jnp.int32))
 
 
 def smallest(distances: jax.Array, k: int) -> jax.Array:
