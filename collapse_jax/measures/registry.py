@@ -15,6 +15,7 @@ from collapse_jax.measures.families.distance import DISTANCE
 from collapse_jax.measures.families.fit import FIT
 from collapse_jax.measures.families.generalisation import GENERALISATION
 from collapse_jax.measures.families.geometry import GEOMETRY
+from collapse_jax.measures.families.label_nulls import LABEL_NULLS, LAYER_LABEL_NULLS
 from collapse_jax.measures.families.layerwise import LAYERWISE
 from collapse_jax.measures.families.margins import MARGINS
 from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION
@@ -34,6 +35,8 @@ MEASURES: dict[str, Measure] = {
         SPECTRUM,
         MARGINS,
         LAYERWISE,
+        LABEL_NULLS,
+        LAYER_LABEL_NULLS,
         OOD,
         NHSIC,
         MUTUAL_INFORMATION,

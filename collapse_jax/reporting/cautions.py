@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import xarray as xr
 
 from collapse_jax.analysis.events import EVENTS
 from collapse_jax.analysis.linearity import REJECTED
-from collapse_jax.analysis.nulls import null_name
+from collapse_jax.analysis.nulls import LEVEL, holm, null_name
 from collapse_jax.experiment.points import point_text
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.workdir.join import all_points
@@ -149,26 +150,42 @@ def _reference(sweep: Sweep) -> Iterator[str]:
 
 
 def _nulls(sweep: Sweep) -> Iterator[str]:
-    """Values of the last step that lie where the same estimate lies after a permutation, over a program's runs."""
-    results, found = sweep.results, []
+    """Values of the last step measured that permutations explain, after a correction for all that were tested."""
+    results, tested, unknown = sweep.results, {}, []
     for name in map(str, results.data_vars):
-        null = null_name(results[name])
-        if null not in results or set(results[name].dims) != {*results["diverged_at"].dims, "step"}:
+        variable = results[name]
+        if null_name(variable) not in results or set(variable.dims) != {*results["diverged_at"].dims, "step"}:
             continue
-        inside = measured = 0
-        for point in list(all_points(results)) or [{}]:
-            both = results[[name, null]].sel(point).dropna("step", how="all")
-            if both.sizes["step"]:
-                last = both.isel(step=-1)
-                inside += int(((last[name] >= last[null].min()) & (last[name] <= last[null].max())).sum())
-                measured += int(last[name].notnull().sum())
-        if inside:
-            found.append(f"{name} in {inside} of {measured} runs")
+        p = null_name(variable, "p")
+        if p in results:
+            tested[name] = _last_of_each_program(results, p)
+        else:
+            unknown.append(name)
+    sizes = [len(values) for values in tested.values()]
+    adjusted = np.split(holm(np.concatenate([*tested.values(), np.empty(0)])), np.cumsum(sizes))
+    found = [
+        f"{name} in {int(np.sum(values > LEVEL))} of {int(np.sum(np.isfinite(values)))} runs"
+        for name, values in zip(tested, adjusted, strict=False)
+        if np.any(values > LEVEL)
+    ]
     if found:
+        count = sum(int(np.sum(np.isfinite(values))) for values in tested.values())
         yield (
-            "In the range of its null (the same estimate after a permutation) at the last step measured, and so "
-            f"without evidence there: {_listed(found)}."
+            f"In the range of its null at the last step measured (permutation p-value above {LEVEL:g} after Holm's "
+            f"correction for all {count:,} values tested), and so without evidence there: {_listed(found)}."
         )
+    if unknown:
+        yield f"Measured with a null of one permutation, which gives no p-value; measure again: {_listed(unknown)}."
+
+
+def _last_of_each_program(results: xr.Dataset, name: str) -> np.ndarray:
+    """The values of a variable at the last step at which a program's runs were measured, run after run."""
+    values = []
+    for point in list(all_points(results)) or [{}]:
+        measured = results[[name]].sel(point)[name].dropna("step", how="all")
+        if measured.sizes["step"]:
+            values.append(measured.isel(step=-1).values.ravel())
+    return np.concatenate([*values, np.empty(0)])
 
 
 def _provenance(sweep: Sweep) -> Iterator[str]:

@@ -14,6 +14,8 @@ from collapse_jax import measure_arrays
 from collapse_jax.measures.estimators.class_geometry import principal_axes
 from collapse_jax.measures.families.ood import VARIABLES, auroc, false_positive_rate
 
+NULLS = ("neco_auroc_", "neco_fpr95_")
+
 
 def arrays(seed=0):
     train, labels, _ = example(seed)
@@ -56,7 +58,7 @@ def test_equals_sklearn(scaling):
     }
     values = measure_arrays("ood", **given, scaling=scaling)
     assert list(values) == list(VARIABLES)
-    assert_values(values, expected, rel=1e-4)
+    assert_values({name: values[name] for name in expected}, expected, rel=1e-4)
 
 
 def test_the_axes_are_the_principal_subspace():
@@ -79,8 +81,9 @@ def test_orthogonal_classes_and_a_foreign_direction():
         "neco_auroc": 1,
         "neco_fpr95": 0,
     }
-    assert values.keys() == expected.keys()  # no test features: the train features are inside
-    assert_values(values, expected)
+    # No test features: the train features are inside.
+    assert expected.keys() == {name for name in values if not name.startswith(NULLS)}
+    assert_values({name: values[name] for name in expected}, expected)
 
 
 def test_no_number_of_rows_takes_a_direction(rng):
@@ -140,7 +143,10 @@ def test_limits():
     bad[0, 0] = np.nan
     values = measure_arrays("ood", **given | {"ood_features": bad})
     affected = ("nc5_orthogonality", "neco_ood", "neco_auroc", "neco_fpr95")
-    assert {name for name, value in values.items() if np.isnan(value)} == set(affected)
+    assert {name for name, value in values.items() if np.isnan(value) and not name.startswith(NULLS)} == set(
+        affected
+    )
+    assert all(np.isnan(value) for name, value in values.items() if name.startswith(NULLS))
 
 
 def test_missing_class_is_left_out_of_nc5():
@@ -177,3 +183,23 @@ def test_vmapped_equals_alone():
         assert_values(
             {n: float(v[i]) for n, v in together.items()}, measure_arrays("ood", **arrays(seed)), rel=1e-4
         )
+
+
+def test_null_permutes_what_is_inside(rng):
+    """Mann and Whitney's mean and variance of the area; a p-value where both kinds are the same and are not."""
+    given = arrays()
+    values = measure_arrays("ood", **given, permutations=200)
+    inside, outside = len(given["test_features"]), len(given["ood_features"])
+    spread = np.sqrt((inside + outside + 1) / (12 * inside * outside))
+    assert values["neco_auroc_null"] == pytest.approx(0.5, abs=5 * spread / np.sqrt(200))
+    assert values["neco_auroc_null_sd"] == pytest.approx(spread, rel=0.3)
+    assert values["neco_fpr95_null"] == pytest.approx(0.95, abs=0.02)
+    same = rng.permutation(given["test_features"])
+    half = measure_arrays(
+        "ood",
+        **given | {"test_features": same[:60], "test_labels": given["test_labels"][:60], "ood_features": same[60:]},
+    )
+    assert half["neco_auroc_p"] > 1e-4
+    far = np.eye(DIM)[-1] + 0 * given["ood_features"]
+    apart = measure_arrays("ood", **given | {"ood_features": far})
+    assert apart["neco_auroc_p"] < 1e-4

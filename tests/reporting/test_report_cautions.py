@@ -21,7 +21,7 @@ def found(tmp_path, results, **changes):
 def test_a_sound_sweep_has_no_warnings(tmp_path):
     grid = config.Grid(weight_decay=DECAYS, seed=tuple(range(10)))
     results = make_results(DECAYS, range(10), last=LAST, jitter=0.02)
-    results["mi"], results["mi_null"] = results["rnc1"] + 1, 0 * results["rnc1"]
+    results["mi"], results["mi_null"], results["mi_p"] = (results["rnc1"] * 0 + value for value in (1, 0, 1e-5))
     loose = config.Thresholds(train_accuracy=0.9, test_accuracy=0.15, rnc1=0.2)
     assert found(tmp_path, results, grid=grid, thresholds=loose) == []
 
@@ -34,7 +34,8 @@ def test_warnings_name_runs_and_steps(tmp_path):
     results = diverge(make_results(DECAYS, SEEDS, last=LAST), 150, weight_decay=0.1, seed=2)
     results["kept"] = results["rnc1"] * 1.0
     results["kept"].attrs["measured"] = json.dumps({"measure": "nhsic", "options": {"mode": "reference"}})
-    results["nhsic_zx"], results["nhsic_zx_null"] = results["rnc1"] * 0 + 0.5, results["rnc1"] * 0 + 0.5
+    for name in ("nhsic_zx", "nhsic_zx_null", "nhsic_zx_p", "mi_zx", "mi_zx_null"):
+        results[name] = results["rnc1"] * 0 + 0.5
     lines = found(tmp_path, results, thresholds=config.Thresholds(test_accuracy=0.99, rnc1=1e-9))
     assert lines[0].startswith("1 of 4 runs diverged")
     assert "weight decay 0.1, seed 2 at step 150" in lines[0]
@@ -42,11 +43,12 @@ def test_warnings_name_runs_and_steps(tmp_path):
     assert warned(lines, "2 seeds:")
     assert "kept" in warned(lines, "nhsic was measured with mode=reference")
     assert "nhsic_zx in 3 of 3 runs" in warned(lines, "In the range of its null")
+    assert warned(lines, "Measured with a null of one permutation").endswith(": mi_zx.")
 
 
 def test_nulls_of_labelled_split_and_noisy_measures_are_found(tmp_path):
     results = make_results(DECAYS, SEEDS, last=LAST)
-    inside, outside = results["rnc1"] * 0 + 0.5, results["rnc1"] * 0 + 0.9
+    inside, outside = results["rnc1"] * 0 + 0.02, results["rnc1"] * 0 + 1e-6
     kinds = {
         ("nhsic_zx", "_reference"): inside,
         ("nhsic_zx", "_test_mine"): inside,
@@ -57,21 +59,22 @@ def test_nulls_of_labelled_split_and_noisy_measures_are_found(tmp_path):
     for (name, suffix), values in kinds.items():
         stem, sigma, rest = name.partition("_sigma")
         record = {"measured": json.dumps({"measure": "nhsic", "options": {}, "suffix": suffix})}
-        results[name + suffix] = values.assign_attrs(record)
+        results[name + suffix] = inside.assign_attrs(record)
         results[f"{stem}_null{sigma}{rest}{suffix}"] = inside.assign_attrs(record)
+        # 2 % would do for one value, not for the 20 that are tested.
+        results[f"{stem}_p{sigma}{rest}{suffix}"] = values.assign_attrs(record)
     line = warned(found(tmp_path, results), "In the range of its null")
     named = ("nhsic_zx_reference", "nhsic_zx_test_mine", "noisy_zy_sigma010")
     assert line.endswith("; ".join(f"{name} in 4 of 4 runs" for name in named) + ".")
 
 
-def test_nulls_are_those_of_the_same_program(tmp_path):
+def test_nulls_are_read_at_the_last_step_of_each_program(tmp_path):
     results = make_results(DECAYS, SEEDS, last=LAST)
-    # The value of each program lies in the null range of the other, and that of one in its own.
-    values = {"adamw": (0.5, 0.1), "sgd": (0.1, 0.5), "gd": (0.3, 0.3)}
-    parts = [
-        results.assign(mi=results["rnc1"] * 0 + value, mi_null=results["rnc1"] * 0 + null)
-        for value, null in values.values()
-    ]
+    values = {"adamw": 1e-4, "sgd": 1e-5, "gd": 0.3}
+    blank = results["rnc1"] * 0
+    parts = [results.assign(mi=blank, mi_null=blank, mi_p=blank + p) for p in values.values()]
+    # The programs were measured at different last steps.
+    parts[1]["mi_p"] = parts[1]["mi_p"].where(parts[1]["step"] < LAST)
     joined = xr.concat(parts, xr.Variable("optimizer", list(values)))
     line = warned(found(tmp_path, joined), "In the range of its null")
     assert line.endswith("mi in 4 of 12 runs.")

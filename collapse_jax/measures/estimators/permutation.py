@@ -36,7 +36,8 @@ def against_null(values: Scalars, draws: Scalars, tails: Mapping[str, str] | Non
     Args:
       values: by name; those that have draws are all of one shape.
       draws: [P, ...] by the same names; nothing is returned of what has none.
-      tails: name -> "less" where small values are the evidence; "greater" for all others.
+      tails: name -> "less" where small values are the evidence; "greater" for all others. The former are compared
+        as logarithms: they are positive, their nulls skewed, and a value of 0 may be few standard deviations away.
 
     Returns:
       `<name>_null` and `<name>_null_sd`, mean and standard deviation (P - 1) of the draws, and `<name>_p`, see
@@ -44,10 +45,15 @@ def against_null(values: Scalars, draws: Scalars, tails: Mapping[str, str] | Non
     """
     if not draws:
         return {}
+    less = [(tails or {}).get(name) == LESS for name in draws]
+
+    def towards(array: jax.Array, less: bool) -> jax.Array:
+        """The same as a number that is the larger the more there is."""
+        return -jnp.log(array) if less else array
+
+    value = jnp.stack([towards(values[name], low) for name, low in zip(draws, less, strict=True)])
+    drawn = jnp.stack([towards(array, low) for array, low in zip(draws.values(), less, strict=True)], axis=1)
     # All at once: the compiler takes long for a p-value.
-    signs = [-1 if (tails or {}).get(name) == LESS else 1 for name in draws]
-    value = jnp.stack([sign * values[name] for sign, name in zip(signs, draws, strict=True)])
-    drawn = jnp.stack([sign * array for sign, array in zip(signs, draws.values(), strict=True)], axis=1)
     p = p_value(value, drawn)
     result = {}
     for index, (name, array) in enumerate(draws.items()):

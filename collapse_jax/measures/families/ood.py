@@ -7,10 +7,18 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from collapse_jax.errors import require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.class_geometry import class_means, prepare, principal_axes, resolved
+from collapse_jax.measures.estimators.permutation import (
+    LESS,
+    PERMUTATIONS,
+    against_null,
+    null_variables,
+    shuffles,
+)
 from collapse_jax.measures.options import require_at_least
 from collapse_jax.measures.precision import at_least_float32, matmul
 
@@ -30,9 +38,22 @@ VARIABLES = {
         "NECO, false positives at 95 %", "1", "fraction out of distribution above the score that 95 % inside reach"
     ),
 }
+_TAILS = {"neco_fpr95": LESS}
+VARIABLES |= null_variables(
+    {name: VARIABLES[name] for name in ("neco_auroc", "neco_fpr95")},
+    "scores permuted among the examples of both kinds",
+    _TAILS,
+)
 
 
-def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "none") -> Scalars:
+def ood(
+    snapshot: Snapshot,
+    *,
+    directions: int | None = None,
+    scaling: str = "none",
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> Scalars:
     """How features of foreign inputs lie to those of the training classes; no units.
 
     * `nc5_orthogonality` = (1/K) sum_c |cos(mu_c, mu_ood)|, the class means mu_c of the train features and the mean
@@ -44,6 +65,8 @@ def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "no
     * `neco_auroc` = P(inside > outside) + P(equal) / 2. Chance: 1/2, whatever the scores.
     * `neco_fpr95` = fraction of foreign examples whose score reaches the largest threshold that at least 95 % of
       those inside reach. Chance: 0.95.
+
+    `_null`, `_null_sd` and `_p` of the last two permute which of the examples come from outside; their scores stay.
 
     scaling "none" (default) is Equation 6 on the features as they are. "standard" divides features by their
     standard deviation after subtracting the mean, both of the train features, as the public code does for
@@ -61,6 +84,8 @@ def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "no
       snapshot: `ood` (its labels are not read), `train`, `test` where it is there, `num_classes`.
       directions: of P, at least 1; None: K - 1, or 1 for a single class. More than min(N, D) are as many.
       scaling: "none" or "standard".
+      permutations: of the null, at least 1.
+      seed: of the permutations.
 
     Returns:
       The variables above; nothing without an `ood` probe. `nc5_orthogonality_test` needs `test`.
@@ -69,6 +94,7 @@ def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "no
     if directions is None:
         directions = max(snapshot.num_classes - 1, 1)
     require_at_least("directions", directions, 1)
+    require_at_least("permutations", permutations, 1)
     if snapshot.ood is None:
         return {}
     train, one_hot = prepare(snapshot.train, snapshot.num_classes)
@@ -95,11 +121,18 @@ def ood(snapshot: Snapshot, *, directions: int | None = None, scaling: str = "no
     scores, foreign_scores = (_scores(x, axes) for x in features)
     known = jnp.isfinite(values[0])
     scores, foreign_scores = jnp.where(known, scores, jnp.nan), jnp.where(known, foreign_scores, jnp.nan)
-    return result | {
-        "neco": jnp.mean(scores),
-        "neco_ood": jnp.mean(foreign_scores),
-        "neco_auroc": auroc(scores, foreign_scores),
-        "neco_fpr95": false_positive_rate(scores, foreign_scores, 0.95),
+    told_apart = _told_apart(scores, foreign_scores)
+    pooled = jnp.concatenate([scores, foreign_scores])
+    orders, _ = shuffles(jax.random.key(seed), jnp.zeros(len(pooled), jnp.int32), permutations)
+    draws = lax.map(lambda order: _told_apart(*jnp.split(pooled[order], [len(scores)])), orders)
+    result |= {"neco": jnp.mean(scores), "neco_ood": jnp.mean(foreign_scores)}
+    return result | told_apart | against_null(told_apart, draws, _TAILS)
+
+
+def _told_apart(inside: jax.Array, outside: jax.Array) -> Scalars:
+    return {
+        "neco_auroc": auroc(inside, outside),
+        "neco_fpr95": false_positive_rate(inside, outside, 0.95),
     }
 
 
