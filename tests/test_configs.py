@@ -20,8 +20,8 @@ from collapse_jax.system import runtime
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 # One config for every kind of model and of inputs; the others train among the slow tests.
-# One for each kind of model that compiles in seconds; `tests/cli` trains `quickstart`.
-KINDS = {"cnn_mnist", "transformer_mnist"}
+# `tests/cli` trains `quickstart`, a multilayer perceptron.
+KINDS = {"cnn_mnist", "resnet18_cifar10", "transformer_mnist"}
 
 
 def stem(path):
