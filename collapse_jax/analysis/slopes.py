@@ -75,7 +75,7 @@ def slopes(
     x = flat(taus[axis], taus)
     clusters = flat(taus["seed"], taus) if "seed" in taus.coords else np.arange(len(x))
     fits = [
-        _fit(x[runs], tau[runs], hidden[runs], clusters[runs], confidence)
+        fit_power(x[runs], tau[runs], hidden[runs], clusters[runs], confidence)
         | {"theory": event.theory.get(axis, math.nan)}
         for event in events
         for tau, hidden in [(flat(taus[event.tau], taus), flat(taus[event.censored], taus))]
@@ -130,10 +130,18 @@ def _settings(taus: xr.Dataset, axis: str) -> tuple[Groups, list[str], dict[str,
     return groups, [SETTING], {name: (SETTING, [point[name] for point, _ in groups]) for name in names}
 
 
-def _fit(
-    x: np.ndarray, tau: np.ndarray, censored: np.ndarray, clusters: np.ndarray, confidence: float
+def fit_power(
+    x: np.ndarray, tau: np.ndarray, censored: np.ndarray, clusters: np.ndarray, confidence: float = 0.95
 ) -> dict[str, Any]:
-    """One slope with its interval and lack of fit; every array is [R], one entry per run."""
+    """One slope as `slopes` returns it, as numbers; every array is [R], one entry per run.
+
+    Args:
+      x: the axis.
+      tau: the times.
+      censored: True where a time is a lower bound.
+      clusters: the seed.
+      confidence: of the interval.
+    """
     keep = (x > 0) & (tau > 0)  # nan compares False
     out: dict[str, Any] = dict.fromkeys(("slope", "low", "high", "intercept", "sigma", "f", "p"), math.nan)
     out |= {"runs": int(keep.sum()), "censored": int(censored[keep].sum()), "excluded": int((~keep).sum())}

@@ -13,6 +13,7 @@ from collapse_jax.analysis.events import EVENTS, Event, Levels, events_of
 from collapse_jax.analysis.groups import Groups, default_axis, flat, groups_of, points_of, run_axes
 from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.slopes import fits_of, slopes
+from collapse_jax.analysis.survival import Survival, survival
 from collapse_jax.analysis.timescales import times_of, timescales
 from collapse_jax.workdir.join import reached_steps
 
@@ -87,6 +88,16 @@ class Summary:
     def slopes(self) -> list[Slope]:
         """Slopes of the time scales that can be fitted; on demand."""
         return _slopes(self.taus, default_axis(self.taus))
+
+    @functools.cached_property
+    def survival(self) -> list[Survival]:
+        """Rates and curves of the events, and of those that do not last also for good; permutations, on demand."""
+        for_good = [one for one in survival(self.taus, lasting=True) if one.event.name in self._passing]
+        return [*survival(self.taus), *for_good]
+
+    @property
+    def _passing(self) -> list[str]:
+        return [EVENTS[name].lasting.name for name in self.lasting]
 
     def columns(self) -> list[tuple[Event, Times]]:
         """Pair each event with its times: the first, then those from which on it holds."""

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from collapse_jax.analysis.events import EVENTS, Levels, thresholds_of
 from collapse_jax.analysis.summary import Slope, Summary, Times, summarise
+from collapse_jax.analysis.survival import Group
 from collapse_jax.experiment.config import Thresholds
 from collapse_jax.experiment.points import axis_text, point_text, value_text
 
@@ -122,6 +123,40 @@ def _times_text(times: Times) -> str:
     return f"{bound}{mean:,.0f} [{kept.lower.min():,.0f}, {end}{out}"
 
 
+def survival_rows(summary: Summary) -> list[list[str]]:
+    """Return the table of rates and medians, its header first: a row for each event and setting."""
+    axes = [name for name in summary.axes if name != "seed"]
+    rows = [["event", *map(axis_text, axes), "seen", "rate and 95 % interval", "median between"]]
+    for found in summary.survival:
+        for group in found.groups:
+            seen = f"{group.seen} of {group.runs}" if group.runs else NOT_APPLICABLE
+            rate = f"{group.rate:.2f} [{group.low:.2f}, {group.high:.2f}]" if group.runs else NOT_APPLICABLE
+            values = [value_text(value) for value in group.point.values()]
+            rows.append([found.event.tau, *values, seen, rate, _median(group)])
+    return rows
+
+
+def tests_of(summary: Summary) -> list[str]:
+    """Say of each event whether its times differ between the settings."""
+    return [
+        f"{found.event.tau}: settings differ with p {p_text(found.p)} (log-rank-type test)"
+        for found in summary.survival
+        if math.isfinite(found.p)
+    ]
+
+
+def p_text(p: float) -> str:
+    """Show a probability with its sign: "= 0.012", "< 0.001"."""
+    return f"= {p:.2g}" if p >= 1e-3 else "< 0.001"
+
+
+def _median(group: Group) -> str:
+    if group.curve is None:
+        return NOT_APPLICABLE
+    low, high = group.curve.median
+    return f"> {low:,.0f}" if math.isinf(high) else f"{low:,.0f} and {high:,.0f}"
+
+
 def slope_text(fit: Slope) -> str:
     """Show a slope and its interval, or why there is none: of a line that is rejected it would mean nothing."""
     if fit.rejected:
@@ -134,7 +169,7 @@ def slope_text(fit: Slope) -> str:
 
 def lack_text(f: float, p: float) -> str:
     """Show the test of lack of fit: "lack of fit F = 6.3, p = 0.001"."""
-    return f"lack of fit F = {f:.3g}, p {f'= {p:.2g}' if p >= 1e-3 else '< 0.001'}"
+    return f"lack of fit F = {f:.3g}, p {p_text(p)}"
 
 
 def local_text(local: Sequence[float]) -> str:

@@ -15,6 +15,7 @@ from collapse_jax.figures.information import information_plane, superfluous
 from collapse_jax.figures.layers import layers
 from collapse_jax.figures.phases import phases, programs, variances
 from collapse_jax.figures.sandwich import sandwich
+from collapse_jax.figures.survival import survival
 from collapse_jax.figures.timeline import timeline
 from collapse_jax.figures.timescales import timescales
 from collapse_jax.figures.violins import workdir_violins
@@ -49,6 +50,7 @@ FIGURES: dict[str, Drawing] = {
     "phases": Drawing(phases, "Do generalisation and collapse happen together, long after fitting?"),
     "variances": Drawing(variances, "Which of RNC1 and NC1 follows the test accuracy?"),
     "timescales": Drawing(timescales, "Do fitting and collapse run on different clocks?"),
+    "survival": Drawing(survival, "To how many runs does an event happen at all, and when?"),
     "against_axis": Drawing(against_axis, "Where does training end, depending on a hyperparameter?", BOTH),
     "heatmap": Drawing(heatmap, "Where does training end, depending on two hyperparameters?", BOTH),
     "collapse_time": Drawing(

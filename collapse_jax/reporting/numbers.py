@@ -70,6 +70,25 @@ def definitions(sweeps: Sequence[Sweep]) -> list[str]:
     return [text if len(names) == len(sweeps) else f"{text} ({', '.join(names)})" for text, names in lines.items()]
 
 
+class Rates(NamedTuple):
+    """To how many runs of a sweep events happen, and what tests say of their settings."""
+
+    table: Table
+    tests: list[str]
+
+
+def rates(sweeps: Sequence[Sweep]) -> list[Rates]:
+    """Build the tables of rates and medians, of the sweeps whose settings have several runs."""
+    found = []
+    for sweep in sweeps:
+        if max(len(runs) for _, runs in sweep.summary.settings()) > 1 and sweep.summary.times:
+            header, *rows = tables.survival_rows(sweep.summary)
+            caption = "Runs to which events happen" + (f": {sweep.name}" if len(sweeps) > 1 else "")
+            names = len(header) - 3
+            found.append(Rates(Table(caption, header, rows, names, "numbers"), tables.tests_of(sweep.summary)))
+    return found
+
+
 class Slopes(NamedTuple):
     """The slopes of the time scales, and the axis against which they are fitted."""
 

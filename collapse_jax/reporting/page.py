@@ -8,7 +8,7 @@ from collapse_jax.experiment.points import axis_text
 from collapse_jax.reporting.cautions import cautions, comparison_cautions
 from collapse_jax.reporting.configuration import configuration
 from collapse_jax.reporting.figures import figures
-from collapse_jax.reporting.numbers import definitions, runs, settings, slopes
+from collapse_jax.reporting.numbers import definitions, rates, runs, settings, slopes
 from collapse_jax.reporting.provenance import provenance, variables
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.reporting.tables import spread
@@ -38,6 +38,7 @@ def page(sweeps: Sequence[Sweep]) -> str:
             warnings={sweep.name: cautions(sweep) for sweep in sweeps},
             settings=settings(sweeps),
             definitions=definitions(sweeps),
+            rates=rates(sweeps),
             slopes=slopes(sweeps),
             drawings=drawings,
             not_drawn=not_drawn,

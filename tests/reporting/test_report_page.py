@@ -41,7 +41,9 @@ def test_the_report_of_a_sweep(all_figures, tmp_path, capsys):
     for row in tables.run_rows(summary) + tables.setting_rows(summary):
         assert row in page.rows
     assert ["tau_collapse", "-1", tables.slope_text(summary.slopes[2])] in page.rows
-    assert len(page.all("img")) >= 4  # phases, timescales, collapse_time, timeline
+    for row in tables.survival_rows(summary):
+        assert row in page.rows
+    assert len(page.all("img")) >= 5  # survival, phases, timescales, collapse_time, timeline
     assert "bounds: " in page.text  # could not be drawn, and why
     assert ["grid.seed", "(1, 2)", "(0,)"] in page.rows
     assert ["git commit", "0123abc"] in page.rows
