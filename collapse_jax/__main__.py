@@ -1,8 +1,8 @@
 """The command line: `collapse-jax COMMAND`, or `python -m collapse_jax COMMAND`; without one it lists them.
 
 Exit codes: 0 done, 75 preempted and saved (the same command continues), 2 bad configuration or workdir, 3 storage
-failed (the last checkpoint is good) or, for measure, a snapshot is damaged, 1 a bug; 128 + n stopped at once by
-signal n.
+failed (the last checkpoint is good) or, for measure, a snapshot is damaged, 4 a measure misses its right value
+(conformance), 1 a bug; 128 + n stopped at once by signal n.
 """
 
 import errno
@@ -20,7 +20,7 @@ READER_GONE = 141
 
 def usage() -> str:
     """List the commands, a typical call of each, and the exit codes."""
-    lines = [f"  {name:8}  {command.help}\n            {command.example}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:11}  {command.help}\n               {command.example}" for name, command in COMMANDS.items()]
     codes = (__doc__ or "").partition("\n\n")[2].strip()
     return "\n".join([f"collapse-jax {'|'.join(COMMANDS)}", "", *lines, "", codes])
 

@@ -32,6 +32,12 @@ class StoreError(CollapseError):
     code = 3
 
 
+class ConformanceError(CollapseError):
+    """Measures of this installation miss their right values."""
+
+    code = 4
+
+
 class Preempted(CollapseError):
     """A signal asked the sweep to stop, and everything is saved: the same command continues."""
 

@@ -1,6 +1,6 @@
 """The commands by name."""
 
-from collapse_jax.cli import bench, measure, merge, plan, plot, prepare, report, show, train, verify
+from collapse_jax.cli import bench, conformance, measure, merge, plan, plot, prepare, report, show, train, verify
 from collapse_jax.cli.base import Command
 
 COMMANDS: dict[str, Command] = {
@@ -14,4 +14,5 @@ COMMANDS: dict[str, Command] = {
     "bench": bench.COMMAND,
     "plan": plan.COMMAND,
     "prepare": prepare.COMMAND,
+    "conformance": conformance.COMMAND,
 }

@@ -105,6 +105,25 @@ def _take(measure: Measure, snapshot: Snapshot, options: dict[str, Any], arrays:
     hint = f"give {ARGUMENTS[lacks]}" if lacks in ARGUMENTS else "which arrays do not have; see `measure`"
     needs = f"needs {lacks!r}; {hint}"
     require("parameters" not in measure.needs, "measures", measure.name, needs)
+    values = measure_snapshot(measure, snapshot, options)
+    if not values:
+        given = ", ".join(name for name, value in arrays.items() if value is not None)
+        nothing = f"nothing to measure in {given}; its variables: {', '.join(measure.variables)}"
+        raise ConfigError("measures", measure.name, needs if lacks else nothing)
+    return values
+
+
+def measure_snapshot(measure: Measure, snapshot: Snapshot, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Take one measure, all of its parts, of one snapshot.
+
+    Args:
+      measure: which.
+      snapshot: what it needs of one run.
+      options: the value of each of its options (`complete`).
+
+    Returns:
+      The values, in the order in which the measure describes them: floats, and numpy arrays where there are axes.
+    """
     if measure.prepare:
         prepared = measure.prepare(snapshot.data_alone(), **taken(measure.prepare, options))
         snapshot = dataclasses.replace(snapshot, prepared=prepared)
@@ -114,10 +133,6 @@ def _take(measure: Measure, snapshot: Snapshot, options: dict[str, Any], arrays:
     if measure.finish and values:
         on_host = {name: np.asarray(value) for name, value in values.items()}
         values = measure.finish(on_host, **taken(measure.finish, options))
-    if not values:
-        given = ", ".join(name for name, value in arrays.items() if value is not None)
-        nothing = f"nothing to measure in {given}; its variables: {', '.join(measure.variables)}"
-        raise ConfigError("measures", measure.name, needs if lacks else nothing)
     ordered = [name for name in measure.variables if name in values] or list(values)
     return {name: _as_number(values[name]) for name in ordered}
 
