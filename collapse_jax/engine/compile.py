@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from collapse_jax import measures, tasks
-from collapse_jax.engine import memory, packing
+from collapse_jax.engine import heads, memory, packing
 from collapse_jax.engine.packing import Layout
 from collapse_jax.errors import CollapseError, ConfigError, require
 from collapse_jax.experiment import config, grid
@@ -92,12 +92,12 @@ class Compiled:
 
 
 def check_model(experiment: config.Experiment, data: Dataset) -> None:
-    """Follow the shapes of one run through its network, before anything is compiled or written.
+    """Follow the shapes of one run through its network, before the sweep is compiled or anything written.
 
     Raises:
       ConfigError: the network does not take the inputs of the task; a user's own raised, returned something else
-        than logits and layers, or has no layer called head although the initialisation zeroes it or a measure
-        needs it.
+        than logits and layers, has logits of another number of classes or a head that does not read its last
+        layer, or has no layer called head although the initialisation zeroes it or a measure needs it.
     """
     name = experiment.model.name
     recipe = make_recipe(experiment, data)
@@ -109,6 +109,9 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
             allowed = f"zeroes the layer called head; the model has {', '.join(state.params)}"
             raise ConfigError("model.init", experiment.model.init, allowed)
         observed = observed_shapes(recipe, (state, hparams), data)
+        heads.check_shapes(name, observed)
+        if is_extension(name):
+            heads.check_head(name, recipe, hparams, data)
     except CollapseError:
         raise
     except Exception as error:

@@ -88,6 +88,7 @@ def _check_measuring(e: config.Experiment) -> None:
         require_one_of("snapshots.content", name, SNAPSHOT_CONTENT)
     size, held = e.snapshots.test_size, e.task.test_size or tasks.find_task(e.task).test_size
     require(0 <= size <= held, "snapshots.test_size", size, f"must be in 0 ... {held} (0 means all)")
+    require(size != 1, "snapshots.test_size", size, "must be 0 (all) or at least 2: one example has no variance")
     check_levels(dataclasses.asdict(e.thresholds))
 
 

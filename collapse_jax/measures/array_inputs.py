@@ -124,6 +124,8 @@ def _read_probe(kind: str, features: Any, labels: Any) -> Probe:
         if value is None:
             raise ValueError(f"{name}: missing; {kind}_{other} needs it")
     features = _read(f"{kind}_features", features, ndim=2)
+    if len(features) == 1:
+        raise ValueError(f"{kind}_features: 1 row; it must have at least 2: one example has no variance")
     labels = _as_numpy(f"{kind}_labels", labels)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"{kind}_labels: type {labels.dtype}; labels must be integers")

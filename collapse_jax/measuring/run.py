@@ -105,6 +105,10 @@ def measure_files(workdir: str | os.PathLike[str], asked: Asked) -> list[epath.P
     """Do what `measure` says in every leaf of a workdir, and return the files written."""
     if not asked.memory > 0:
         raise ConfigError("memory", asked.memory, "must be > 0, in bytes")
+    if asked.test_size == 1:
+        raise ConfigError(
+            "test_size", 1, "must be 0 (all) or at least 2: one example has no variance and no neighbour"
+        )
     runtime.start()
     written, damaged = [], []
     for leaf in leaves(epath.Path(workdir)):

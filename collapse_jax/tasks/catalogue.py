@@ -53,14 +53,23 @@ def load(task: config.Task, dtype: str = "float32") -> Dataset:
     """Load the data of a task as numpy arrays, inputs that are no texts in `dtype`.
 
     Raises:
-      ConfigError: see `find_task`; or the choices of the task do not fit the data.
+      ConfigError: see `find_task`; or the choices of the task do not fit the data, or a label is none.
     """
     data = find_task(task).load(task)
+    _check_labels(task.dataset, data)
     if data.train_inputs.dtype.kind != "f":
         return data
     names = ("train_inputs", "test_inputs")
     inputs: dict[str, Any] = {name: np.asarray(getattr(data, name), dtype) for name in names}
     return dataclasses.replace(data, **inputs)
+
+
+def _check_labels(name: str, data: Dataset) -> None:
+    for part in ("train_labels", "test_labels", "train_true_labels"):
+        labels = getattr(data, part)
+        for label in () if labels is None or not len(labels) else (np.min(labels), np.max(labels)):
+            allowed = f"label {label} in {part}; must be in 0 ... {data.num_classes - 1}, num_classes - 1"
+            require(0 <= label < data.num_classes, "task.dataset", name, allowed)
 
 
 def check_task(task: config.Task) -> TaskInfo:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import collapse_jax
+from collapse_jax.__main__ import main
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Model, Schedule, Snapshots
 from collapse_jax.measures import measure_arrays
@@ -105,3 +106,10 @@ def test_codes_of_the_autoencoder_are_prepared_once_and_refused_where_runs_draw_
     collapse_jax.train(own, tmp_path / "flipped")
     with pytest.raises(ConfigError, match="measures='mutual_information': is prepared once for all runs"):
         collapse_jax.measure(tmp_path / "flipped", "mutual_information", options=options)
+
+
+def test_one_test_example_is_refused_before_anything_is_read(capsys):
+    assert main(["measure", "--workdir=nowhere", "--measures=collapse", "--test_size=1"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "test_size=1: must be 0 (all) or at least 2" in lines[0]

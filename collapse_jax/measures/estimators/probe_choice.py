@@ -36,7 +36,7 @@ def choose_examples(
       inputs: rows by the name of the probe, in the place of its inputs; None: its own.
 
     Raises:
-      ConfigError: unknown split, or one whose probe is not there.
+      ConfigError: unknown split, or one whose probe is not there or has a single example.
     """
     require_one_of("split", split, ("auto", "test", "train"))
     probes = snapshot.probes
@@ -45,6 +45,7 @@ def choose_examples(
     require(bool(order), "split", split, f"the snapshot has no {'probe' if split == 'auto' else f'{split} probe'}")
     chosen = next((kind for kind in order if rows.get(kind) is not None), order[0])
     probe, held = probes[chosen], rows.get(chosen)
+    require(len(probe.labels) > 1, "split", chosen, "1 example; information is measured of 2 at least")
     return Examples(
         at_least_float32(probe.features),
         probe.labels,
