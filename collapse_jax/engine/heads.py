@@ -22,6 +22,7 @@ def check_shapes(name: str, observed: Snapshot) -> None:
     Raises:
       ConfigError: logits of another number of classes, or a head that cannot read the last layer.
     """
+    assert observed.train.logits is not None
     shape, classes = observed.train.logits.shape, observed.num_classes
     allowed = f"returns logits [N, {', '.join(map(str, shape[1:]))}]; the task has {classes} classes"
     require(shape[1:] == (classes,), "model.name", name, allowed)

@@ -16,6 +16,7 @@ from collapse_jax.measures.families.fit import FIT
 from collapse_jax.measures.families.generalisation import GENERALISATION
 from collapse_jax.measures.families.geometry import GEOMETRY
 from collapse_jax.measures.families.label_nulls import LABEL_NULLS, LAYER_LABEL_NULLS
+from collapse_jax.measures.families.layer_information import LAYER_INFORMATION
 from collapse_jax.measures.families.layerwise import LAYERWISE
 from collapse_jax.measures.families.margins import MARGINS
 from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION
@@ -41,6 +42,7 @@ MEASURES: dict[str, Measure] = {
         NHSIC,
         MUTUAL_INFORMATION,
         NOISY_CHANNEL,
+        LAYER_INFORMATION,
         GENERALISATION,
         COLLAPSE_BOUNDS,
         BALANCEDNESS,

@@ -19,7 +19,8 @@ _COLLAPSE = ("rnc1", "nc1", "nc1_pinv", "class_mean_rank", "nc2_condition", "nc2
 _CENTRE = {"": "nc4_agreement", "_test": "nc4_agreement_test_around_train"}
 
 
-def _by_layer(variable: Variable) -> Variable:
+def by_layer(variable: Variable) -> Variable:
+    """Describe a variable of the features as one of every layer."""
     return dataclasses.replace(
         variable, long_name=f"{variable.long_name}, by layer", dims=("layer",), definition=variable.definition
     )
@@ -27,7 +28,7 @@ def _by_layer(variable: Variable) -> Variable:
 
 VARIABLES = (
     {
-        f"layer_{name}{suffix}": _by_layer(COLLAPSE.variables[name + suffix])
+        f"layer_{name}{suffix}": by_layer(COLLAPSE.variables[name + suffix])
         for suffix in ("", "_test")
         for name in _COLLAPSE
     }
@@ -40,7 +41,7 @@ VARIABLES = (
         )
         for suffix, kind in (("", "train"), ("_test", "test"))
     }
-    | {f"layer_{name}": _by_layer(variable) for name, variable in NHSIC.variables.items()}
+    | {f"layer_{name}": by_layer(variable) for name, variable in NHSIC.variables.items()}
 )
 
 
@@ -80,26 +81,35 @@ def layerwise(
     Returns:
       The variables that the snapshot allows; nothing without `train.layers`.
     """
-    if snapshot.train.layers is None:
-        return {}
-    test_layers = None if snapshot.test is None else snapshot.test.layers
-    if test_layers is not None and len(test_layers) != len(snapshot.train.layers):
-        raise ValueError(f"test layers: {len(test_layers)}; the train probe has {len(snapshot.train.layers)}")
     rows = []
-    for index, layer in enumerate(snapshot.train.layers):
-        test = None
-        if snapshot.test is not None and test_layers is not None:
-            test = dataclasses.replace(snapshot.test, features=test_layers[index])
-        own = Snapshot(
-            train=dataclasses.replace(snapshot.train, features=layer), test=test, num_classes=snapshot.num_classes
-        )
+    for own in each_layer(snapshot):
         rows.append(_one_layer(own))
         if hsic:
             values = nhsic(
                 own, batch_size=batch_size, bandwidth=bandwidth, permutations=permutations, split=split, seed=seed
             )
             rows[-1] |= {f"layer_{name}": value for name, value in values.items()}
-    return {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}
+    return {name: jnp.stack([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+
+
+def each_layer(snapshot: Snapshot) -> list[Snapshot]:
+    """Return a snapshot of every hidden layer, in the place of the features; none without `train.layers`.
+
+    Raises:
+      ValueError: the probes have different numbers of layers.
+    """
+    layers = snapshot.train.layers or ()
+    test_layers = None if snapshot.test is None else snapshot.test.layers
+    if layers and test_layers is not None and len(test_layers) != len(layers):
+        raise ValueError(f"test layers: {len(test_layers)}; the train probe has {len(layers)}")
+    result = []
+    for index, layer in enumerate(layers):
+        test = None
+        if snapshot.test is not None and test_layers is not None:
+            test = dataclasses.replace(snapshot.test, features=test_layers[index])
+        train = dataclasses.replace(snapshot.train, features=layer)
+        result.append(Snapshot(train=train, test=test, num_classes=snapshot.num_classes))
+    return result
 
 
 def _one_layer(snapshot: Snapshot) -> Scalars:

@@ -64,12 +64,11 @@ def mutual_information(
     deviation over `subsets` disjoint subsets, each with its share of every class, over the square root of their
     number (Holmes & Nemenman 2019): it knows nothing of the bias.
 
-    Limits: nan for nan or infinite features; k >= N is refused. A class of n <= k examples has n - 1
-    neighbours in the place of k, one of a single example is left out of I(Z;Y). Inputs that determine features make
-    I(Z;X) infinite: a finite estimate then reflects N and k. float32 resolves components down to 7.6e-6 of the
-    largest, and rounds the members of a class that has shrunk to 10^-6 of the norm of its features to a grid: mode
-    "ksg" treats equal distances as random in order, and I(Z;Y) stays right, while what such a class still tells
-    about X is lost;
+    Limits: nan for nan or infinite features; k >= N is refused. A class of n <= k examples has n - 1 neighbours in
+    the place of k, one of a single example is left out of I(Z;Y). Inputs that determine features make I(Z;X)
+    infinite: a finite estimate then reflects N and k. float32 resolves components down to 7.6e-6 of the largest,
+    and rounds the members of a class that has shrunk to 10^-6 of the norm of its features to a grid: mode "ksg"
+    treats equal distances as random in order, and I(Z;Y) stays right, what it still tells of X is lost;
     mode "reference" is -inf for equal rows. Constant features give 0 in mode "ksg".
 
     Args:

@@ -1,9 +1,11 @@
 """Information that features keep when noise of a known size is added to them: estimates and bounds."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
-from collapse_jax.errors import require_one_of
+from collapse_jax.errors import require, require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.channel_bounds import conditional_information_bounds
 from collapse_jax.measures.estimators.class_geometry import class_means, deviations
@@ -45,13 +47,18 @@ VARIABLES = {
     f"{name}_{suffix}": Variable(f"{title}, sigma {sigma:g}", "nat", text)
     for suffix, sigma in SIGMAS.items()
     for name, (title, text) in _TEXTS.items()
-} | REFERENCE_VARIABLES
+}
+VARIABLES |= {
+    name: Variable(f"{title}, sigma of the options", "nat", text) for name, (title, text) in _TEXTS.items()
+}
+VARIABLES |= REFERENCE_VARIABLES
 
 
 def noisy_channel(
     snapshot: Snapshot,
     *,
     mode: str = "channel",
+    sigma: float | None = None,
     samples: int | None = 2000,
     split: str = "auto",
     seed: int = 0,
@@ -85,6 +92,8 @@ def noisy_channel(
     Args:
       snapshot: features and labels of the chosen probe (inputs are not read); `num_classes`.
       mode: "channel" or "reference".
+      sigma: one noise in the place of the three, greater than 0; the variables then have no suffix: `noisy_zx`.
+        (Keep several apart with `label`.)
       samples: M, a random subset of the examples (time grows with its square); None: all.
       split: "train", "test" or "auto" (test if its inputs are there, else train).
       seed: of the sample, the noise and the null.
@@ -93,6 +102,9 @@ def noisy_channel(
       The variables above for each sigma, or the three `_reference` ones.
     """
     require_one_of("mode", mode, ("channel", "reference"))
+    positive = sigma is None or (isinstance(sigma, int | float) and 0 < sigma < math.inf)
+    require(positive, "sigma", sigma, "must be a finite number > 0, in units of the largest feature norm")
+    sigmas = SIGMAS if sigma is None else {"": sigma}
     features, labels, _ = choose_examples(snapshot, split)
     sample_key, noise_key, null_key = jax.random.split(jax.random.key(seed), 3)
     if mode == "reference":
@@ -106,7 +118,7 @@ def noisy_channel(
         features, labels = features[chosen], labels[chosen]
     one_hot = jax.nn.one_hot(labels, snapshot.num_classes, dtype=features.dtype)
     within = deviations(features, labels, class_means(features, labels, one_hot))
-    noise = norm * jnp.asarray(list(SIGMAS.values()), features.dtype)
+    noise = norm * jnp.asarray(list(sigmas.values()), features.dtype)
     log_det, trace = conditional_information_bounds(within, one_hot, noise)
     shuffled = labels[jax.random.permutation(null_key, len(labels))]
     terms = _local_terms(features, within, labels, shuffled, noise, noise_key)
@@ -115,7 +127,8 @@ def noisy_channel(
         result[name] = jnp.mean(values, axis=0)
         if f"{name}_error" in _TEXTS:
             result[f"{name}_error"] = jnp.std(values, axis=0, ddof=1) / len(labels) ** 0.5
-    return {f"{name}_{suffix}": result[name][s] for s, suffix in enumerate(SIGMAS) for name in _TEXTS}
+    suffixes = [f"_{suffix}" if suffix else "" for suffix in sigmas]
+    return {f"{name}{suffix}": result[name][s] for s, suffix in enumerate(suffixes) for name in _TEXTS}
 
 
 def _local_terms(

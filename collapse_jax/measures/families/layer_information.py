@@ -1,0 +1,102 @@
+"""Information of every hidden layer with inputs and labels: by neighbours, through noise, and through bins.
+
+Source: arXiv:1703.00810 (Shwartz-Ziv & Tishby: information plane of every layer, binned); `mutual_information` and
+`noisy_channel` give those of the measures themselves.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from collapse_jax.errors import require, require_one_of
+from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
+from collapse_jax.measures.estimators.binned import binned_information
+from collapse_jax.measures.estimators.probe_choice import choose_examples
+from collapse_jax.measures.families.layerwise import by_layer, coordinates, each_layer
+from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION, mutual_information
+from collapse_jax.measures.families.noisy_channel import NOISY_CHANNEL, noisy_channel
+from collapse_jax.measures.options import require_at_least
+
+ESTIMATORS = ("mutual_information", "noisy_channel", "binned")
+NULLS = 20  # permutations that the null of the binned estimate averages
+
+_BINNED = {
+    "binned_zx": Variable("I(T;X), binned", "nat", "entropy of the patterns of binned units; at most log N"),
+    "binned_zy": Variable("I(T;Y), binned", "nat", "plug-in information of patterns of binned units and labels"),
+    "binned_zy_null": Variable(
+        "I(T;Y), binned, null", "nat", "the same with permuted labels: what chance explains"
+    ),
+    "binned_zx_given_y": Variable(
+        "I(T;X|Y), binned", "nat", "binned_zx - binned_zy: what patterns tell beyond labels"
+    ),
+}
+_ALL = {**MUTUAL_INFORMATION.variables, **NOISY_CHANNEL.variables, **_BINNED}
+VARIABLES = {f"layer_{name}": by_layer(v) for name, v in _ALL.items() if not name.endswith("_reference")}
+
+
+def layer_information(
+    snapshot: Snapshot,
+    *,
+    estimators: Sequence[str] = ESTIMATORS,
+    k: int = 5,
+    dim: int = 4,
+    sigma: float | None = None,
+    bins: int = 30,
+    samples: int | None = 1000,
+    split: str = "auto",
+    seed: int = 0,
+) -> Scalars:
+    """What `mutual_information`, `noisy_channel` and bins say of the output of each hidden layer, in nats.
+
+    Every value is a vector [L] of the L layers, the first one first; the last entry belongs to the features
+    themselves and equals the variable without `layer_` with the same options. Outputs are flattened.
+
+    * "mutual_information": `layer_mi_zx`, `layer_mi_zy`, ...: see there, default mode and codes.
+    * "noisy_channel": `layer_noisy_zx_...`, its bounds and nulls: see there. Its noise is relative to the largest
+      norm of the layer, so that layers of any scale are read with the same precision.
+    * "binned": `layer_binned_zx` = H(T), `layer_binned_zy`, `layer_binned_zx_given_y`: see `binned_information`.
+
+    Limits: those of the measures. H(T) is log N as soon as all patterns differ, which wide layers reach with two
+    bins a unit; I(T;Y) is then H(Y), and its null too: read the value against the null. The width of bins follows
+    the range of the layer, which one large activation stretches.
+
+    Args:
+      snapshot: `layers` and labels of `train`, of `test` where they are there; inputs for `layer_mi_zx`.
+      estimators: which of the three.
+      k: which neighbour ("mutual_information").
+      dim: principal components of each layer ("mutual_information").
+      sigma: noise ("noisy_channel"); None: 0.03, 0.1 and 0.3.
+      bins: of each unit ("binned"), 2 at least.
+      samples: a random subset of so many examples, for the first two (time grows with its square); None: all.
+      split: "train", "test" or "auto" (test if its inputs are there, else train).
+      seed: of samples, noise and nulls.
+
+    Returns:
+      The variables that the snapshot allows; nothing without `train.layers`.
+    """
+    for name in estimators:
+        require_one_of("estimators", name, ESTIMATORS)
+    require(len(estimators) > 0, "estimators", estimators, f"name at least one of {', '.join(ESTIMATORS)}")
+    require_at_least("bins", bins, 2)
+    rows = []
+    for own in each_layer(snapshot):
+        row: Scalars = {}
+        if "mutual_information" in estimators:
+            row |= mutual_information(own, k=k, dim=dim, samples=samples, split=split, seed=seed)
+        if "noisy_channel" in estimators:
+            row |= noisy_channel(own, sigma=sigma, samples=samples, split=split, seed=seed)
+        if "binned" in estimators:
+            features, labels, _ = choose_examples(own, split)
+            shuffled = jax.vmap(lambda key, y=labels: jax.random.permutation(key, y))(
+                jax.random.split(jax.random.key(seed), NULLS)
+            )
+            values = binned_information(features, labels, shuffled, bins)
+            row |= {f"binned_{name}": value for name, value in values.items()}
+        rows.append(row)
+    return {f"layer_{name}": jnp.stack([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+
+
+LAYER_INFORMATION = Measure(
+    "layer_information", layer_information, VARIABLES, needs=("train", "layers"), coords=coordinates
+)
