@@ -11,7 +11,7 @@ from scipy.special import digamma, gammaln
 from collapse_jax.measures.estimators.neighbours import distances_euclidean, each_point, nearest, table_of
 
 
-def weighted_entropy(points: jax.Array, k: int = 5) -> jax.Array:
+def weighted_entropy(points: jax.Array, k: int = 5, rows: jax.Array | None = None) -> jax.Array:
     """Differential entropy h of the rows of `points` [N, d], in nats.
 
     h = -(1/N) sum_i sum_j w_j log( exp(psi(j)) / ((N - 1) V_d r_ij^d) ), with r_ij the Euclidean distance of row
@@ -21,19 +21,21 @@ def weighted_entropy(points: jax.Array, k: int = 5) -> jax.Array:
     Limits: -inf as soon as one row has an equal (nothing is clipped), nan for k >= N. On a density concentrated
     near a surface it is far from what differences of entropies need: see `mutual_information`, mode "reference".
     """
-    return _entropy(points, None, k)
+    return _entropy(points, None, k, rows)
 
 
-def conditional_entropy(points: jax.Array, labels: jax.Array, k: int = 5) -> jax.Array:
+def conditional_entropy(
+    points: jax.Array, labels: jax.Array, k: int = 5, rows: jax.Array | None = None
+) -> jax.Array:
     """h(Z|Y) = sum_y (n_y / N) h(Z | Y = y), in nats, each with `weighted_entropy` on the rows of the class.
 
     `labels` [N] are the classes. One that has no more rows than neighbours are used (those of `entropy_weights`) is
     left out, its rows of the mean over the others too; nan if all are.
     """
-    return _entropy(points, labels, k)
+    return _entropy(points, labels, k, rows)
 
 
-def _entropy(points: jax.Array, labels: jax.Array | None, k: int) -> jax.Array:
+def _entropy(points: jax.Array, labels: jax.Array | None, k: int, rows: jax.Array | None) -> jax.Array:
     count, dim = points.shape
     if k >= count:
         return jnp.full((), jnp.nan, points.dtype)
@@ -51,7 +53,7 @@ def _entropy(points: jax.Array, labels: jax.Array | None, k: int) -> jax.Array:
         value = sum(weight * logs[j] for j, weight in enumerate(weights[:used]) if weight)
         return jnp.stack([value, (size > used).astype(points.dtype)])
 
-    values, kept = each_point(log_volume, points, labels).T
+    values, kept = each_point(log_volume, points, labels, rows=rows).T
     constant = float(np.sum(weights * (log_ball_volume(dim) - digamma(np.arange(1, k + 1)))))
     return jnp.sum(jnp.where(kept > 0, values, 0)) / jnp.sum(kept) + constant
 

@@ -103,11 +103,12 @@ def smallest(distances: jax.Array, k: int) -> jax.Array:
     return jnp.stack(found)
 
 
-def each_point(function: Callable[..., Any], *arrays: jax.Array) -> Any:
-    """`function(i, *row)` for every row i of the arrays, `TILE` rows at a time; results stacked."""
-    count = len(arrays[0])
+def each_point(function: Callable[..., Any], *arrays: jax.Array, rows: jax.Array | None = None) -> Any:
+    """`function(i, *row)` for every row i of the arrays (or for `rows`), `TILE` rows at a time; results stacked."""
+    rows = jnp.arange(len(arrays[0])) if rows is None else rows
+    count = len(rows)
     size = min(TILE, count)
     # The last tile is filled up with rows from the start: a shorter one would be compiled on its own.
-    rows = jnp.arange(-(-count // size) * size) % count
+    rows = rows[jnp.arange(-(-count // size) * size) % count]
     results = lax.map(lambda row: function(*row), (rows, *(array[rows] for array in arrays)), batch_size=size)
     return jax.tree.map(lambda result: result[:count], results)

@@ -9,25 +9,29 @@ from jax import lax
 from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.codes import principal_components, unit_variance, whiten
+from collapse_jax.measures.estimators.halves import PAIRS, half_errors, halves
 from collapse_jax.measures.estimators.kl_entropy import conditional_entropy, weighted_entropy
 from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
+from collapse_jax.measures.estimators.permutation import PERMUTATIONS, against_null, null_variables, shuffles
 from collapse_jax.measures.estimators.probe_choice import Examples, choose_examples
 from collapse_jax.measures.options import require_at_least
 from collapse_jax.measures.splits import varied
 
-_KINDS = {
-    "": ("", "{}, features and inputs as their first principal components"),
-    "_null": (", null", "{}, after the rows of the features were permuted: 0 if the estimator is sound"),
-    "_error": (", error", "{}: standard error, from the spread over disjoint subsets of the examples"),
+_INFORMATION = {
+    "mi_zx": Variable("I(Z;X)", "nat", "mutual information of features and inputs, as principal components"),
+    "mi_zy": Variable("I(Z;Y)", "nat", "mutual information of features, as principal components, and labels"),
 }
-VARIABLES = varied(
-    {
-        "mi_zx": Variable("I(Z;X)", "nat", "mutual information of features and inputs"),
-        "mi_zy": Variable("I(Z;Y)", "nat", "mutual information of features and labels"),
-        "superfluous_information": Variable("I(Z;X) - I(Z;Y)", "nat", "mi_zx - mi_zy"),
-    },
-    _KINDS,
+_SUPERFLUOUS = {"superfluous_information": Variable("I(Z;X) - I(Z;Y)", "nat", "mi_zx - mi_zy")}
+_ERROR = {"_error": (", error", "{}: standard error for a fresh sample of examples, from halves of this one")}
+VARIABLES = (
+    _INFORMATION
+    | _SUPERFLUOUS
+    | null_variables(_INFORMATION, "rows of the features permuted")
+    | null_variables(_SUPERFLUOUS, "rows of the features permuted within their class")
+    | varied(_INFORMATION | _SUPERFLUOUS, _ERROR)
 )
+# Principal components of the whole sample among which those of its halves are sought, in multiples of `dim`.
+_CANDIDATES = 8
 
 
 def mutual_information(
@@ -38,8 +42,9 @@ def mutual_information(
     k: int = 5,
     dim: int = 4,
     samples: int | None = None,
-    permutations: int = 1,
-    subsets: int = 5,
+    permutations: int = PERMUTATIONS,
+    null_rows: int = 128,
+    pairs: int = PAIRS,
     split: str = "auto",
     seed: int = 0,
 ) -> Scalars:
@@ -60,9 +65,13 @@ def mutual_information(
       When classes collapse the errors of these entropies no longer cancel and I(Z;X) falls without limit, without
       any dependence too: then the null moves away from 0, which is how to see it.
 
-    `_null` is the mean of the same estimate over random permutations of the rows of Z. `_error` is the standard
-    deviation over `subsets` disjoint subsets, each with its share of every class, over the square root of their
-    number (Holmes & Nemenman 2019): it knows nothing of the bias.
+    `_null`, `_null_sd` and `_p` compare with permutations of the rows of Z; those of `superfluous_information` stay
+    within their class: what is left where the features know the label and nothing else of X, which is 0 for a
+    sound estimator and a good code of X, and -0.1 to -0.5 for 4 components. Permuted and not, the terms of
+    `null_rows` random rows are averaged (their neighbours are among all): `_null_sd` is that of so few.
+
+    `_error` is for a fresh sample of as many examples, components refitted (`half_errors`): pairs of halves, their
+    components sought among the first 8 `dim` of the whole. It knows nothing of the bias.
 
     Limits: nan for nan or infinite features; k >= N is refused. A class of n <= k examples has n - 1 neighbours in
     the place of k, one of a single example is left out of I(Z;Y). Inputs that determine features make I(Z;X)
@@ -78,46 +87,44 @@ def mutual_information(
       k: which neighbour.
       dim: number of principal components of Z, and of X.
       samples: measure a random subset of so many examples (time grows with its square); None: all.
-      permutations: how many of them the null averages.
-      subsets: how many of them the error compares.
+      permutations: of the null; 0 leaves it out.
+      null_rows: over how many rows the null is averaged (time grows with permutations x null_rows x N).
+      pairs: of halves that the error compares; 0 leaves it out.
       split: "train", "test" or "auto" (test if its inputs are there, else train).
-      seed: of the permutations and subsets.
+      seed: of the permutations, rows and halves.
 
     Returns:
       `mi_zy` and, where there are inputs, `mi_zx` and `superfluous_information`, each with null and error.
     """
     require_one_of("mode", mode, ("ksg", "reference"))
     require_one_of("codes", codes, ("pca", "autoencoder"))
-    options = {"k": (k, 1), "dim": (dim, 1), "permutations": (permutations, 1), "subsets": (subsets, 2)}
-    for name, (value, least) in options.items():
+    least_values = {"k": (k, 1), "dim": (dim, 1), "permutations": (permutations, 0), "null_rows": (null_rows, 1)}
+    for name, (value, least) in {**least_values, "pairs": (pairs, 0)}.items():
         require_at_least(name, value, least)
     trained = codes == "autoencoder"
     examples = choose_examples(snapshot, split, snapshot.prepared or {} if trained else None)
     made = examples.inputs is not None or not trained
     require(made, "codes", codes, "snapshot.prepared holds no codes of the probe (see `probe_codes`)")
-    sample_key, null_key, subset_key = jax.random.split(jax.random.key(seed), 3)
+    sample_key, null_key, half_key = jax.random.split(jax.random.key(seed), 3)
     if samples is not None and samples < len(examples.labels):
         require_at_least("samples", samples, 2)
         chosen = jax.random.permutation(sample_key, len(examples.labels))[:samples]
         examples = jax.tree.map(lambda rows: rows[chosen], examples)
     count = len(examples.labels)
     require(k < count, "k", k, f"must be below the number of examples, {count}")
-    coded = _encode(examples, dim, mode)
+    candidates = _components(examples, _CANDIDATES * dim)
+    coded = _coded(candidates, dim, mode)
+    result = _estimate(coded, k, mode)
+    if pairs:
+        halved = halves(half_key, len(coded.labels), pairs)
 
-    identity = jnp.arange(count)
-    shuffled = jax.vmap(lambda key: jax.random.permutation(key, count))(jax.random.split(null_key, permutations))
-    # The value and its null run through one compiled loop: the null differs in the order of the rows only.
-    values = lax.map(
-        lambda order: _estimate(coded._replace(features=coded.features[order]), k, mode),
-        jnp.concatenate([identity[None, :], shuffled]),
-    )
-    result = {name: value[0] for name, value in values.items()}
-    result |= {f"{name}_null": jnp.mean(value[1:]) for name, value in values.items()}
-    spread = lax.map(
-        lambda rows: _estimate(jax.tree.map(lambda array: array[rows], coded), k, mode),
-        _subsets(subset_key, coded.labels, subsets),
-    )
-    result |= {f"{name}_error": jnp.std(value, ddof=1) / subsets**0.5 for name, value in spread.items()}
+        def of_half(rows: jax.Array) -> Scalars:
+            return _estimate(_coded(jax.tree.map(lambda array: array[rows], candidates), dim, mode), k, mode)
+
+        values = lax.map(of_half, halved.reshape(2 * pairs, -1))
+        result |= half_errors({name: value.reshape(pairs, 2) for name, value in values.items()})
+    if permutations:
+        result |= _null(null_key, coded, permutations, null_rows, k, mode)
     # Neighbours of rows that are no numbers are no nan by themselves.
     features_finite = jnp.all(jnp.isfinite(coded.features))
     both_finite = features_finite
@@ -127,37 +134,54 @@ def mutual_information(
     return {name: jnp.where(finite[name], result[name], jnp.nan) for name in VARIABLES if name in result}
 
 
-def _encode(examples: Examples, dim: int, mode: str) -> Examples:
+def _null(key: jax.Array, coded: Examples, permutations: int, rows: int, k: int, mode: str) -> Scalars:
+    """What `against_null` says of the terms of some rows."""
+    row_key, order_key = jax.random.split(key)
+    count = len(coded.labels)
+    chosen = jax.random.choice(row_key, count, (min(rows, count),), replace=False)
+    everywhere, within = shuffles(order_key, coded.labels, permutations)
+    # Values and nulls run through one compiled loop: they differ in the order of the rows only.
+    values = lax.map(
+        lambda order: _estimate(coded._replace(features=coded.features[order]), k, mode, chosen),
+        jnp.concatenate([jnp.arange(count)[None], everywhere, within]),
+    )
+    draws = {
+        name: value[1 + permutations :] if name in _SUPERFLUOUS else value[1 : 1 + permutations]
+        for name, value in values.items()
+    }
+    return against_null({name: value[0] for name, value in values.items()}, draws)
+
+
+def _components(examples: Examples, dim: int) -> Examples:
+    """The examples with the principal components [N, <= dim] in the place of features and inputs."""
+    inputs = None if examples.inputs is None else principal_components(examples.inputs, dim)
+    return Examples(principal_components(examples.features, dim), examples.labels, inputs)
+
+
+def _coded(examples: Examples, dim: int, mode: str) -> Examples:
     """The examples with codes [N, dim] in the place of features and inputs."""
     scale = whiten if mode == "reference" else unit_variance
-    inputs = None if examples.inputs is None else scale(principal_components(examples.inputs, dim))
-    return Examples(scale(principal_components(examples.features, dim)), examples.labels, inputs)
+    z, labels, x = _components(examples, dim)
+    return Examples(scale(z), labels, None if x is None else scale(x))
 
 
-def _estimate(codes: Examples, k: int, mode: str) -> Scalars:
+def _estimate(codes: Examples, k: int, mode: str, rows: jax.Array | None = None) -> Scalars:
+    """The estimates, their averages over `rows` (None: all)."""
     z, labels, x = codes
     result = {}
     if mode == "ksg":
         if x is not None:
-            result["mi_zx"] = ksg_information(z, x, k)
-        result["mi_zy"] = ross_information(z, labels, k)
+            result["mi_zx"] = ksg_information(z, x, k, rows)
+        result["mi_zy"] = ross_information(z, labels, k, rows)
     else:
-        entropy = weighted_entropy(z, k)
+        entropy = weighted_entropy(z, k, rows)
         if x is not None:
             joint = jnp.concatenate([z, x], axis=1)
-            result["mi_zx"] = entropy + weighted_entropy(x, k) - weighted_entropy(joint, k)
-        result["mi_zy"] = entropy - conditional_entropy(z, labels, k)
+            result["mi_zx"] = entropy + weighted_entropy(x, k, rows) - weighted_entropy(joint, k, rows)
+        result["mi_zy"] = entropy - conditional_entropy(z, labels, k, rows)
     if x is not None:
         result["superfluous_information"] = result["mi_zx"] - result["mi_zy"]
     return result
-
-
-def _subsets(key: jax.Array, labels: jax.Array, number: int) -> jax.Array:
-    """[number, N // number] rows of disjoint random subsets, among which every class is dealt out evenly."""
-    shuffled = jax.random.permutation(key, len(labels))
-    by_class = shuffled[jnp.argsort(labels[shuffled], stable=True)]
-    size = len(labels) // number
-    return by_class[: size * number].reshape(size, number).T
 
 
 def prepare(snapshot: Snapshot, *, codes: str) -> dict[str, Any] | None:
