@@ -94,6 +94,13 @@ def _of_information(name: str, inputs: str, about: str, mode: str, k: int, dim: 
     return Case(name, "mutual_information", inputs, about, right, options, atol=1e-3)
 
 
+def _of_layers(name: str, about: str, sigma: float | None) -> Case:
+    own = {"k": 3, "dim": 2, "bins": 7, "sigma": sigma}
+    right = lambda arrays: information.layers(arrays, **own)  # noqa: E731
+    options = own | {"samples": None, "split": "train"}
+    return Case(name, "layer_information", "layered", about, right, options, atol=1e-3)
+
+
 _REPEATED = Case(
     "repeated",
     "mutual_information",
@@ -148,6 +155,15 @@ INFORMATION = [
         _CHANNEL,
         atol=1e-5,
     ),
+    Case(
+        "sigma",
+        "noisy_channel",
+        "general",
+        "One noise of 0.2 in the place of the three.",
+        lambda arrays: information.noisy_channel(arrays, {"": 0.2}),
+        _CHANNEL | {"sigma": 0.2},
+        atol=1e-5,
+    ),
     Case("far_apart", "noisy_channel", "far_apart", _FAR, information.separated, _CHANNEL, atol=1e-5),
     Case(
         "one_point",
@@ -158,6 +174,8 @@ INFORMATION = [
         _CHANNEL,
         atol=1e-5,
     ),
+    _of_layers("layers", "Two hidden layers: neighbours, bounds under three noises, patterns in bins.", None),
+    _of_layers("sigma", "The same under one noise of 0.2.", 0.2),
 ]
 
 _BINS = {"bin_width": 0.125, "loss": "squared_error"}

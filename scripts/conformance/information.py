@@ -1,6 +1,7 @@
 """nHSIC, mutual information from neighbours, and bounds on noisy channels, in float64."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from geometry import Values
@@ -8,7 +9,7 @@ from inputs import Arrays
 from scipy.spatial.distance import cdist
 from scipy.special import digamma, gammaln
 
-SIGMAS = {"sigma003": 0.03, "sigma010": 0.1, "sigma030": 0.3}
+SIGMAS = {"_sigma003": 0.03, "_sigma010": 0.1, "_sigma030": 0.3}
 
 
 def nhsic(arrays: Arrays, mode: str, bandwidth: str, epsilon: float, sigma: float) -> Values:
@@ -112,25 +113,28 @@ def entropy(points: np.ndarray, k: int) -> float:
     return float(np.mean(dim * np.log(nearest)) + math.log(count - 1) + ball - digamma(1))
 
 
-def noisy_channel(arrays: Arrays) -> Values:
-    """Bounds on the information that features keep under noise of sigma times their largest norm."""
+def noisy_channel(arrays: Arrays, sigmas: Mapping[str, float] = SIGMAS) -> Values:
+    """Bounds on the information that features keep under noise of sigma times their largest norm.
+
+    `sigmas` are by the ending of the variables.
+    """
     features, labels = arrays["train_features"], arrays["train_labels"]
     squares = cdist(features, features, "sqeuclidean")
     same = labels[:, None] == labels[None, :]
     values: Values = {}
-    for name, sigma in SIGMAS.items():
+    for name, sigma in sigmas.items():
         tau = sigma * np.linalg.norm(features, axis=1).max()
         for bound, factor in (("upper", 2), ("lower", 8)):
             terms = np.exp(-squares / (factor * tau**2))
-            values[f"kde_{bound}_zx_{name}"] = -np.mean(np.log(terms.mean(axis=1)))
+            values[f"kde_{bound}_zx{name}"] = -np.mean(np.log(terms.mean(axis=1)))
             within = np.where(same, terms, 0).sum(axis=1) / same.sum(axis=1)
-            values[f"kde_{bound}_zx_given_y_{name}"] = -np.mean(np.log(within))
+            values[f"kde_{bound}_zx_given_y{name}"] = -np.mean(np.log(within))
         log_det = trace = 0.0
         for c in np.unique(labels):
             covariance = np.cov(features[labels == c].T, bias=True) / tau**2
             log_det += np.mean(labels == c) * np.linalg.slogdet(covariance + np.eye(len(covariance)))[1] / 2
             trace += np.mean(labels == c) * np.trace(covariance) / 2
-        values |= {f"log_det_bound_{name}": log_det, f"trace_bound_{name}": trace}
+        values |= {f"log_det_bound{name}": log_det, f"trace_bound{name}": trace}
     return values
 
 
@@ -145,4 +149,29 @@ def separated(arrays: Arrays) -> Values:
 
 def silent(arrays: Arrays) -> Values:
     """What they must be where all examples have one feature vector: nothing."""
-    return {f"noisy_{kind}_{name}": 0.0 for kind in ("zx", "zx_given_y", "zy") for name in SIGMAS}
+    return {f"noisy_{kind}{name}": 0.0 for kind in ("zx", "zx_given_y", "zy") for name in SIGMAS}
+
+
+def binned(arrays: Arrays, bins: int) -> Values:
+    """Entropies of the patterns of units in bins of equal width, counted."""
+    features, labels = arrays["train_features"], arrays["train_labels"]
+    low, high = features.min(), features.max()
+    patterns = np.minimum(np.floor((features - low) / ((high - low) / bins)), bins - 1)
+
+    def entropy_of(rows: np.ndarray) -> float:
+        shares = np.unique(rows, axis=0, return_counts=True)[1] / len(rows)
+        return -float(np.sum(shares * np.log(shares)))
+
+    zx = entropy_of(patterns)
+    given = entropy_of(np.column_stack([patterns, labels])) - entropy_of(labels[:, None])
+    return {"binned_zx": zx, "binned_zy": zx - given, "binned_zx_given_y": given}
+
+
+def layers(arrays: Arrays, sigma: float | None, k: int, dim: int, bins: int) -> Values:
+    """All of them for every hidden layer; what is drawn at random is left out."""
+    sigmas = SIGMAS if sigma is None else {"": sigma}
+    rows: list[Values] = []
+    for layer in range(sum(name.startswith("train_layers/") for name in arrays)):
+        own = arrays | {"train_features": arrays[f"train_layers/{layer}"]}
+        rows.append(mutual_information(own, "ksg", k, dim) | noisy_channel(own, sigmas) | binned(own, bins))
+    return {f"layer_{name}": np.array([row[name] for row in rows]) for name in rows[0]}

@@ -12,6 +12,13 @@ def pairs() -> Arrays:
     return {"train_features": features, "train_labels": labels, "inputs": inputs}
 
 
+def layered() -> Arrays:
+    """The same examples behind two layers, of which the second one has these features."""
+    arrays = pairs()
+    first = np.round((arrays["inputs"] @ normal(45, 6, 5) / 3 + normal(46, 42, 5) / 8) * 64) / 64
+    return arrays | {"train_layers/0": first, "train_layers/1": arrays["train_features"]}
+
+
 def columns() -> Arrays:
     """60 examples of 3 classes, one feature, one input, no two of which are equal."""
     labels = np.arange(60) % 3
@@ -81,4 +88,4 @@ def network() -> Arrays:
     }
 
 
-PAIRED = (pairs, columns, repeated, far_apart, one_point, network)
+PAIRED = (pairs, layered, columns, repeated, far_apart, one_point, network)

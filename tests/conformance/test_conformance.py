@@ -36,7 +36,7 @@ def test_the_script_is_independent():
 
 
 # What is drawn at random: nulls, errors, p-values, Monte Carlo estimates.
-DRAWN = re.compile(r"noisy_z.*|.*_(null|null_sd|p|(?<!etf_)(?<!train_)(?<!test_)error)(_sigma\d+)?")
+DRAWN = re.compile(r"(layer_)?noisy_z.*|.*_(null|null_sd|p|(?<!etf_)(?<!train_)(?<!test_)error)(_sigma\d+)?")
 
 
 def test_every_variable_that_is_not_drawn_at_random_has_a_right_value():
