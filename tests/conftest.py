@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import zlib
 
 import hypothesis
@@ -14,6 +15,7 @@ runtime.start(devices=2)
 
 import jax  # noqa: E402
 
+import collapse_jax  # noqa: E402
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -84,3 +86,20 @@ def tiny_experiment(**changes) -> Experiment:
 def tiny():
     """Give tests the factory of small experiments."""
     return tiny_experiment
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Train a small sweep once for all tests: its experiment, workdir and results; copied, never changed."""
+    content = Snapshots(Schedule(rule="explicit", at=(0, 11)), ("train", "test", "head", "parameters"), 50)
+    experiment = tiny_experiment(snapshots=content, measures=("fit", "norms", "collapse"))
+    workdir = tmp_path_factory.mktemp("finished") / "sweep"
+    return experiment, workdir, collapse_jax.train(experiment, workdir)
+
+
+@pytest.fixture(scope="module")
+def stored(finished, tmp_path_factory):
+    """Give a module a copy of the finished sweep of its own, in which it takes measures; without checkpoints."""
+    copy = tmp_path_factory.mktemp("measured") / "sweep"
+    shutil.copytree(finished[1], copy, ignore=shutil.ignore_patterns("checkpoints"))
+    return copy

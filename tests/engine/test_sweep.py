@@ -16,18 +16,6 @@ from collapse_jax.workdir.record import read_experiment, read_record
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.trees import TreeStore
 
-SNAPSHOTS = Snapshots(Schedule(rule="explicit", at=(0, 11)), ("train", "test", "head", "parameters"), 50)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """Train a small sweep once: its experiment, workdir and results."""
-    from conftest import tiny_experiment
-
-    experiment = tiny_experiment(snapshots=SNAPSHOTS, measures=("fit", "norms", "collapse"))
-    workdir = tmp_path_factory.mktemp("sweep") / "sweep"
-    return experiment, workdir, collapse_jax.train(experiment, workdir)
-
 
 def final_state(workdir):
     checkpoints = TreeStore(workdir / "checkpoints")

@@ -45,28 +45,17 @@ not_a_function = 3
 '''
 
 
-def stored(tmp_path_factory, name, **changes):
-    from conftest import tiny_experiment
-
-    workdir = tmp_path_factory.mktemp(name) / "sweep"
-    experiment = tiny_experiment(steps=10, log=Schedule(rule="explicit"), measures=("norms",), **changes)
-    collapse_jax.train(experiment, workdir)
-    shutil.rmtree(workdir / "checkpoints")
-    return workdir
-
-
-@pytest.fixture(scope="module")
-def full(tmp_path_factory):
-    """Store parameters and the parts."""
-    content = ("train", "test", "head", "parameters")
-    return stored(tmp_path_factory, "full", snapshots=Snapshots(Schedule(rule="explicit"), content, 50))
-
-
 @pytest.fixture(scope="module")
 def only_test(tmp_path_factory):
     """Store features of the test set alone, of one run."""
+    from conftest import tiny_experiment
+
+    workdir = tmp_path_factory.mktemp("only_test") / "sweep"
     snapshots = Snapshots(Schedule(rule="explicit", at=(0,)), ("test",), 50)
-    return stored(tmp_path_factory, "only_test", snapshots=snapshots, grid=Grid(seed=(1,)))
+    grid, log = Grid(seed=(1,)), Schedule(rule="explicit")
+    experiment = tiny_experiment(steps=11, grid=grid, log=log, measures=("norms",), snapshots=snapshots)
+    collapse_jax.train(experiment, workdir)
+    return workdir
 
 
 @pytest.fixture
@@ -76,9 +65,9 @@ def own(tmp_path):
     return str(path)
 
 
-def test_stored_parts_suffice_where_parameters_are_not_there(full, only_test):
+def test_stored_parts_suffice_where_parameters_are_not_there(stored, only_test):
     snapshots = collapse_jax.open_snapshots(only_test)
-    run = snapshots.snapshot(10)
+    run = snapshots.snapshot(11)
     assert run.train is None
     assert run.test.features.shape == (50, 12)
     assert run.test.inputs.shape == (50, 28, 28, 1)
@@ -86,39 +75,39 @@ def test_stored_parts_suffice_where_parameters_are_not_there(full, only_test):
     assert results.nhsic_zx.notnull().sum() == 2
     assert "train_accuracy" not in results
     accuracy = np.mean(np.argmax(run.test.logits[:40], 1) == run.test.labels[:40])
-    assert results.test_accuracy.sel(step=10).item() == pytest.approx(accuracy)
+    assert results.test_accuracy.sel(step=11).item() == pytest.approx(accuracy)
 
 
-def test_snapshots_are_complete_where_parameters_are_stored(full):
-    snapshots = collapse_jax.open_snapshots(full, test_size=0)
-    flat = snapshots.load(10)
-    run = snapshots.snapshot(10, {"weight_decay": 0.01, "seed": 2})
-    assert snapshots.steps == [10]
+def test_snapshots_are_complete_where_parameters_are_stored(stored):
+    snapshots = collapse_jax.open_snapshots(stored, test_size=0)
+    flat = snapshots.load(11)
+    run = snapshots.snapshot(11, {"weight_decay": 0.01, "seed": 2})
+    assert snapshots.steps == [0, 11, 40]
     assert run.test.features.shape == (10_000, 12)
     np.testing.assert_allclose(run.train.features, flat["train/features"][3], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(run.test.logits[:50], flat["test/logits"][3], rtol=1e-5, atol=1e-6)
     assert [layer.shape[1] for layer in run.test.layers] == [16, 12]
     with pytest.raises(ConfigError, match="must single out one run, not 2"):
-        snapshots.snapshot(10, {"seed": 2})
+        snapshots.snapshot(11, {"seed": 2})
     with pytest.raises(ConfigError, match="run=4: must be in 0"):
-        snapshots.snapshot(10, 4)
-    with pytest.raises(StoreError, match="no snapshot; there are 10"):
-        snapshots.snapshot(11)
+        snapshots.snapshot(11, 4)
+    with pytest.raises(StoreError, match="no snapshot; there are 0, 11, 40"):
+        snapshots.snapshot(12)
     snapshots.close()
 
 
-def test_the_whole_test_set_can_be_measured(full):
-    results = collapse_jax.measure(full, "fit", test_size=0)
-    run = collapse_jax.open_snapshots(full, test_size=0).snapshot(10, 0)
+def test_the_whole_test_set_can_be_measured(stored):
+    results = collapse_jax.measure(stored, "fit", test_size=0, label="whole")
+    run = collapse_jax.open_snapshots(stored, test_size=0).snapshot(11, 0)
     accuracy = np.mean(np.argmax(run.test.logits, 1) == run.test.labels)
-    assert results.test_accuracy.sel(step=10)[0, 0].item() == pytest.approx(accuracy)
+    assert results.test_accuracy_whole.sel(step=11)[0, 0].item() == pytest.approx(accuracy)
 
 
-def test_examples_from_outside(full, own, tmp_path):
+def test_examples_from_outside(stored, own, tmp_path):
     inputs = np.random.default_rng(0).normal(size=(7, 28, 28)).astype(np.float32)
     np.savez(tmp_path / "ood.npz", inputs=inputs)
-    run = collapse_jax.open_snapshots(full, ood=tmp_path / "ood.npz").snapshot(10)
-    again = collapse_jax.open_snapshots(full).snapshot(10)
+    run = collapse_jax.open_snapshots(stored, ood=tmp_path / "ood.npz").snapshot(11)
+    again = collapse_jax.open_snapshots(stored).snapshot(11)
     assert again.ood is None
     kernel, bias = run.params["hidden_0"]["kernel"], run.params["hidden_0"]["bias"]
     first = np.maximum(inputs.reshape(7, 784) @ np.asarray(kernel) + np.asarray(bias), 0)
@@ -126,21 +115,21 @@ def test_examples_from_outside(full, own, tmp_path):
     for content, message in ((inputs[:, :3], "its inputs have shape"), (inputs * np.nan, "must be finite")):
         np.savez(tmp_path / "bad.npz", inputs=content)
         with pytest.raises(ConfigError, match=message):
-            collapse_jax.open_snapshots(full, ood=tmp_path / "bad.npz")
+            collapse_jax.open_snapshots(stored, ood=tmp_path / "bad.npz")
 
 
-def test_a_function_of_ones_own(full, own):
-    results = collapse_jax.measure(full, [f"{own}:participation_ratio", f"{own}:several"], options={"top": "3"})
+def test_a_function_of_ones_own(stored, own):
+    results = collapse_jax.measure(stored, [f"{own}:participation_ratio", f"{own}:several"], options={"top": "3"})
     ratio = results.participation_ratio
     assert ratio.attrs["definition"] == "Squared trace over trace of the square of the feature covariance."
-    run = collapse_jax.open_snapshots(full).snapshot(10, 2)
+    run = collapse_jax.open_snapshots(stored).snapshot(11, 2)
     values = np.linalg.eigvalsh(np.cov(np.asarray(run.test.features, np.float64).T))
     expected = values.sum() ** 2 / (values**2).sum()
-    assert ratio.sel(step=10).values.ravel()[2] == pytest.approx(expected, rel=1e-4)
+    assert ratio.sel(step=11).values.ravel()[2] == pytest.approx(expected, rel=1e-4)
     assert results.largest.attrs["definition"] == "Largest weights of the head."
     assert results.largest.dims == ("weight_decay", "seed", "step", "largest_0")
     np.testing.assert_allclose(
-        results.largest.sel(step=10).values.reshape(4, 3)[2], np.sort(np.ravel(run.head_kernel))[-3:], rtol=1e-6
+        results.largest.sel(step=11).values.reshape(4, 3)[2], np.sort(np.ravel(run.head_kernel))[-3:], rtol=1e-6
     )
     arrays = {"train_features": run.test.features, "train_labels": run.test.labels}
     test = {"test_features": run.test.features, "test_labels": run.test.labels}
@@ -149,16 +138,16 @@ def test_a_function_of_ones_own(full, own):
         assert value == {"participation_ratio": pytest.approx(expected, rel=1e-4)}
 
 
-def test_a_changed_file_is_measured_anew(full, tmp_path):
+def test_a_changed_file_is_measured_anew(stored, tmp_path):
     path = tmp_path / "mine.py"
     for constant in (1, 2):
         path.write_text(f"def constant(snapshot):\n    return {constant} + 0 * snapshot.head_bias[0]\n")
-        assert float(collapse_jax.measure(full, f"{path}:constant").constant.max()) == constant
+        assert float(collapse_jax.measure(stored, f"{path}:constant").constant.max()) == constant
 
 
-def test_the_bound_on_memory_holds_where_the_whole_batch_would_not(full):
+def test_the_bound_on_memory_holds_where_the_whole_batch_would_not(stored):
     """The compiler's own account of the program, tile by tile, against that of all runs at once."""
-    snapshots = collapse_jax.open_snapshots(full, test_size=400)
+    snapshots = collapse_jax.open_snapshots(stored, test_size=400)
     request = requests.make_requests(snapshots, ["noisy_channel"], [], {"samples": None}, "")[0]
     one, whole = (batches.compile_batch(request, snapshots, units, 1, 1e12) for units in (1, 16))
     bound = (one.bytes + whole.bytes) / 2
@@ -166,7 +155,7 @@ def test_the_bound_on_memory_holds_where_the_whole_batch_would_not(full):
     assert whole.layout.runs == 16
     assert 1 <= tiled.layout.runs < 16
     assert tiled.bytes <= bound < whole.bytes
-    parts = snapshots.parts(10)
+    parts = snapshots.parts(11)
     values = tiled.take(parts)
     for name, expected in whole.take(parts).items():
         np.testing.assert_allclose(values[name], expected, rtol=1e-4, atol=1e-5, err_msg=name)
@@ -174,12 +163,12 @@ def test_the_bound_on_memory_holds_where_the_whole_batch_would_not(full):
         batches.compile_batch(request, snapshots, 16, 1, 1e6)
 
 
-def test_devices_share_the_runs(full):
-    snapshots = collapse_jax.open_snapshots(full)
+def test_devices_share_the_runs(stored):
+    snapshots = collapse_jax.open_snapshots(stored)
     request = requests.make_requests(snapshots, ["norms"], [], {}, "")[0]
     one, two = (batches.compile_batch(request, snapshots, 4, devices, 1e12) for devices in (1, 2))
     assert (one.layout.devices, two.layout.devices) == (1, 2)
-    parts = jax.tree.map(lambda leaf: leaf[:3], snapshots.parts(10))  # an odd number is padded
+    parts = jax.tree.map(lambda leaf: leaf[:3], snapshots.parts(11))  # an odd number is padded
     for name, values in two.take(parts).items():
         assert values.shape == (3,)
         np.testing.assert_allclose(values, one.take(parts)[name], rtol=1e-6)
@@ -200,7 +189,7 @@ WRONG = [
     (["--measures=nhsic", "--options=sigma=wide"], "must be of type float or none"),
     (["--measures=nhsic", "--splits=valid"], "splits='valid': unknown splits; known: test, train"),
     (["--measures=norms", "--splits=test"], "none of these measures has the option split"),
-    (["--measures=nhsic", "--steps=3"], "steps=3: no snapshot of it; there are 10"),
+    (["--measures=nhsic", "--steps=3"], "steps=3: no snapshot of it; there are 0, 11, 40"),
     (["--measures=nhsic", "--steps=last"], "must be whole numbers"),
     (["--measures=nhsic", "--test_size=20000"], "must be in 0 ... 10000"),
     (["--measures=nhsic", "--memory=0"], "must be > 0"),
@@ -217,9 +206,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("flags", "expected"), WRONG, ids=lambda value: str(value)[-40:])
-def test_wrong_input_is_one_line_and_exit_code_2(full, own, capsys, flags, expected):
+def test_wrong_input_is_one_line_and_exit_code_2(stored, own, capsys, flags, expected):
     flags = [flag.replace("OWN", own) for flag in flags]
-    assert main(["measure", f"--workdir={full}", *flags]) == 2
+    assert main(["measure", f"--workdir={stored}", *flags]) == 2
     error = capsys.readouterr().err.splitlines()
     lines = [line for line in error if "compiling" not in line]
     assert len(lines) == 1
@@ -246,21 +235,27 @@ def test_what_was_not_stored_is_said(only_test, own, capsys, flags, expected):
     assert expected in error[0]
 
 
-def test_the_command_writes_prints_and_continues(full, capsys):
-    flags = ["measure", f"--workdir={full}", "--measures=norms,nhsic", "--options=batch_size=50", "--label=cli"]
+def test_the_command_writes_prints_and_continues(stored, capsys):
+    flags = [
+        "measure",
+        f"--workdir={stored}",
+        "--measures=norms,nhsic",
+        "--options=batch_size=50",
+        "--label=cli",
+    ]
     assert main(flags) == 0
     printed = capsys.readouterr()
     assert [line.rsplit("/", 1)[-1] for line in printed.out.splitlines()] == ["norms_cli.nc", "nhsic_cli.nc"]
     assert "compiled in" in printed.err
     assert main(flags) == 0
     assert "compil" not in capsys.readouterr().err
-    assert main(["show", f"--workdir={full}"]) == 0
+    assert main(["show", f"--workdir={stored}"]) == 0
 
 
-def test_a_workdir_without_snapshots(tmp_path, full):
+def test_a_workdir_without_snapshots(tmp_path, stored):
     with pytest.raises(WorkdirError, match="no sweep here"):
         collapse_jax.measure(tmp_path, "norms")
-    shutil.copy(full / "experiment.json", tmp_path)
+    shutil.copy(stored / "experiment.json", tmp_path)
     with pytest.raises(WorkdirError, match="no snapshot is stored yet"):
         collapse_jax.measure(tmp_path, "norms")
 
