@@ -13,7 +13,7 @@ from collapse_jax.measures import MEASURES
 
 # (measure, arrays, options) -> {variable: value}, of those variables that it has.
 Implementation = Callable[[str, Mapping[str, np.ndarray], Mapping[str, Any]], Mapping[str, Any]]
-PASS, FAIL, NOT_GIVEN = "pass", "fail", "not given"
+PASS, FAIL, ERROR, NOT_GIVEN = "pass", "fail", "error", "not given"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Verdict:
     Attributes:
       case: the case.
       variable: name of the variable.
-      outcome: "pass", "fail" or "not given".
-      seen: the value that it gave, or the error with which it ended; None where it gave none.
+      outcome: "pass", "fail", "not given", or "error" for every variable of a case in which it raised one.
+      seen: the value that it gave, or the error; None where it gave none.
     """
 
     case: Case
@@ -36,8 +36,6 @@ class Verdict:
     def difference(self) -> str:
         """One line for people: of an array, its first wrong entry."""
         right = self.case.right[self.variable]
-        if isinstance(self.seen, Exception):
-            return f"{self.variable}: {first_line(self.seen)}, right {_short(right.value)}"
         seen = np.asarray(self.seen, float)
         if seen.shape != right.value.shape:
             return f"{self.variable}: shape {seen.shape}, right {right.value.shape}"
@@ -54,7 +52,7 @@ def check(implementation: Implementation, measure: str | None = None) -> list[Ve
 
     Args:
       implementation: called once for each case; variables that it does not return are "not given", as are all of a
-        case where it raises `NotImplementedError`. Another exception fails all variables of the case.
+        case where it raises `NotImplementedError`. Another exception is an error of the whole case.
       measure: the family to check; None: all.
 
     Returns:
@@ -79,13 +77,16 @@ def report(verdicts: Iterable[Verdict]) -> str:
     lines = []
     for name, own in by_case.items():
         lines.append(f"{name:{width}}  {_counted(own)}")
+        if own[0].outcome == ERROR:
+            lines.append(f"  {type(own[0].seen).__name__}: {first_line(own[0].seen)}")
         lines += [f"  {verdict.difference}" for verdict in own if verdict.outcome == FAIL]
     return "\n".join([*lines, f"{'all':{width}}  {_counted([v for own in by_case.values() for v in own])}"])
 
 
 def _counted(verdicts: list[Verdict]) -> str:
     counts = collections.Counter(verdict.outcome for verdict in verdicts)
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in (PASS, FAIL, NOT_GIVEN) if counts[outcome])
+    counts[ERROR] = len({verdict.case.name for verdict in verdicts if verdict.outcome == ERROR})
+    return ", ".join(f"{counts[o]} {o}" for o in (PASS, FAIL, ERROR, NOT_GIVEN) if counts[o])
 
 
 def _verdicts(implementation: Implementation, case: Case) -> Iterator[Verdict]:
@@ -94,7 +95,8 @@ def _verdicts(implementation: Implementation, case: Case) -> Iterator[Verdict]:
     except NotImplementedError:
         seen = {}
     except Exception as error:  # whatever the code of others does
-        seen = dict.fromkeys(case.right, error)
+        yield from (Verdict(case, name, ERROR, error) for name in case.right)
+        return
     known = MEASURES[case.measure].variables
     for name in seen:
         require(name in known, "variable", name, unknown("variable", name, known))
@@ -103,9 +105,4 @@ def _verdicts(implementation: Implementation, case: Case) -> Iterator[Verdict]:
         if value is None:
             yield Verdict(case, name, NOT_GIVEN)
         else:
-            good = not isinstance(value, Exception) and right.admits(value)
-            yield Verdict(case, name, PASS if good else FAIL, value)
-
-
-def _short(value: np.ndarray) -> str:
-    return f"{value:.7g}" if value.ndim == 0 else f"an array {value.shape}"
+            yield Verdict(case, name, PASS if right.admits(value) else FAIL, value)

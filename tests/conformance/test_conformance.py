@@ -63,9 +63,7 @@ FAMILIES = tuple(dict.fromkeys(case.measure for case in cases()))
 )
 def test_this_installation(measure):
     verdicts = check(this_installation, measure)
-    wrong = [verdict.difference for verdict in verdicts if verdict.outcome == "fail"]
-    assert not wrong
-    assert {verdict.outcome for verdict in verdicts} == {"pass"}
+    assert {verdict.outcome for verdict in verdicts} == {"pass"}, report(verdicts)
 
 
 def test_a_wrong_value_is_told():
@@ -96,13 +94,13 @@ def test_what_an_implementation_lacks_is_not_given():
     assert report(verdicts) == "norms/network  3 not given\nall            3 not given"
 
 
-def test_an_error_of_an_implementation_fails_its_case_and_names_itself():
+def test_an_error_of_an_implementation_is_told_once_for_its_case():
     def broken(measure, arrays, options):
         raise ValueError("no such thing")
 
     verdicts = check(broken, "norms")
-    assert {verdict.outcome for verdict in verdicts} == {"fail"}
-    assert "no such thing" in report(verdicts)
+    assert {verdict.outcome for verdict in verdicts} == {"error"}
+    assert report(verdicts).splitlines()[:2] == ["norms/network  1 error", "  ValueError: no such thing"]
 
 
 def test_names_that_nobody_knows_are_refused():
