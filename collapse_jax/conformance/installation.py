@@ -12,7 +12,7 @@ from collapse_jax.measures import MEASURES, Snapshot
 from collapse_jax.measures.array_inputs import read_snapshot
 from collapse_jax.measures.arrays import measure_snapshot
 from collapse_jax.measures.estimators.dense_layers import dense_layers
-from collapse_jax.measures.options import complete
+from collapse_jax.measures.options import complete, options_of, refuse_idle
 
 
 def squared_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -35,8 +35,11 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 def this_installation(measure: str, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> dict[str, Any]:
     """Take a measure of this package of the arrays of a case: an `Implementation` for `check`."""
     chosen = MEASURES[measure]
-    named = {name: LOSSES[value] if name == "loss" else value for name, value in options.items()}
-    loss = named.get("loss", squared_error)
+    loss = LOSSES[options.get("loss", "squared_error")]
+    named = dict(options) | {"loss": loss}
+    if "loss" not in options_of(chosen):  # a loss of the network, if at all
+        del named["loss"]
+    refuse_idle([chosen], named)
     return measure_snapshot(chosen, _snapshot(arrays, loss), complete(chosen, named))
 
 

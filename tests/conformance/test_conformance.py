@@ -16,7 +16,7 @@ from collapse_jax.measures import MEASURES
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts" / "conformance"
 # Those that compile in a second or two.
-QUICK = ("balancedness", "collapse", "collapse_bounds", "compressed_size", "distance", "norms")
+QUICK = ("balancedness", "collapse", "collapse_bounds", "distance", "mutual_information", "norms")
 
 
 def test_the_script_makes_the_file_byte_for_byte(tmp_path):

@@ -44,16 +44,16 @@ def _entropy(points: jax.Array, labels: jax.Array | None, k: int, rows: jax.Arra
     labels = jnp.zeros(count, jnp.int32) if labels is None else labels
     table = table_of(points, labels)
 
-    def log_volume(index: jax.Array, point: jax.Array, label: jax.Array) -> jax.Array:
+    def log_volume(index: jax.Array, label: jax.Array) -> jax.Array:
         """Sum_j w_j log( (n - 1) r_j^d ) of one row, n the number of rows of its class."""
-        radii = nearest(table, distances_euclidean, index, point, used, label)
+        radii = nearest(table, distances_euclidean, index, table.point(index), used, label)
         size = jnp.sum(labels == label)
         logs = dim * jnp.log(radii) + jnp.log((size - 1).astype(points.dtype))
         # A weight of zero must not meet the infinite logarithm of a repeated row.
         value = sum(weight * logs[j] for j, weight in enumerate(weights[:used]) if weight)
         return jnp.stack([value, (size > used).astype(points.dtype)])
 
-    values, kept = each_point(log_volume, points, labels, rows=rows).T
+    values, kept = each_point(log_volume, labels, rows=rows).T
     constant = float(np.sum(weights * (log_ball_volume(dim) - digamma(np.arange(1, k + 1)))))
     return jnp.sum(jnp.where(kept > 0, values, 0)) / jnp.sum(kept) + constant
 

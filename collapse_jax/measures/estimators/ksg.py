@@ -33,13 +33,16 @@ def ksg_information(first: jax.Array, second: jax.Array, k: int = 5, rows: jax.A
     joint = jnp.concatenate([first, second], axis=1)
     table = table_of(joint)
 
-    def local(index: jax.Array, point: jax.Array) -> jax.Array:
+    def local(index: jax.Array) -> jax.Array:
+        point = table.point(index)
         radius = nearest(table, distances_max, index, point, k)[-1]
         in_first = distances_max(point[:dim], table.columns[:dim])
         in_second = distances_max(point[dim:], table.columns[dim:])
         return local_information(in_first, in_second, radius, k)
 
-    return jnp.mean(each_point(local, joint, rows=rows)) + digamma(jnp.asarray(count, first.dtype))
+    return jnp.mean(each_point(local, rows=jnp.arange(count) if rows is None else rows)) + digamma(
+        jnp.asarray(count, first.dtype)
+    )
 
 
 def ross_information(points: jax.Array, labels: jax.Array, k: int = 5, rows: jax.Array | None = None) -> jax.Array:
@@ -61,12 +64,13 @@ def ross_information(points: jax.Array, labels: jax.Array, k: int = 5, rows: jax
     kept = sizes > 1
     table = table_of(jnp.where(kept[:, None], points, jnp.inf), labels)
 
-    def local(index: jax.Array, point: jax.Array, label: jax.Array, size: jax.Array) -> jax.Array:
+    def local(index: jax.Array, label: jax.Array, size: jax.Array) -> jax.Array:
+        point = table.point(index)
         rank = jnp.clip(size - 1, 1, k)
         radius = nearest(table, distances_max, index, point, k, label)[rank - 1]
         in_labels = jnp.where(table.labels == label, jnp.zeros_like(radius), jnp.inf)
         return local_information(distances_max(point, table.columns), in_labels, radius, rank)
 
     counted = kept if rows is None else kept[rows]
-    values = jnp.where(counted, each_point(local, points, labels, sizes, rows=rows), 0)
+    values = jnp.where(counted, each_point(local, labels, sizes, rows=rows), 0)
     return jnp.sum(values) / jnp.sum(counted) + digamma(jnp.sum(kept).astype(points.dtype))

@@ -24,6 +24,10 @@ class Table(NamedTuple):
     groups: jax.Array
     labels: jax.Array
 
+    def point(self, index: jax.Array) -> jax.Array:
+        """[d] the row `index`, bit for bit as its neighbours are: XLA may compute an array anew for another use."""
+        return self.columns[:, index // LANES, index % LANES]
+
 
 def table_of(points: jax.Array, labels: jax.Array | None = None) -> Table:
     """The table of `points` [N, d] and their `labels` [N] (None: all the same)."""
