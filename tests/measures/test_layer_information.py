@@ -58,6 +58,7 @@ def test_exclusive_or():
     assert binned(bits, parity)["zy"] == pytest.approx(np.log(2), abs=1e-5)
 
 
+@pytest.mark.slow  # compiles three measures for two layers each
 def test_every_layer_equals_the_measures_of_its_features(rng):
     inputs = (rng.normal(size=(COUNT, 5)) + LABELS[:, None]).astype(np.float32)
     layers = [np.maximum(inputs @ rng.normal(size=(5, 8)), 0).astype(np.float32).reshape(COUNT, 2, 4)]

@@ -110,6 +110,7 @@ def test_superfluous_null_keeps_the_label(rng):
     assert more[f"{name}_p"] < 1e-6
 
 
+@pytest.mark.slow
 def test_error_is_the_spread_over_fresh_samples():
     """Labels and principal components included, which double it; classes spread out and collapsed."""
     rng = np.random.default_rng(7)

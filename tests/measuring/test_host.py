@@ -110,12 +110,14 @@ def test_float64_of_a_float32_sweep_keeps_the_bits_of_its_features(stored, regis
 def test_float64_of_arrays(register):
     double = Measure("double", lambda s: {"sum": s.train.features.sum()}, {"sum": variable()}, dtype="float64")
     register(double)
-    features = np.array([[1.0, 1e-12]])
-    value = measure_arrays("double", train_features=features, train_labels=[0])["sum"]
+    features = np.array([[1.0, 1e-12], [0.0, 0.0]])
+    value = measure_arrays("double", train_features=features, train_labels=[0, 0])["sum"]
     assert (
         value
         == 1 + 1e-12
-        != measure_arrays(lambda s: s.train.features.sum(), train_features=features, train_labels=[0]).popitem()[1]
+        != measure_arrays(lambda s: s.train.features.sum(), train_features=features, train_labels=[0, 0]).popitem()[
+            1
+        ]
     )
 
 
@@ -180,7 +182,7 @@ def test_arrays_go_through_prepare_and_finish_too(register):
         finish=lambda values, *, power=1: {"largest": np.max(values["centred"]) ** power},
     )
     register(measure)
-    arrays = {"train_features": [[1.0, 5.0]], "train_labels": [0], "inputs": [[2.0, 4.0]]}
+    arrays = {"train_features": [[1.0, 5.0], [0.0, 0.0]], "train_labels": [0, 0], "inputs": [[2.0, 4.0]] * 2}
     assert measure_arrays("both", **arrays, power=3) == {"largest": 8.0}
 
 

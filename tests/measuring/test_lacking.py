@@ -87,16 +87,19 @@ def test_codes_of_the_autoencoder_are_prepared_once_and_refused_where_runs_draw_
 
     monkeypatch.setattr(input_codes.autoencoder, "fit", fit)
     monkeypatch.setattr("collapse_jax.system.runtime.cache_directory", lambda: tmp_path / "cache")
-    workdir, options = tmp_path / "w", {"codes": "autoencoder", "k": 3}
+    workdir = tmp_path / "w"
+    estimate = {"k": 3, "permutations": 0, "pairs": 0}  # most of the compilation is that of nulls and errors
     collapse_jax.train(experiment("NO_BIAS", measures=("norms",)), workdir)
-    results = collapse_jax.measure(workdir, "mutual_information", options=options, splits="train")
+    results = collapse_jax.measure(
+        workdir, "mutual_information", options=estimate | {"codes": "autoencoder"}, splits="train"
+    )
     assert fitted == [(250, 28, 28, 1)]
     snapshots = collapse_jax.open_snapshots(workdir)
     run = snapshots.snapshot(2)
     inputs = {kind: np.asarray(probe.inputs) for kind, probe in run.probes.items()}
     codes = input_codes.input_codes(inputs["train"], np.concatenate(list(inputs.values())))
     arrays = {"train_features": run.train.features, "train_labels": run.train.labels}
-    given = measure_arrays("mutual_information", **arrays, inputs=codes, k=3)
+    given = measure_arrays("mutual_information", **arrays, inputs=codes, **estimate)
     assert results.mi_zx.sel(step=2).item() == pytest.approx(given["mi_zx"], abs=1e-3)
     own = experiment(
         "NO_BIAS",
@@ -105,7 +108,9 @@ def test_codes_of_the_autoencoder_are_prepared_once_and_refused_where_runs_draw_
     )
     collapse_jax.train(own, tmp_path / "flipped")
     with pytest.raises(ConfigError, match="measures='mutual_information': is prepared once for all runs"):
-        collapse_jax.measure(tmp_path / "flipped", "mutual_information", options=options)
+        collapse_jax.measure(
+            tmp_path / "flipped", "mutual_information", options=estimate | {"codes": "autoencoder"}
+        )
 
 
 def test_one_test_example_is_refused_before_anything_is_read(capsys):
