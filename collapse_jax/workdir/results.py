@@ -88,6 +88,8 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
       WorkdirError: there are no results, or a file is damaged.
     """
     path = epath.Path(workdir)
+    if not path.exists():
+        raise WorkdirError(f"workdir={path}: no results here, {path.name} is missing")
     if not path.is_dir():
         return _read(path)
     if not (path / RECORD).exists():  # results that were carried away without their sweep
@@ -178,8 +180,6 @@ def _of_directory(path: epath.Path) -> xr.Dataset:
 
 
 def _read(path: epath.Path) -> xr.Dataset:
-    if not path.exists():
-        raise WorkdirError(f"workdir={path.parent}: no results here, {path.name} is missing")
     try:
         return read_dataset(path)
     except ValueError:

@@ -54,7 +54,7 @@ def blocked(tmp: Path) -> str:
 BAD = [
     (lambda tmp: ["--workdir="], 2, "--workdir"),
     (lambda tmp: ["--workdir=,"], 2, "--workdir"),
-    (lambda tmp: [f"--workdir={tmp / 'nowhere'}"], 2, "nowhere is missing"),
+    (lambda tmp: [f"--workdir={tmp / 'nowhere'}"], 2, "nowhere: no results here, nowhere is missing"),
     (lambda tmp: [f"--workdir={tmp}"], 2, "no results here"),
     (lambda tmp: [damaged(tmp / "d", "results.nc")], 2, "results.nc is damaged"),
     (lambda tmp: [damaged(tmp / "d", "experiment.json")], 2, "experiment.json is damaged"),
