@@ -53,13 +53,18 @@ def turnbull(lower: np.ndarray, upper: np.ndarray) -> Curve:
       lower: [N] finite; where it is `upper`, the time is exact.
       upper: [N], inf where a time was not seen.
     """
-    lower = np.where(lower < upper, lower, np.nextafter(upper, -math.inf))
+    lower = _open(lower, upper)
     right = np.unique(upper)
     left = np.array([lower[lower < end].max() for end in right])
     innermost = np.array([upper[upper > start].min() == end for start, end in zip(left, right, strict=True)])
     left, right = left[innermost], right[innermost]
     inside = ((lower[:, None] <= left) & (right <= upper[:, None])).astype(float)
     return Curve(left, right, _masses(inside))
+
+
+def _open(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Left ends below the right ones, also of times that are exact."""
+    return np.where(lower < upper, lower, np.nextafter(upper, -math.inf))
 
 
 def _masses(inside: np.ndarray) -> np.ndarray:
@@ -96,7 +101,7 @@ def scores(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     the log likelihood in a common factor of the hazard. Sources: Finkelstein, Biometrics 1986; Fay & Shaw, J. Stat.
     Software 2010.
     """
-    lower = np.where(lower < upper, lower, np.nextafter(upper, -math.inf))
+    lower = _open(lower, upper)
     curve = turnbull(lower, upper)
     before, after = (curve.survival(ends)[1] for ends in (lower, upper))
     found = (_entropy(before) - _entropy(after)) / (before - after)

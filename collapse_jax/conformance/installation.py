@@ -13,23 +13,10 @@ from collapse_jax.measures.array_inputs import read_snapshot
 from collapse_jax.measures.arrays import measure_snapshot
 from collapse_jax.measures.estimators.dense_layers import dense_layers
 from collapse_jax.measures.options import complete, options_of, refuse_idle
-
-
-def squared_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """[N] sum over classes of (f_k - [k = y])^2."""
-    return jnp.sum((logits - jax.nn.one_hot(labels, logits.shape[1], dtype=logits.dtype)) ** 2, axis=1)
-
-
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """[N] -log softmax of the logit of the label, in nats."""
-    return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)[:, 0]
-
+from collapse_jax.training.losses import cross_entropy, squared_error
 
 # The losses that the options of the cases name.
-LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
-    "squared_error": squared_error,
-    "cross_entropy": cross_entropy,
-}
+LOSSES = {"squared_error": squared_error, "cross_entropy": cross_entropy}
 
 
 def this_installation(measure: str, arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> dict[str, Any]:

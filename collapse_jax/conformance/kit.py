@@ -29,8 +29,11 @@ class Right:
     def admits(self, seen: Any) -> bool:
         """Whether a value of the right shape is close enough; nan is right only where nan is."""
         array = np.asarray(seen, dtype=np.float64)
-        same = array.shape == self.value.shape
-        return same and np.allclose(array, self.value, rtol=self.rtol, atol=self.atol, equal_nan=True)
+        return array.shape == self.value.shape and not self.wrong(array).any()
+
+    def wrong(self, seen: np.ndarray) -> np.ndarray:
+        """Which entries of an array of the right shape are too far away."""
+        return ~np.isclose(seen, self.value, rtol=self.rtol, atol=self.atol, equal_nan=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Verdict:
         seen = np.asarray(self.seen, float)
         if seen.shape != right.value.shape:
             return f"{self.variable}: shape {seen.shape}, right {right.value.shape}"
-        wrong = ~np.isclose(seen, right.value, rtol=right.rtol, atol=right.atol, equal_nan=True)
+        wrong = right.wrong(seen)
         index = tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.any() else (0,) * seen.ndim
         where = str(list(index)) if index else ""
         return f"{self.variable}{where}: {seen[index]:.7g}, right {right.value[index]:.7g}"

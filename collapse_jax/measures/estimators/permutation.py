@@ -8,6 +8,7 @@ from jax import lax
 from jax.scipy.special import ndtr
 
 from collapse_jax.measures.base import Scalars, Variable
+from collapse_jax.measures.splits import varied
 
 PERMUTATIONS = 20
 LESS = "less"
@@ -111,3 +112,16 @@ def null_variables(
                 f"{v.long_name}, {title}", units, text.format(v.long_name), v.dims, v.coords
             )
     return result
+
+
+def compared_variables(
+    own: Mapping[str, Variable], difference: Mapping[str, Variable], broken: str, broken_within: str, error: str
+) -> dict[str, Variable]:
+    """Describe estimates and their difference, each with its null (of the difference within classes) and error."""
+    return {
+        **own,
+        **difference,
+        **null_variables(own, broken),
+        **null_variables(difference, broken_within),
+        **varied({**own, **difference}, {"_error": (", error", f"{{}}: {error}")}),
+    }

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from collapse_jax.errors import require, require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.binned import binned_information
+from collapse_jax.measures.estimators.permutation import PERMUTATIONS, shuffles
 from collapse_jax.measures.estimators.probe_choice import choose_examples
 from collapse_jax.measures.families.layerwise import by_layer, coordinates, each_layer
 from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION, mutual_information
@@ -19,7 +20,6 @@ from collapse_jax.measures.families.noisy_channel import NOISY_CHANNEL, noisy_ch
 from collapse_jax.measures.options import require_at_least
 
 ESTIMATORS = ("mutual_information", "noisy_channel", "binned")
-NULLS = 20  # permutations that the null of the binned estimate averages
 
 _BINNED = {
     "binned_zx": Variable("I(T;X), binned", "nat", "entropy of the patterns of binned units; at most log N"),
@@ -88,10 +88,8 @@ def layer_information(
             row |= noisy_channel(own, sigma=sigma, samples=samples, split=split, seed=seed)
         if "binned" in estimators:
             features, labels, _ = choose_examples(own, split)
-            shuffled = jax.vmap(lambda key, y=labels: jax.random.permutation(key, y))(
-                jax.random.split(jax.random.key(seed), NULLS)
-            )
-            values = binned_information(features, labels, shuffled, bins)
+            orders, _ = shuffles(jax.random.key(seed), labels, PERMUTATIONS)
+            values = binned_information(features, labels, labels[orders], bins)
             row |= {f"binned_{name}": value for name, value in values.items()}
         rows.append(row)
     return {f"layer_{name}": jnp.stack([row[name] for row in rows]) for name in (rows[0] if rows else ())}

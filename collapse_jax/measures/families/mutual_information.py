@@ -12,23 +12,21 @@ from collapse_jax.measures.estimators.codes import principal_components, unit_va
 from collapse_jax.measures.estimators.halves import PAIRS, half_errors, halves
 from collapse_jax.measures.estimators.kl_entropy import conditional_entropy, weighted_entropy
 from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
-from collapse_jax.measures.estimators.permutation import PERMUTATIONS, against_null, null_variables, shuffles
+from collapse_jax.measures.estimators.permutation import PERMUTATIONS, against_null, compared_variables, shuffles
 from collapse_jax.measures.estimators.probe_choice import Examples, choose_examples
 from collapse_jax.measures.options import require_at_least
-from collapse_jax.measures.splits import varied
 
 _INFORMATION = {
     "mi_zx": Variable("I(Z;X)", "nat", "mutual information of features and inputs, as principal components"),
     "mi_zy": Variable("I(Z;Y)", "nat", "mutual information of features, as principal components, and labels"),
 }
 _SUPERFLUOUS = {"superfluous_information": Variable("I(Z;X) - I(Z;Y)", "nat", "mi_zx - mi_zy")}
-_ERROR = {"_error": (", error", "{}: standard error for a fresh sample of examples, from halves of this one")}
-VARIABLES = (
-    _INFORMATION
-    | _SUPERFLUOUS
-    | null_variables(_INFORMATION, "rows of the features permuted")
-    | null_variables(_SUPERFLUOUS, "rows of the features permuted within their class")
-    | varied(_INFORMATION | _SUPERFLUOUS, _ERROR)
+VARIABLES = compared_variables(
+    _INFORMATION,
+    _SUPERFLUOUS,
+    "rows of the features permuted",
+    "rows of the features permuted within their class",
+    error="standard error for a fresh sample of examples, from halves of this one",
 )
 # Principal components of the whole sample among which those of its halves are sought, in multiples of `dim`.
 _CANDIDATES = 8

@@ -16,13 +16,12 @@ from collapse_jax.measures.estimators.kernels import (
 from collapse_jax.measures.estimators.permutation import (
     PERMUTATIONS,
     against_null,
-    null_variables,
+    compared_variables,
     shuffles,
 )
 from collapse_jax.measures.estimators.probe_choice import choose_examples
 from collapse_jax.measures.options import require_at_least
 from collapse_jax.measures.precision import matmul
-from collapse_jax.measures.splits import varied
 
 _DEPENDENCE = {
     "nhsic_zx": Variable("nHSIC(Z;X)", "1", "trace(R_Z R_X), features against inputs, mean over batches"),
@@ -31,13 +30,12 @@ _DEPENDENCE = {
 _SUPERFLUOUS = {
     "superfluous_nhsic": Variable("nHSIC(Z;X) - nHSIC(Z;Y)", "1", "dependence on the input beyond the label's"),
 }
-_ERROR = {"_error": (", error", "{}: standard error for a fresh sample of examples; nan for a single batch")}
-VARIABLES = (
-    _DEPENDENCE
-    | _SUPERFLUOUS
-    | null_variables(_DEPENDENCE, "rows permuted in the batch, on one side")
-    | null_variables(_SUPERFLUOUS, "inputs permuted in the batch within their class")
-    | varied(_DEPENDENCE | _SUPERFLUOUS, _ERROR)
+VARIABLES = compared_variables(
+    _DEPENDENCE,
+    _SUPERFLUOUS,
+    "rows permuted in the batch, on one side",
+    "inputs permuted in the batch within their class",
+    error="standard error for a fresh sample of examples; nan for a single batch",
 )
 
 
