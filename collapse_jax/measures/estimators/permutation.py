@@ -31,6 +31,11 @@ def shuffles(key: jax.Array, labels: jax.Array, number: int) -> tuple[jax.Array,
     return found[:number], jnp.zeros_like(within).at[:, found[-1]].set(within)
 
 
+def identity_first(*orders: jax.Array) -> jax.Array:
+    """[1 + P, N] the order of the rows as they are, then `orders`: value and nulls in one compiled loop."""
+    return jnp.concatenate([jnp.arange(orders[0].shape[-1])[None], *orders])
+
+
 def against_null(values: Scalars, draws: Scalars, tails: Mapping[str, str] | None = None) -> Scalars:
     """Compare values with the same after P permutations.
 

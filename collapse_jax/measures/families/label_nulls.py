@@ -8,7 +8,14 @@ import jax
 from jax import lax
 
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
-from collapse_jax.measures.estimators.permutation import LESS, PERMUTATIONS, against_null, null_variables, shuffles
+from collapse_jax.measures.estimators.permutation import (
+    LESS,
+    PERMUTATIONS,
+    against_null,
+    identity_first,
+    null_variables,
+    shuffles,
+)
 from collapse_jax.measures.families.collapse import COLLAPSE, collapse
 from collapse_jax.measures.families.geometry import GEOMETRY, geometry
 from collapse_jax.measures.families.layerwise import LAYERWISE, layerwise
@@ -77,22 +84,21 @@ def _nulls(
     require_at_least("permutations", permutations, 1)
     keys = jax.random.split(jax.random.key(seed), len(snapshot.probes))
     orders = {
-        kind: shuffles(key, probe.labels, permutations)[0]
+        kind: identity_first(shuffles(key, probe.labels, permutations)[0])
         for key, (kind, probe) in zip(keys, snapshot.probes.items(), strict=True)
     }
-
-    def chosen(values: Scalars) -> Scalars:
-        return {name: value for name, value in values.items() if name in variables}
 
     def permuted(order: dict[str, jax.Array]) -> Scalars:
         probes: dict[str, Any] = {
             kind: dataclasses.replace(probe, labels=probe.labels[order[kind]])
             for kind, probe in snapshot.probes.items()
         }
-        return chosen(measure(dataclasses.replace(snapshot, **probes)))
+        values = measure(dataclasses.replace(snapshot, **probes))
+        return {name: value for name, value in values.items() if name in variables}
 
-    draws = lax.map(permuted, orders)
-    return against_null(chosen(measure(snapshot)), draws, _tails(variables))
+    values = lax.map(permuted, orders)
+    draws = {name: value[1:] for name, value in values.items()}
+    return against_null({name: value[0] for name, value in values.items()}, draws, _tails(variables))
 
 
 LABEL_NULLS = Measure("label_nulls", label_nulls, null_variables(_VARIABLES, _BROKEN, _tails(_VARIABLES)))

@@ -12,7 +12,13 @@ from collapse_jax.measures.estimators.codes import principal_components, unit_va
 from collapse_jax.measures.estimators.halves import PAIRS, half_errors, halves
 from collapse_jax.measures.estimators.kl_entropy import conditional_entropy, weighted_entropy
 from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
-from collapse_jax.measures.estimators.permutation import PERMUTATIONS, against_null, compared_variables, shuffles
+from collapse_jax.measures.estimators.permutation import (
+    PERMUTATIONS,
+    against_null,
+    compared_variables,
+    identity_first,
+    shuffles,
+)
 from collapse_jax.measures.estimators.probe_choice import Examples, choose_examples
 from collapse_jax.measures.options import require_at_least
 
@@ -138,10 +144,9 @@ def _null(key: jax.Array, coded: Examples, permutations: int, rows: int, k: int,
     count = len(coded.labels)
     chosen = jax.random.choice(row_key, count, (min(rows, count),), replace=False)
     everywhere, within = shuffles(order_key, coded.labels, permutations)
-    # Values and nulls run through one compiled loop: they differ in the order of the rows only.
     values = lax.map(
         lambda order: _estimate(coded._replace(features=coded.features[order]), k, mode, chosen),
-        jnp.concatenate([jnp.arange(count)[None], everywhere, within]),
+        identity_first(everywhere, within),
     )
     draws = {
         name: value[1 + permutations :] if name in _SUPERFLUOUS else value[1 : 1 + permutations]
