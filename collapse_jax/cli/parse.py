@@ -3,7 +3,6 @@
 from typing import Any
 
 from absl import flags
-from etils import epath
 
 from collapse_jax.cli.base import Flag, Options
 from collapse_jax.cli.commands import COMMANDS
@@ -12,6 +11,7 @@ from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import replaced
 from collapse_jax.experiment.extensions import file_of, load_file, told
 from collapse_jax.experiment.typed import field_types, from_text, typed
+from collapse_jax.system.paths import path_of
 
 WORKDIR = Flag("directory of the sweep", None)
 CONFIG = Flag("config file and its argument, FILE.py or FILE.py:ARGUMENT", None)
@@ -40,7 +40,7 @@ def parse(argv: list[str]) -> Options:
     if "workdir" in values and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
     experiment = _experiment(values) if "config" in values else None
-    workdir = epath.Path(values.workdir).expanduser() if "workdir" in values else None
+    workdir = path_of("--workdir", values.workdir) if "workdir" in values else None
     return Options(workdir, experiment, values)
 
 

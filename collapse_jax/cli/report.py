@@ -4,14 +4,21 @@ import collapse_jax
 from collapse_jax.cli.base import Command, Flag, Options
 from collapse_jax.cli.reading import THRESHOLDS, levels
 from collapse_jax.system import runtime
+from collapse_jax.system.paths import path_of
 
 
 def run(options: Options) -> None:
     """Write the page of a sweep, or of several side by side, and print its name."""
     runtime.start(devices=1)
-    workdirs = [item.strip() for item in options.flags.workdir.split(",")]
     given = levels(options.flags)
-    print(collapse_jax.report([workdir for workdir in workdirs if workdir], options.flags.out or None, given))
+    print(collapse_jax.report(split_workdirs(options.flags.workdir), options.flags.out or None, given))
+
+
+def split_workdirs(text: str) -> list[str]:
+    """Split at commas, unless there is a directory of the whole name, commas and all."""
+    if path_of("--workdir", text).exists():
+        return [text]
+    return [name for item in text.split(",") if (name := item.strip())]
 
 
 COMMAND = Command(

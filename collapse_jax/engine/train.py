@@ -21,6 +21,7 @@ from collapse_jax.experiment.cuts import WHOLE, Shard
 from collapse_jax.experiment.grid import check_grid, number_of_runs
 from collapse_jax.experiment.typed import typed
 from collapse_jax.system import runtime, signals
+from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import say
 from collapse_jax.workdir.lock import one_writer
 from collapse_jax.workdir.record import open_leaf, recorded_packing
@@ -48,7 +49,7 @@ def train(experiment: Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset
       Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
         once, with KeyboardInterrupt.
     """
-    train_shard(experiment, epath.Path(workdir))
+    train_shard(experiment, path_of("workdir", workdir))
     return open_results(workdir)
 
 

@@ -17,6 +17,7 @@ from collapse_jax.experiment.thresholds import with_levels
 from collapse_jax.figures import registry
 from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.system import runtime
+from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.join import all_points, select_part
 from collapse_jax.workdir.record import RECORD
 from collapse_jax.workdir.results import open_results
@@ -44,7 +45,7 @@ def plot(workdir: str | os.PathLike[str], thresholds: Mapping[str, float] | None
       StoreError: a file cannot be written.
     """
     runtime.start()
-    folder = epath.Path(workdir)
+    folder = path_of("workdir", workdir)
     results = open_results(folder)
     levels = with_levels(own_thresholds(results), thresholds or {})
     if folder.is_file():
@@ -76,7 +77,7 @@ def draw(
         if isinstance(figure, CollapseError):
             _log.warning("figure %s skipped: %s", name, figure)
         else:
-            written += save(figure, epath.Path(directory) / name)
+            written += save(figure, path_of("directory", directory) / name)
     return written
 
 
@@ -102,7 +103,8 @@ def figures(
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
             yield name, reason
     # A part that was cut into shards has no snapshots in one place, and results alone have none.
-    begun = leaves(epath.Path(workdir)) if workdir and points and (epath.Path(workdir) / RECORD).exists() else []
+    root = path_of("workdir", workdir) if workdir else None
+    begun = leaves(root) if root and points and (root / RECORD).exists() else []
     folders = {file_name(leaf.point): None if leaf.experiment.grid.mode == "zip" else leaf.path for leaf in begun}
     for point in points:
         part, folder = select_part(results, point), file_name(point)

@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator
 
 from collapse_jax.errors import CollapseError
 from collapse_jax.system.files import replacing
+from collapse_jax.system.paths import path_of
 
 RC = {
     "axes.axisbelow": True,
@@ -153,7 +154,7 @@ def heading(figure: Figure, title: str, note: str) -> None:
 
 def save(figure: Figure, path_stem: str | os.PathLike[str]) -> list[epath.Path]:
     """Writes `<path_stem>.png` (200 dpi) and `.pdf`, each by atomic rename and without dates inside."""
-    stem = epath.Path(path_stem)
+    stem = path_of("path_stem", path_stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):

@@ -8,9 +8,9 @@ import os
 import jax
 import jax.numpy as jnp
 import numpy as np
-from etils import epath
 
 from collapse_jax.errors import ConfigError
+from collapse_jax.system.paths import path_of
 
 
 def read_outside(path: str | os.PathLike[str], shape: tuple[int, ...]) -> tuple[jax.Array, str]:
@@ -20,7 +20,7 @@ def read_outside(path: str | os.PathLike[str], shape: tuple[int, ...]) -> tuple[
       ConfigError: the file is not there, holds no `inputs`, or they do not fit the network.
     """
     try:
-        content = epath.Path(path).expanduser().read_bytes()
+        content = path_of("ood", path).read_bytes()
     except OSError as error:
         raise ConfigError("ood", str(path), f"cannot be read: {error.strerror or error}") from None
     try:

@@ -19,6 +19,7 @@ from collapse_jax.measuring.host import finish_each
 from collapse_jax.measuring.requests import Request, make_requests
 from collapse_jax.measuring.snapshots import StoredSnapshots, open_snapshots
 from collapse_jax.system import runtime
+from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import Progress, say
 from collapse_jax.workdir.results import RESULTS, open_results
 from collapse_jax.workdir.tree import leaves
@@ -111,7 +112,7 @@ def measure_files(workdir: str | os.PathLike[str], asked: Asked) -> list[epath.P
         )
     runtime.start()
     written, damaged = [], []
-    for leaf in leaves(epath.Path(workdir)):
+    for leaf in leaves(path_of("workdir", workdir)):
         if leaf.text:
             say(leaf.text)
         try:

@@ -19,6 +19,7 @@ from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.needs import held
 from collapse_jax.measuring.outside import read_outside
 from collapse_jax.system import runtime
+from collapse_jax.system.paths import path_of
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 from collapse_jax.workdir.record import (
     cut_of,
@@ -57,7 +58,7 @@ def open_snapshots(
       ConfigError: `test_size` or `ood` asks for what was not stored.
     """
     runtime.start()
-    return StoredSnapshots(epath.Path(workdir), test_size, ood)
+    return StoredSnapshots(path_of("workdir", workdir), test_size, ood)
 
 
 class StoredSnapshots:

@@ -10,6 +10,7 @@ from collapse_jax.reporting.page import page
 from collapse_jax.reporting.sweeps import load
 from collapse_jax.system import runtime
 from collapse_jax.system.files import replacing, storing
+from collapse_jax.system.paths import path_of
 
 __all__ = ["report"]
 
@@ -58,7 +59,7 @@ def report(
 
 
 def _target(out: str | os.PathLike[str]) -> epath.Path:
-    path = epath.Path(out).expanduser()
+    path = path_of("--out", out)
     if path.is_dir():
         raise ConfigError("--out", os.fspath(path), "is a directory; name a file that ends in .html")
     if path.suffix.lower() not in (".html", ".htm"):

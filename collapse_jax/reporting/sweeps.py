@@ -17,6 +17,7 @@ from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.points import point_text
 from collapse_jax.system.files import is_remote
+from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.lock import LOCK
 from collapse_jax.workdir.record import RECORD, read_experiment, read_record
 from collapse_jax.workdir.results import open_results
@@ -79,7 +80,7 @@ def load(workdirs: Sequence[str | os.PathLike[str]], thresholds: Mapping[str, fl
       ConfigError: none is given, or one twice, or a level is not allowed.
       WorkdirError: one does not exist, has no results, or holds damaged or foreign files.
     """
-    paths = [epath.Path(workdir).expanduser() for workdir in workdirs]
+    paths = [path_of("--workdir", workdir) for workdir in workdirs]
     if not paths:
         raise ConfigError("--workdir", "", "name the directory of a sweep, or several, comma-separated")
     seen: set[str] = set()

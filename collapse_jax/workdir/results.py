@@ -11,6 +11,7 @@ from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.grid import grid_coordinates
 from collapse_jax.measures import Variable
+from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.join import join, name_axes, reached_steps
 from collapse_jax.workdir.measured import join_measures
 from collapse_jax.workdir.netcdf import read_dataset, write_dataset
@@ -87,7 +88,7 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
     Raises:
       WorkdirError: there are no results, or a file is damaged.
     """
-    path = epath.Path(workdir)
+    path = path_of("workdir", workdir)
     if not path.exists():
         raise WorkdirError(f"workdir={path}: no results here, {path.name} is missing")
     if not path.is_dir():
@@ -119,7 +120,7 @@ def merge(workdir: str | os.PathLike[str], *, partial: bool = False) -> epath.Pa
         belongs to another experiment, or is damaged; the message names it.
       StoreError: the file cannot be written.
     """
-    path = epath.Path(workdir)
+    path = path_of("workdir", workdir)
     begun = list(nodes(path))
     if begun[0].is_leaf:
         raise WorkdirError(f"workdir={path}: is not cut into parts, there is nothing to merge")
