@@ -1,0 +1,109 @@
+"""Writes what `benchmarks.accelerator` measured as JSON and draws it.
+
+Command: python -m benchmarks.accelerator_figure
+"""
+
+import json
+import pathlib
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks import machine
+from collapse_jax.figures.style import GREY, heading, new_figure, styled
+
+OURS, TF32, THEIRS = "#0072b2", "#56b4e9", "#d55e00"
+NAMES = {
+    "eager": "PyTorch, one run after the other",
+    "compiled": "the same, torch.compile",
+    "graphed": "the same, CUDA graph",
+    "ensemble": "PyTorch, torch.func ensemble",
+    "ensemble_graphed": "the same, CUDA graph",
+    "ensemble_compiled": "the same, compiled and CUDA graph",
+}
+
+
+def write(found: dict[str, Any], folder: str) -> None:
+    """Write accelerator.json and accelerator.png."""
+    content = {"machine": machine.describe(), "command": "python -m benchmarks.accelerator"} | found
+    path = pathlib.Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "accelerator.json").write_text(json.dumps(content, indent=1) + "\n")
+    if "tf32" in content:
+        draw(content).savefig(path / "accelerator.png", dpi=150)
+
+
+@styled
+def draw(found: dict[str, Any]) -> Figure:
+    """Return the figure: throughput against runs, and every way for the smaller compared number of runs."""
+    figure = new_figure(11.5, 4.6)
+    left, right = figure.subplots(1, 2)
+    _throughput(left, found)
+    _ways(right, found)
+    packages = found["machine"]["packages"]
+    heading(
+        figure,
+        "The main network on one accelerator: MLP 784-200-200-200-10, batch 100, AdamW",
+        f"{found['device']}; jax {packages['jax']}, PyTorch {packages['torch']}; "
+        f"commit {found['machine']['commit']}. Float32 products; points of the other precision are marked.",
+    )
+    return figure
+
+
+def _throughput(axes: Axes, found: dict[str, Any]) -> None:
+    series = (("runs", "collapse_jax, float32", OURS, "o-"), ("tf32", "collapse_jax, default precision", TF32, "s"))
+    for name, label, colour, marker in series:
+        rows = _measured(found[name])
+        axes.plot(_column(rows, "runs"), _column(rows, "run_steps_per_second"), marker, color=colour, label=label)
+    ensembles = [row for row in _measured(found["pytorch"]) if row["way"].startswith("ensemble")]
+    axes.plot(
+        _column(ensembles, "runs"),
+        _column(ensembles, "run_steps_per_second"),
+        "^",
+        color=THEIRS,
+        label="PyTorch ensembles",
+    )
+    floor = found["ceilings"]["copy_bytes_per_second"] / found["floor_bytes"]
+    axes.axhline(floor, color=GREY, linestyle="--")
+    axes.annotate("memory floor", (1, floor), (0, 4), "data", "offset points", color=GREY)
+    axes.set(title="Throughput against runs", xlabel="runs in the grid", ylabel="run-steps per second")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.legend(loc="lower right")
+
+
+def _ways(axes: Axes, found: dict[str, Any]) -> None:
+    runs = found["tf32"][0]["runs"]
+    rates = {
+        NAMES[row["way"]] if row["way"] in ("eager", "ensemble") else f"  {NAMES[row['way']]} ({row['way']})": row
+        for row in _measured(found["pytorch"])
+        if row["runs"] in (1, runs)
+    }
+    ours = next(row for row in _measured(found["runs"]) if row["runs"] == runs)
+    bars = {"collapse_jax": ours} | rates
+    axes.barh(
+        list(bars),
+        [row["run_steps_per_second"] for row in bars.values()],
+        color=[OURS, *[THEIRS] * len(rates)],
+    )
+    for position, row in enumerate(bars.values()):
+        text = f" {row['run_steps_per_second']:,.0f}"
+        axes.annotate(text, (row["run_steps_per_second"], position), va="center")
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.25 * max(row["run_steps_per_second"] for row in bars.values()))
+    axes.set(title=f"{runs} runs, float32", xlabel="run-steps per second")
+
+
+def _measured(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if "run_steps_per_second" in row]
+
+
+def _column(rows: list[dict[str, Any]], name: str) -> list[float]:
+    return [row[name] for row in rows]
+
+
+if __name__ == "__main__":
+    draw(json.loads((machine.RESULTS / "accelerator.json").read_text())).savefig(
+        machine.RESULTS / "accelerator.png", dpi=150
+    )
