@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from etils import epath
 
 from collapse_jax.errors import StoreError
@@ -17,7 +18,7 @@ from collapse_jax.system.files import remove_left_overs, storing
 from collapse_jax.training import HEALTHY
 from collapse_jax.workdir import measured
 from collapse_jax.workdir.netcdf import read_dataset, write_dataset
-from collapse_jax.workdir.results import RESULTS, label, open_results
+from collapse_jax.workdir.results import label
 
 
 class MeasureFile:
@@ -34,12 +35,13 @@ class MeasureFile:
         request: Request,
         snapshots: StoredSnapshots,
         shapes: dict[str, tuple[int, ...]],
+        in_line: xr.Dataset | None,
     ):
         self.path = measured.measured_path(workdir, request.name)
         self._request, self._snapshots = request, snapshots
         self.variables = _describe(request, shapes, snapshots)
         self._changed = False
-        self._diverged_at = _divergence(workdir, len(snapshots.runs))
+        self._diverged_at = _divergence(in_line, len(snapshots.runs))
         with storing(self.path.parent):
             self.path.parent.mkdir(exist_ok=True)
             remove_left_overs(self.path.parent)
@@ -98,8 +100,8 @@ def _describe(
     }
 
 
-def _divergence(workdir: epath.Path, runs: int) -> np.ndarray:
+def _divergence(in_line: xr.Dataset | None, runs: int) -> np.ndarray:
     """[R] first bad step of each run, as far as the results tell."""
-    if not (workdir / RESULTS).exists():
+    if in_line is None:
         return np.full(runs, HEALTHY, np.int32)
-    return open_results(workdir / RESULTS)["diverged_at"].values.reshape(-1)
+    return in_line["diverged_at"].values.reshape(-1)

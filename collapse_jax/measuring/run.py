@@ -133,8 +133,9 @@ def _measure_leaf(workdir: epath.Path, asked: Asked) -> list[epath.Path]:
             requests = make_requests(snapshots, asked.measures, asked.splits, asked.options, asked.label)
             shapes = [shapes_of(request, snapshots) for request in requests]
             chosen = _choose_steps(snapshots, asked.steps)
-            files = [MeasureFile(workdir, r, snapshots, s) for r, s in zip(requests, shapes, strict=True)]
-            _warn_of_clashes(workdir, requests, files)
+            in_line = open_results(workdir / RESULTS) if (workdir / RESULTS).exists() else None
+            files = [MeasureFile(workdir, r, snapshots, s, in_line) for r, s in zip(requests, shapes, strict=True)]
+            _warn_of_clashes(in_line, requests, files)
             Measurement(snapshots, list(zip(requests, files, strict=True)), chosen, asked.memory).run()
     finally:
         snapshots.close()
@@ -149,12 +150,11 @@ def _choose_steps(snapshots: StoredSnapshots, asked: Sequence[int] | None) -> li
     return stored if asked is None else sorted(set(asked))
 
 
-def _warn_of_clashes(workdir: epath.Path, requests: list[Request], files: list[MeasureFile]) -> None:
-    if not (workdir / RESULTS).exists():
+def _warn_of_clashes(in_line: xr.Dataset | None, requests: list[Request], files: list[MeasureFile]) -> None:
+    if in_line is None:
         return
-    in_line = open_results(workdir / RESULTS).data_vars
     for request, file in zip(requests, files, strict=True):
-        names = [name for name in file.variables if name in in_line]
+        names = [name for name in file.variables if name in in_line.data_vars]
         if names:
             some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             say(
