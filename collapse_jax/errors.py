@@ -32,6 +32,10 @@ class StoreError(CollapseError):
     code = 3
 
 
+class DamagedError(StoreError):
+    """A stored file was read, and is not what was written; what cannot be read is a `StoreError` alone."""
+
+
 class ConformanceError(CollapseError):
     """Measures of this installation miss their right values."""
 

@@ -18,7 +18,7 @@ from etils import epath
 from collapse_jax.engine.chunks import Chunks
 from collapse_jax.engine.compile import Programs
 from collapse_jax.engine.packing import Layout
-from collapse_jax.errors import Preempted, StoreError, WorkdirError
+from collapse_jax.errors import DamagedError, Preempted, WorkdirError
 from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.points import point_text
 from collapse_jax.experiment.schedule import schedule_steps
@@ -27,7 +27,7 @@ from collapse_jax.system.progress import Progress, say
 from collapse_jax.training import HEALTHY
 from collapse_jax.workdir.lock import Lock
 from collapse_jax.workdir.netcdf import write_dataset
-from collapse_jax.workdir.record import attributes
+from collapse_jax.workdir.record import attributes, read_record
 from collapse_jax.workdir.results import RESULTS, label, open_results
 from collapse_jax.workdir.trees import TreeStore, from_flat
 
@@ -56,8 +56,9 @@ class Sweep:
             if experiment.snapshots.content
             else np.array([], np.int64)
         )
-        self.checkpoints = TreeStore(workdir / "checkpoints", lock=lock, keep=2)
-        self.snapshots = TreeStore(workdir / "snapshots", lock=lock)
+        own = self.fingerprint = read_record(workdir)["fingerprint"]
+        self.checkpoints = TreeStore(workdir / "checkpoints", lock=lock, fingerprint=own, keep=2)
+        self.snapshots = TreeStore(workdir / "snapshots", lock=lock, fingerprint=own)
         self.pending: collections.deque[Callable[[], None]] = collections.deque()
         self._restore_or_begin()
 
@@ -80,7 +81,7 @@ class Sweep:
         for step in reversed(steps):
             try:
                 flat = self.checkpoints.load(step)
-            except StoreError as error:
+            except DamagedError as error:
                 say(f"skipped a checkpoint: {error}")
                 continue
             whole = from_flat(flat, {"states": self.states, "results": self.results, "diverged_at": 0})
@@ -92,7 +93,7 @@ class Sweep:
             break
         else:
             if steps:
-                raise WorkdirError(f"workdir={self.workdir}: no checkpoint is readable; delete it to begin again")
+                raise WorkdirError(f"workdir={self.workdir}: no checkpoint is good; to begin again, move checkpoints away")
         # Anything newer than the restored state is written again, with the same bits.
         self.checkpoints.delete_after(self.step)
         self.snapshots.delete_after(self.step)
@@ -146,6 +147,7 @@ class Sweep:
         self.states = self.programs.advance(self.states, start, self.step)
         # The devices now work on this chunk: time to write what the one before it handed out.
         self._write(earlier)
+        self.checkpoints.settle()
         jax.block_until_ready(self.states)
         self.chunks.took(self.step - start, time.monotonic() - began)
         self.progress.update(self.layout.runs * self.step)
@@ -219,8 +221,8 @@ class Sweep:
 
     def _write_results(self) -> None:
         dataset = self._labelled().assign_attrs(attributes(self.experiment))
-        packing = json.dumps(self.layout.record())
-        write_dataset(dataset.assign_attrs(packing=packing), self.workdir / RESULTS)
+        own = {"fingerprint": self.fingerprint, "packing": json.dumps(self.layout.record())}
+        write_dataset(dataset.assign_attrs(own), self.workdir / RESULTS)
 
     def close(self) -> None:
         """Wait for the stores and release them."""

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 
 from collapse_jax.errors import CollapseError
-from collapse_jax.system.files import replacing
+from collapse_jax.system.files import make_folder, replacing
 from collapse_jax.system.paths import path_of
 
 RC = {
@@ -155,7 +155,7 @@ def heading(figure: Figure, title: str, note: str) -> None:
 def save(figure: Figure, path_stem: str | os.PathLike[str]) -> list[epath.Path]:
     """Writes `<path_stem>.png` (200 dpi) and `.pdf`, each by atomic rename and without dates inside."""
     stem = path_of("path_stem", path_stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(stem.parent)
     written = []
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         path = stem.with_name(stem.name + suffix)

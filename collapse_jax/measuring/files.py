@@ -14,7 +14,7 @@ from collapse_jax.measures import Variable
 from collapse_jax.measures.labels import described
 from collapse_jax.measuring.requests import Request
 from collapse_jax.measuring.snapshots import StoredSnapshots
-from collapse_jax.system.files import remove_left_overs, storing
+from collapse_jax.system.files import make_folder, remove_left_overs, storing
 from collapse_jax.training import HEALTHY
 from collapse_jax.workdir import measured
 from collapse_jax.workdir.netcdf import read_dataset, write_dataset
@@ -43,7 +43,7 @@ class MeasureFile:
         self._changed = False
         self._diverged_at = _divergence(in_line, len(snapshots.runs))
         with storing(self.path.parent):
-            self.path.parent.mkdir(exist_ok=True)
+            make_folder(self.path.parent)
             remove_left_overs(self.path.parent)
             measured.take_up(self.path, request.key)
         self.columns = self._read() if self.path.exists() else {}

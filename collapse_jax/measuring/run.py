@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax.errors import ConfigError, StoreError, WorkdirError
+from collapse_jax.errors import ConfigError, DamagedError, StoreError, WorkdirError
 from collapse_jax.measuring import MEMORY
 from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.measuring.files import MeasureFile
@@ -214,7 +214,7 @@ class Measurement:
         for step in steps:
             try:
                 parts[step] = self.snapshots.parts(step)
-            except StoreError as error:
+            except DamagedError as error:
                 say(f"skipped a snapshot: {error}")
                 self.damaged.append(str(error))
         return parts

@@ -13,7 +13,7 @@ from etils import epath
 
 from collapse_jax import tasks, training
 from collapse_jax.engine.compile import snapshot_run
-from collapse_jax.errors import ConfigError, StoreError, WorkdirError
+from collapse_jax.errors import ConfigError, DamagedError, StoreError, WorkdirError
 from collapse_jax.experiment import config, grid
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.needs import held
@@ -88,7 +88,7 @@ class StoredSnapshots:
         directory = workdir / "snapshots"
         if not self.content:
             raise WorkdirError(f"workdir={workdir}: the sweep stored no snapshots (snapshots.content is empty)")
-        self._store = TreeStore(directory) if directory.is_dir() else None
+        self._store = TreeStore(directory, fingerprint=self.fingerprint) if directory.is_dir() else None
         if not self.steps:
             raise WorkdirError(f"workdir={workdir}: no snapshot is stored yet")
         self.recomputed = PARAMETERS in self.content
@@ -195,10 +195,11 @@ class StoredSnapshots:
             stored = {name: like for name, like in self.parts_of_a_run.items() if name not in (RUN, STEP)}
             parts = from_flat(flat, stored)
         except KeyError as error:
-            raise StoreError(f"snapshot {step} is not what the experiment describes: {error} is missing") from None
+            lacks = f"snapshot {step} is not what the experiment describes: {error} is missing"
+            raise DamagedError(lacks) from None
         for found, expected in zip(jax.tree.leaves(parts), jax.tree.leaves(stored), strict=True):
             if found.shape != (len(self.runs), *expected.shape):
-                raise StoreError(f"snapshot {step} is not what the experiment describes: shape {found.shape}")
+                raise DamagedError(f"snapshot {step} is not what the experiment describes: shape {found.shape}")
         h = jax.tree.map(np.asarray, stack_hyperparameters(self.runs))
         return parts | {RUN: h, STEP: np.full(len(self.runs), step, np.int32)}
 

@@ -9,7 +9,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.reporting.page import page
 from collapse_jax.reporting.sweeps import load
 from collapse_jax.system import runtime
-from collapse_jax.system.files import replacing, storing
+from collapse_jax.system.files import make_folder, replacing, storing
 from collapse_jax.system.paths import path_of
 
 __all__ = ["report"]
@@ -51,7 +51,7 @@ def report(
     sweeps = load(given, thresholds)
     path = _target(out) if out else sweeps[0].workdir / (ONE if len(sweeps) == 1 else SEVERAL)
     with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     text = page(sweeps)
     with storing(path), replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

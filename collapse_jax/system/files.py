@@ -1,14 +1,19 @@
-"""Files that appear whole or not at all, on a disk or in an object store.
+"""Files that appear whole or not at all and survive the loss of power, on a disk or in an object store.
+
+A file is durable when its content, its name and the names of the folders above it have been synced (`fsync`): only
+then may it be called saved, or what it replaces be removed.
 
 Paths are `epath.Path`: local ones, and `gs://`, `s3://` and `az://` where the matching fsspec package is installed.
 """
 
 import contextlib
+import errno
 import os
 import pathlib
 import secrets
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from etils import epath
 from fsspec.config import conf
@@ -16,6 +21,10 @@ from fsspec.config import conf
 from collapse_jax.errors import CollapseError, StoreError, first_line
 
 SUFFIX = ".tmp"
+# What a file system says that cannot sync files of this kind, such as folders.
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+# Files of one tree that are synced together: the disk commits them as one.
+TOGETHER = 8
 # fsspec remembers listings of an object store, and with them the size of files that another machine has since
 # written anew. A user's own setting wins.
 for _protocol in ("gs", "s3", "abfs"):
@@ -41,14 +50,100 @@ def storing(path: os.PathLike[str], what: str = "written") -> Iterator[None]:
         raise StoreError(f"{path} cannot be {what}: {reason}") from error
 
 
+def is_there(path: os.PathLike[str]) -> bool:
+    """Whether there is a file or folder of this name; `Path.exists` says no as well where that cannot be told.
+
+    Raises:
+      StoreError: it cannot be told: no permission, a broken disk.
+    """
+    if is_remote(path):
+        return epath.Path(path).exists()
+    with storing(path, "read"):
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+    return True
+
+
+def require_readable(folder: epath.Path) -> None:
+    """Tell whether everything in a folder can be read.
+
+    Raises:
+      StoreError: something cannot, with what the system or the object store says; what is missing is no such thing.
+    """
+    with storing(folder, "read"):
+        files = folder.rglob("*") if is_remote(folder) else _below(folder)
+    for file in files:
+        with storing(file, "read"), contextlib.suppress(FileNotFoundError):
+            if is_remote(folder) and file.is_dir():
+                continue
+            with file.open("rb") as opened:
+                while opened.read(2**24):
+                    pass
+
+
+def _below(folder: os.PathLike[str]) -> list[epath.Path]:
+    """Return all files in a folder and in those below it; unlike `glob`, fail where one cannot be read."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    return [epath.Path(root, name) for root, _, names in os.walk(folder, onerror=fail) for name in names]
+
+
+def make_folder(path: os.PathLike[str]) -> None:
+    """Make a folder and those above it where they are missing, durably."""
+    folder = epath.Path(path)
+    if is_remote(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    missing = [f for f in (folder, *folder.parents) if not os.path.isdir(f)]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        sync(made.parent)
+
+
+def sync(path: os.PathLike[str], *, forget: bool = False) -> None:
+    """Bring a file, or the names in a folder, to the disk.
+
+    Args:
+      path: local.
+      forget: drop it from memory, so that the disk is asked when it is read again.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        if forget and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: os.PathLike[str]) -> None:
+    """Bring everything in a folder, the folder and its name to the disk, and read it from there next time."""
+    if is_remote(folder):
+        return
+    with ThreadPoolExecutor(TOGETHER) as threads:
+        list(threads.map(lambda file: sync(file, forget=True), _below(folder)))
+    for root, _, _ in os.walk(folder, topdown=False):
+        sync(pathlib.Path(root))
+    sync(pathlib.Path(folder).parent)
+
+
 def move(path: epath.Path, target: epath.Path) -> None:
     """Give a file another name in the same store, replacing what is there; a killed move leaves both."""
-    target.parent.mkdir(exist_ok=True)
+    make_folder(target.parent)
     if is_remote(path):  # which has no directories, though epath's own `replace` asks for one
         target.write_bytes(path.read_bytes())
         path.unlink()
     else:
         path.replace(target)
+        for folder in dict.fromkeys((target.parent, path.parent)):
+            sync(folder)
 
 
 def remove_left_overs(directory: epath.Path) -> None:
@@ -96,19 +191,9 @@ def replacing(path: os.PathLike[str]) -> Iterator[pathlib.Path]:
     temporary = pathlib.Path(os.fspath(whole)).with_name(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        sync(temporary)
         temporary.replace(os.fspath(whole))
-        _sync_directory(temporary.parent)
+        sync(temporary.parent)
     finally:
         with contextlib.suppress(OSError):  # a read-only disk must not hide the first error
             temporary.unlink(missing_ok=True)
-
-
-def _sync_directory(directory: pathlib.Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system can
-        opened = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)

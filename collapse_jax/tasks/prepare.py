@@ -11,6 +11,7 @@ TFDS does by default; see `tasks.tfds_source` for the folders. Texts also get th
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -21,7 +22,7 @@ from typing import Any
 
 from collapse_jax.errors import CollapseError, ConfigError, StoreError
 from collapse_jax.experiment import config
-from collapse_jax.system.files import replacing
+from collapse_jax.system.files import make_folder, replacing, sync, sync_tree
 from collapse_jax.system.paths import local_path
 from collapse_jax.system.progress import say
 from collapse_jax.tasks import catalogue, text, tfds_source
@@ -80,6 +81,10 @@ def prepare(task: config.Task, manual_dir: pathlib.Path | None = None) -> pathli
             builder.download_and_prepare(download_dir=base / "downloads", download_config=downloads)
         folder = tfds_source.find(task.dataset, tfds_source.root(base, task.order))
         assert folder is not None, "TFDS wrote elsewhere"
+        with _one_line(task.dataset):
+            sync_tree(folder)
+            for above in itertools.takewhile(lambda parent: parent != base.parent, pathlib.Path(folder).parents):
+                sync(above)
     info = tfds_source.describe(task)
     if info.kind == "text":
         prepare_vocabulary(base, manual_dir)
@@ -155,7 +160,7 @@ def _files(folder: pathlib.Path | None) -> list[pathlib.Path]:
 
 def _make_folder(base: pathlib.Path) -> None:
     try:
-        base.mkdir(parents=True, exist_ok=True)
+        make_folder(base)
     except OSError as error:
         raise ConfigError("--data_dir", str(base), f"cannot be made a folder: {error.strerror}") from None
 

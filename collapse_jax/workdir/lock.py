@@ -21,7 +21,7 @@ from typing import Any
 from etils import epath
 
 from collapse_jax.errors import CollapseError, StoreError, WorkdirError, first_line, is_storage_error
-from collapse_jax.system.files import is_remote, storing
+from collapse_jax.system.files import is_remote, make_folder, storing
 from collapse_jax.system.progress import say
 
 LOCK = "writer.lock"
@@ -201,7 +201,7 @@ def one_writer(workdir: epath.Path) -> Iterator[Lock]:
       StoreError: there is no space for it.
     """
     with writing_to(workdir):
-        workdir.mkdir(parents=True, exist_ok=True)
+        make_folder(workdir)
         lock = Lock(workdir) if is_remote(workdir) else LocalLock(workdir)
     try:
         yield lock

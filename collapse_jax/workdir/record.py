@@ -25,7 +25,7 @@ from collapse_jax.experiment import config, identity
 from collapse_jax.experiment.choices import own_only
 from collapse_jax.experiment.cuts import Cut
 from collapse_jax.experiment.extensions import source_hashes
-from collapse_jax.system.files import remove_left_overs, replacing, storing
+from collapse_jax.system.files import make_folder, remove_left_overs, replacing, storing
 from collapse_jax.workdir.lock import LOCK, writing_to
 from collapse_jax.workdir.software import software
 
@@ -80,7 +80,7 @@ def open_branch(workdir: epath.Path, experiment: config.Experiment, cut: Cut) ->
     if workdir.exists() and not workdir.is_dir():
         raise WorkdirError(f"workdir={workdir}: is a file; name a directory")
     with writing_to(workdir):
-        workdir.mkdir(parents=True, exist_ok=True)
+        make_folder(workdir)
         if not _is_begun(workdir):
             write_record(workdir, experiment, cut, {})
     _read_own(workdir, experiment, cut)

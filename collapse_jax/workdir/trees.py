@@ -1,7 +1,9 @@
-"""Trees of arrays by step, through Orbax: asynchronous, atomic, with a checksum per leaf.
+"""Trees of arrays by step, through Orbax: asynchronous, atomic, durable, with a checksum per leaf.
 
 Orbax alone restores a flipped byte without an error, so each tree carries the CRC-32 of its leaves. It is verified
-when it is read, and read back before an older one is removed in its favour.
+when it is read. Nor does Orbax sync more than the bulk of the arrays: names, metadata and commits would be lost
+with the power. So a tree is synced whole and read back before it is called saved, or an older one removed in its
+favour.
 """
 
 import contextlib
@@ -19,8 +21,8 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint._src.multihost import multihost
 
-from collapse_jax.errors import StoreError, first_line
-from collapse_jax.system.files import is_remote
+from collapse_jax.errors import DamagedError, StoreError, WorkdirError, first_line
+from collapse_jax.system.files import is_remote, make_folder, require_readable, sync_tree
 from collapse_jax.system.progress import say
 from collapse_jax.workdir.lock import Lock
 
@@ -59,14 +61,23 @@ class TreeStore:
       directory: of the trees. It is read, and nothing in it is touched, be it that another process writes there.
       lock: of the workdir; who holds it may write, too. The directory is then made when it does not exist, and what
         a killed save left in it is removed.
+      fingerprint: of the experiment whose trees they are; "" takes those of any.
       keep: number of newest steps that stay (at least 2); None keeps all.
 
     Raises:
       StoreError: the directory cannot be used.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, lock: Lock | None = None, keep: int | None = None):
-        self.directory, self.lock, self.keep = epath.Path(directory), lock, keep
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        lock: Lock | None = None,
+        fingerprint: str = "",
+        keep: int | None = None,
+    ):
+        self.directory, self.lock, self.keep, self.fingerprint = epath.Path(directory), lock, keep, fingerprint
+        self._unsynced: list[int] = []
         self._unverified: list[int] = []
         options = (
             ocp.CheckpointManagerOptions(
@@ -80,11 +91,12 @@ class TreeStore:
         try:
             if lock:
                 _ignore_closed_loops()
-                self.directory.mkdir(parents=True, exist_ok=True)
+                make_folder(self.directory)
                 self._remove_left_overs()
             self._manager = ocp.CheckpointManager(absolute, options=options)
         except (OSError, ValueError) as error:
-            raise StoreError(f"{directory}: cannot be used: {first_line(error)}") from error
+            reason = getattr(error, "strerror", None) or first_line(error)
+            raise StoreError(f"{directory}: cannot be used: {reason}") from error
 
     def steps(self) -> list[int]:
         """Return the committed steps in ascending order."""
@@ -98,9 +110,8 @@ class TreeStore:
         """
         self._require_lock()
         flat = to_flat(tree)
-        arguments = ocp.args.Composite(
-            tree=ocp.args.PyTreeSave(flat), meta=ocp.args.JsonSave({"crc32": checksums(flat)})
-        )
+        meta = {"crc32": checksums(flat), "fingerprint": self.fingerprint}
+        arguments = ocp.args.Composite(tree=ocp.args.PyTreeSave(flat), meta=ocp.args.JsonSave(meta))
         try:
             if self.keep:
                 self._retire()
@@ -111,6 +122,7 @@ class TreeStore:
             raise self._failure(f"saving step {step} failed", error) from error
         if not saved:
             raise StoreError(f"{self.directory}: Orbax declined to save step {step}")
+        self._unsynced.append(step)
         self._unverified.append(step)
 
     def _require_lock(self) -> None:
@@ -118,17 +130,40 @@ class TreeStore:
             raise StoreError(f"{self.directory}: opened for reading; to write, hold the lock of the workdir")
 
     def wait(self) -> None:
-        """Return when all saves are committed."""
+        """Return when all saves are committed, and on the disk.
+
+        Raises:
+          StoreError: a save failed.
+        """
         try:
             self._manager.wait_until_finished()
         except Exception as error:
             raise self._failure("a save failed", error) from error
+        while self._unsynced:
+            step = self._unsynced[0]
+            try:
+                sync_tree(self.directory / str(step))
+            except OSError as error:  # what memory holds of it is not to be trusted any more
+                with contextlib.suppress(Exception):
+                    self._manager.delete(step)
+                raise self._failure(f"step {step} does not reach the disk", error) from error
+            self._unsynced.remove(step)
 
-    def verify(self) -> None:
-        """Wait for the saves and read back what was not read since.
+    def settle(self) -> None:
+        """Bring saves to the disk that were committed meanwhile; return at once while one is being written.
 
         Raises:
-          StoreError: a save failed or reads back with other bits.
+          StoreError: a save failed.
+        """
+        if self._unsynced and not self._manager.is_saving_in_progress():
+            self.wait()
+
+    def verify(self) -> None:
+        """Wait for the saves and read back from the disk what was not read since.
+
+        Raises:
+          DamagedError: a save reads back with other bits.
+          StoreError: a save failed or cannot be read.
         """
         self.wait()
         while self._unverified:
@@ -140,8 +175,8 @@ class TreeStore:
         assert self.keep is not None
         try:
             self.verify()
-        except StoreError as error:
-            bad = self._unverified.pop(0) if self._unverified else None
+        except DamagedError as error:
+            bad = self._unverified.pop(0)
             if bad not in self.steps():  # it was never committed
                 raise
             say(f"a checkpoint does not read back: {error}; kept the one before it")
@@ -159,9 +194,11 @@ class TreeStore:
 
     def _failure(self, what: str, error: Exception) -> StoreError:
         """Describe a failed save, and free the space that it took."""
+        self._unsynced.clear()
         self._unverified.clear()
         self._remove_left_overs()
-        return StoreError(f"{self.directory}: {what}: {first_line(error)}")
+        reason = getattr(error, "strerror", None) or first_line(error)
+        return StoreError(f"{self.directory}: {what}: {reason}")
 
     def load(self, step: int, only: str = "") -> dict[str, np.ndarray]:
         """Read the flat tree of a step and verify it.
@@ -171,8 +208,11 @@ class TreeStore:
           only: read the leaves alone whose names begin so.
 
         Raises:
-          StoreError: the step is damaged; the message says how.
+          DamagedError: the step is damaged; the message says how.
+          StoreError: the system does not hand it out; the message says why.
+          WorkdirError: it is of another experiment.
         """
+        folder = self.directory / str(step)
         try:
             meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
             expected = {name: crc for name, crc in meta["crc32"].items() if name.startswith(only)}
@@ -182,11 +222,15 @@ class TreeStore:
             restored = self._manager.restore(step, args=ocp.args.Composite(tree=wanted))
             flat = {name: np.asarray(leaf) for name, leaf in restored.tree.items()}
         except Exception as error:  # Orbax raises a bare Exception for some kinds of damage
-            raise StoreError(f"{self.directory}/{step} cannot be read: {first_line(error)}") from error
+            require_readable(folder)
+            raise DamagedError(f"{folder} is damaged: {first_line(error)}") from error
+        owner = meta.get("fingerprint", "")
+        if owner and self.fingerprint and owner != self.fingerprint:
+            raise WorkdirError(f"{folder} belongs to another experiment ({owner}); move it away")
         found = checksums(flat)
         damaged = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         if damaged:
-            raise StoreError(f"{self.directory}/{step} is damaged: checksum of {damaged[0]} differs")
+            raise DamagedError(f"{folder} is damaged: checksum of {damaged[0]} differs")
         return flat
 
     def delete_after(self, step: int) -> None:

@@ -12,7 +12,8 @@ from harness import assert_same_sweep, experiment, state
 
 import collapse_jax
 from collapse_jax.engine import sweep
-from collapse_jax.errors import CollapseError, Preempted, WorkdirError
+from collapse_jax.errors import CollapseError, Preempted, StoreError, WorkdirError
+from collapse_jax.workdir.lock import one_writer
 from collapse_jax.workdir.trees import TreeStore
 from collapse_jax.workdir.verify import verify_workdir
 
@@ -163,12 +164,34 @@ def test_no_readable_checkpoint_is_never_a_silent_beginning(half_done, tmp_path,
     for step in (copy / "checkpoints").iterdir():
         for path in files_of(step):
             damage(path, "empty", rng)
-    with pytest.raises(WorkdirError, match="no checkpoint is readable"):
+    with pytest.raises(WorkdirError, match="no checkpoint is good"):
         collapse_jax.train(QUIET, copy)
     assert capsys.readouterr().err.count("skipped a checkpoint") == 2
     shutil.rmtree(copy / "checkpoints")
     with pytest.raises(WorkdirError, match=r"holds results\.nc but no checkpoint"):
         collapse_jax.train(QUIET, copy)
+
+
+def test_a_checkpoint_that_cannot_be_read_or_is_of_others_is_neither_skipped_nor_removed(half_done, tmp_path):
+    """The system's own words, and nothing is changed: advice to delete it would destroy what may be good."""
+    copy = tmp_path / "copy"
+    shutil.copytree(half_done, copy)
+    newest = copy / "checkpoints" / str(max(TreeStore(copy / "checkpoints").steps()))
+    largest = max(files_of(newest), key=lambda path: path.stat().st_size)
+    largest.unlink()
+    largest.symlink_to(largest)  # nobody can open it
+    before = files_of(copy)
+    with pytest.raises(StoreError, match=f"{largest.name} cannot be read: Too many levels of symbolic links"):
+        collapse_jax.train(QUIET, copy)
+    assert files_of(copy) == before
+    shutil.rmtree(newest)
+    with one_writer(copy) as lock:
+        foreign = TreeStore(copy / "checkpoints", lock=lock, fingerprint="0" * 16)
+        foreign.save(39, {"states": np.zeros(3)})
+        foreign.close()
+    with pytest.raises(WorkdirError, match=r"checkpoints/39 belongs to another experiment \(0{16}\); move it away"):
+        collapse_jax.train(QUIET, copy)
+    assert (copy / "checkpoints" / "39").is_dir()
 
 
 def test_old_checkpoints_stay_until_the_new_one_reads_back(tmp_path, undisturbed, monkeypatch, capsys):

@@ -1,9 +1,13 @@
 """Trees of arrays by step: who holds the lock writes, everybody else leaves all as it is."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
-from collapse_jax.errors import StoreError
+from collapse_jax.errors import DamagedError, StoreError, WorkdirError
+from collapse_jax.system import files
 from collapse_jax.workdir.lock import one_writer
 from collapse_jax.workdir.trees import TreeStore
 
@@ -33,3 +37,55 @@ def test_a_reader_leaves_the_unfinished_save_of_a_writer_alone(tmp_path):
 
         TreeStore(folder, lock=lock).close()
         assert not unfinished.exists()
+
+
+def test_a_tree_of_another_experiment_is_refused(tmp_path):
+    with one_writer(tmp_path) as lock:
+        writer = TreeStore(tmp_path / "snapshots", lock=lock, fingerprint="theirs")
+        writer.save(3, TREE)
+        writer.close()
+    for fingerprint in ("theirs", ""):
+        assert TreeStore(tmp_path / "snapshots", fingerprint=fingerprint).load(3).keys() == {"a/b", "c"}
+    with pytest.raises(WorkdirError, match=r"snapshots/3 belongs to another experiment \(theirs\); move it away"):
+        TreeStore(tmp_path / "snapshots", fingerprint="ours").load(3)
+
+
+def test_what_the_system_does_not_hand_out_is_not_damaged(tmp_path):
+    """Each file of a tree becomes a link to itself, which nobody can open: it stands for EACCES and EIO."""
+    with one_writer(tmp_path) as lock:
+        writer = TreeStore(tmp_path / "checkpoints", lock=lock)
+        writer.save(3, TREE)
+        writer.close()
+    seen = 0
+    for path in [path for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()]:
+        content = path.read_bytes()
+        path.unlink()
+        path.symlink_to(path)
+        try:
+            TreeStore(tmp_path / "checkpoints").load(3)
+        except StoreError as error:
+            assert not isinstance(error, DamagedError), path  # noqa: PT017 - which of many files
+            assert f"{path.name} cannot be read: {os.strerror(errno.ELOOP)}" in str(error)  # noqa: PT017
+            seen += 1
+        path.unlink()
+        path.write_bytes(content)
+    assert seen >= 4
+    assert TreeStore(tmp_path / "checkpoints").load(3).keys() == {"a/b", "c"}
+
+
+def test_a_save_that_does_not_reach_the_disk_is_none(tmp_path, monkeypatch):
+    def broken(path, *, forget=False):
+        if path.is_file() and "/4/" in str(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with one_writer(tmp_path) as lock:
+        store = TreeStore(tmp_path / "checkpoints", lock=lock, keep=2)
+        store.save(3, TREE)
+        store.verify()
+        monkeypatch.setattr(files, "sync", broken)
+        store.save(4, TREE)
+        with pytest.raises(StoreError, match=f"step 4 does not reach the disk: {os.strerror(errno.EIO)}"):
+            store.verify()
+        assert store.steps() == [3]
+        store.close()
+    assert TreeStore(tmp_path / "checkpoints").steps() == [3]

@@ -17,7 +17,7 @@ from collapse_jax.measures.base import Snapshot
 from collapse_jax.measures.estimators import autoencoder
 from collapse_jax.measures.estimators.autoencoder import AutoencoderSettings
 from collapse_jax.system import runtime
-from collapse_jax.system.files import replacing
+from collapse_jax.system.files import make_folder, replacing
 
 # Part of the key: raise it when the network or its training changes.
 _VERSION = 1
@@ -121,7 +121,7 @@ def _read(path: pathlib.Path) -> Any:
 def _write(path: pathlib.Path, parameters: Any) -> None:
     body = serialization.msgpack_serialize(jax.tree.map(np.asarray, parameters))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with replacing(path) as partial:
             partial.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
     except OSError as error:
