@@ -93,7 +93,9 @@ class Sweep:
             break
         else:
             if steps:
-                raise WorkdirError(f"workdir={self.workdir}: no checkpoint is good; to begin again, move checkpoints away")
+                raise WorkdirError(
+                    f"workdir={self.workdir}: no checkpoint is good; to begin again, move checkpoints away"
+                )
         # Anything newer than the restored state is written again, with the same bits.
         self.checkpoints.delete_after(self.step)
         self.snapshots.delete_after(self.step)

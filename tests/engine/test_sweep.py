@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_skipped_and_said(finished, tmp_path, capsys):
     shutil.copytree(workdir, copy)
     newest = TreeStore(copy / "checkpoints").steps()[-1]
     flip_byte(copy / "checkpoints" / str(newest))
-    with pytest.raises(WorkdirError, match="no checkpoint is readable"):
+    with pytest.raises(WorkdirError, match="no checkpoint is good"):
         collapse_jax.train(experiment, copy)
     assert "skipped a checkpoint" in capsys.readouterr().err
 
