@@ -211,6 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="a size for CPUs: whether everything runs")
     parser.add_argument("--out", default=str(machine.RESULTS), help="folder of the JSON and the figure")
+    parser.add_argument("--sections", nargs="+", help="some of them; the rest of the JSON there stays")
     options = parser.parse_args()
     size = TINY if options.tiny else Size()
     from collapse_jax.system import runtime
@@ -240,9 +241,10 @@ def main() -> None:
         "cnn": lambda: series([experiment_of(runs, "cnn") for runs in size.models]),
         "measures_seconds_per_run_snapshot": lambda: families(size),
     }
-    found: dict[str, Any] = {"device": device.device_kind, "floor_bytes": floor_bytes()}
-    for name, section in sections.items():
-        found[name] = section()
+    found = accelerator_figure.read(options.out) if options.sections else {}
+    found |= {"device": device.device_kind, "floor_bytes": floor_bytes()}
+    for name in options.sections or sections:
+        found[name] = sections[name]()
         found["seconds"] = time.monotonic() - began
         print(f"{name}: {found[name]} ({found['seconds']:.0f} s)\n", flush=True)
         accelerator_figure.write(found, options.out)  # whatever comes later

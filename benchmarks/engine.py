@@ -13,6 +13,7 @@ from collapse_jax.engine.compile import compile_programs
 from collapse_jax.engine.packing import RUN, Layout, choose_layout
 from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.choices import filled
+from collapse_jax.system import runtime
 
 PEAK_SIZE, PEAK_PRODUCTS = 1024, 20
 
@@ -45,7 +46,8 @@ class Engine:
     def __init__(self, experiment: config.Experiment):
         self.runs = len(grid.grid_runs(experiment.grid))
         self.layout = choose_layout(experiment.packing, self.runs)
-        self.programs = compile_programs(experiment, self.layout)
+        with runtime.numbers(experiment):
+            self.programs = compile_programs(experiment, self.layout)
         self.states = jax.block_until_ready(self.programs.initial())
         self.step = 0
 
