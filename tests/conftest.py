@@ -1,4 +1,4 @@
-"""Set up jax once for all tests, as the command line does: two host devices, the hang-avoiding flag."""
+"""Set up jax once for all tests, as training does: two host devices, the flag against hanging."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ import pytest
 
 from collapse_jax.system import runtime
 
-runtime.start(devices=2)
+runtime.start(devices=2, training=True)
 
 import jax  # noqa: E402
 

@@ -17,7 +17,11 @@ from collapse_jax.errors import ConfigError
 # unless its concurrency-optimised scheduler is off; the speed of training is the same.
 CPU_FLAGS = {"xla_cpu_enable_concurrency_optimized_scheduler": "false"}
 
+# Also on one core, where one thread would compute other last bits of a matrix product than two.
+LEAST_THREADS = 2
+
 _chosen = 0  # host devices, of the calls of `start` in this process
+_trains = False  # whether one of these was of training
 
 
 class Numbers(Protocol):
@@ -32,7 +36,11 @@ def start(devices: int = 0, *, training: bool = False) -> None:
 
     Commands and the functions of `collapse_jax` all begin with it, and the first call decides; a later one may
     still ask for more devices as long as jax has not started its backend. Flags of the user in XLA_FLAGS win.
-    Where the backend runs already (in a notebook, say), the packing adapts to the devices that are there.
+
+    In which order a large matrix product is summed depends on the number of threads that share it. Training takes
+    as many as there are devices, which a sweep records, and not as many as there are cores; no setting of the
+    environment changes that. Where the backend runs already (in a notebook, say), it keeps its threads, and the
+    packing adapts to the devices that are there.
 
     Args:
       devices: host devices on CPU; 0 means what an earlier call chose, or else one per available core.
@@ -41,7 +49,7 @@ def start(devices: int = 0, *, training: bool = False) -> None:
     Raises:
       ConfigError: the backend was started by others in a way in which training can hang.
     """
-    global _chosen
+    global _chosen, _trains
     import jax
 
     count = max(devices, _chosen) or cores()
@@ -52,9 +60,12 @@ def start(devices: int = 0, *, training: bool = False) -> None:
             _require_flags()
         return
     _chosen = count
+    _trains = _trains or training
+    os.environ["NPROC"] = str(threads(count, training=_trains))  # how XLA is told the size of its pool
     flags = dict(CPU_FLAGS)
     if count > 1:
-        # Each device has a core of its own, so a matrix product must not spread over the cores of the others.
+        # Each device has a core of its own, so a convolution must not spread over the cores of the others. Matrix
+        # products do so whatever the flag says.
         flags["xla_cpu_multi_thread_eigen"] = "false"
     mine = [f"--{name}={value}" for name, value in flags.items() if name not in os.environ.get("XLA_FLAGS", "")]
     os.environ["XLA_FLAGS"] = " ".join([*mine, os.environ.get("XLA_FLAGS", "")]).strip()
@@ -65,6 +76,11 @@ def start(devices: int = 0, *, training: bool = False) -> None:
     if not getattr(jax.config, "jax_compilation_cache_dir", None):
         jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def threads(devices: int, *, training: bool) -> int:
+    """Return how many threads the host devices share: in training one for each, else also one for each core."""
+    return max(devices, LEAST_THREADS) if training else max(devices, LEAST_THREADS, cores())
 
 
 def cores() -> int:

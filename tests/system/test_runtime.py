@@ -116,6 +116,34 @@ def test_python_functions_set_jax_up_as_the_commands_do_or_say_that_it_is_too_la
     assert train_in_python(tmp_path / "w", 0, XLA_FLAGS="") == "2 None"
 
 
+PRODUCTS = """
+import hashlib, jax, numpy as np
+
+def products():
+    # Like gradients of weights: long sums, which XLA splits among the threads of its pool.
+    numbers, found = np.random.default_rng(0), hashlib.sha256()
+    for rows in (46, 128):
+        a, b = (numbers.normal(size=(320, size)).astype(np.float32) for size in (rows, 128))
+        found.update(np.asarray(jax.jit(lambda a, b: jax.numpy.dot(a.T, b, precision="highest"))(a, b)))
+    return found.hexdigest()
+"""
+
+
+@pytest.mark.parametrize("given", [{}, {"NPROC": "7"}])
+def test_on_one_core_with_one_device_matrix_products_have_the_bits_of_two(given):
+    """Of this process, which has two devices; one thread, and seven, would sum in other orders."""
+    here: dict = {}
+    exec(PRODUCTS, here)
+    start = """
+import os
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+from collapse_jax.system import runtime
+runtime.start(training=True)
+"""
+    there = run_python(f"{start}{PRODUCTS}\nprint(jax.local_device_count(), products())", **given).split()
+    assert there == ["1", here["products"]()]
+
+
 @pytest.mark.parametrize("own", ["--xla_cpu_multi_thread_eigen=true", "--xla_cpu_enable_fast_math=false"])
 def test_flags_of_the_user_win(own):
     code = "import os; from collapse_jax.system import runtime; runtime.start(2); print(os.environ['XLA_FLAGS'])"
