@@ -90,7 +90,7 @@ def _of_nhsic(name: str, about: str, mode: str, bandwidth: str, epsilon: float, 
 def _of_information(name: str, inputs: str, about: str, mode: str, k: int, dim: int) -> Case:
     own = {"mode": mode, "k": k, "dim": dim}
     right = lambda arrays: information.mutual_information(arrays, **own)  # noqa: E731
-    options = own | {"permutations": 0, "pairs": 0, "split": "train"}
+    options = own | {"permutations": 0, "partitions": 0, "split": "train"}
     return Case(name, "mutual_information", inputs, about, right, options, atol=1e-3)
 
 
@@ -107,7 +107,7 @@ _REPEATED = Case(
     "repeated",
     "Discrete variables, more than k equal rows everywhere: counts of equal rows in the place of neighbours.",
     information.discrete,
-    {"mode": "ksg", "k": 3, "dim": 1, "permutations": 0, "pairs": 0, "split": "train"},
+    {"mode": "ksg", "k": 3, "dim": 1, "permutations": 0, "partitions": 0, "split": "train"},
     atol=1e-3,
 )
 _CHANNEL = {"samples": None, "split": "train"}

@@ -11,16 +11,16 @@ from collapse_jax.measures import measure_arrays
 from collapse_jax.measures.base import Probe, Snapshot
 from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION, mutual_information
 
-_STATIC = ("mode", "k", "dim", "samples", "permutations", "null_rows", "pairs", "split")
+_STATIC = ("mode", "k", "dim", "samples", "permutations", "null_rows", "partitions", "split")
 _information = jax.jit(mutual_information, static_argnames=_STATIC)
 COUNT, CLASSES, DIM = 1500, 10, 30
 LABELS = np.arange(COUNT) % CLASSES
 
 
-def measure(features, inputs, labels=LABELS, num_classes=CLASSES, permutations=0, pairs=0, **options):
+def measure(features, inputs, labels=LABELS, num_classes=CLASSES, permutations=0, partitions=0, **options):
     inputs = None if inputs is None else jnp.asarray(inputs, jnp.float32)
     probe = Probe(jnp.asarray(features, jnp.float32), jnp.asarray(labels), inputs=inputs)
-    options = {"permutations": permutations, "pairs": pairs, **options}
+    options = {"permutations": permutations, "partitions": partitions, **options}
     values = _information(Snapshot(probe, num_classes=num_classes), **options)
     return {name: float(value) for name, value in values.items()}
 
@@ -178,7 +178,7 @@ def test_runs_in_a_batch_equal_single_runs(mode):
 
     def one(features):
         probe = Probe(features, jnp.asarray(LABELS[:300]), inputs=jnp.asarray(inputs))
-        return mutual_information(Snapshot(probe, num_classes=CLASSES), mode=mode, permutations=0, pairs=0)
+        return mutual_information(Snapshot(probe, num_classes=CLASSES), mode=mode, permutations=0, partitions=0)
 
     together = jax.jit(jax.vmap(one))(batch)
     assert all(np.isnan(value[1]) for value in together.values())

@@ -10,12 +10,15 @@ from collapse_jax.measures.base import Probe, Snapshot
 from collapse_jax.measures.estimators.reference_channel import REFERENCE_VARIABLES
 from collapse_jax.measures.families.noisy_channel import NOISY_CHANNEL, SIGMAS, noisy_channel
 
-_channel = jax.jit(noisy_channel, static_argnames=("mode", "samples", "split"))
+_channel = jax.jit(noisy_channel, static_argnames=("mode", "samples", "permutations", "partitions", "split"))
 DIM, CLASSES, COUNT = 8, 4, 400
+WHOLE = {"permutations": 20, "partitions": 3}
 LABELS = np.arange(COUNT) % CLASSES
 
 
 def measure(features, labels=LABELS, num_classes=CLASSES, **options):
+    # The value alone where nothing else is looked at: less to compile.
+    options = {"permutations": 0, "partitions": 0, **options}
     snapshot = Snapshot(Probe(jnp.asarray(features, jnp.float32), jnp.asarray(labels)), num_classes=num_classes)
     return {name: float(value) for name, value in _channel(snapshot, **options).items()}
 
@@ -50,7 +53,7 @@ def test_far_apart_features_tell_everything():
 def test_equals_direct_integration_of_the_mixture_density(spread):
     """The definition -E log p(z) - h(Z|X) by an independent draw in float64."""
     features = clusters(spread)
-    values = measure(features)
+    values = measure(features, **WHOLE)
     rng = np.random.default_rng(1)
     norm = np.max(np.linalg.norm(features, axis=1))
 
@@ -76,7 +79,7 @@ def test_equals_direct_integration_of_the_mixture_density(spread):
 @pytest.mark.parametrize("spread", [1.0, 0.3, 0.1, 1e-2, 1e-3, 1e-4])
 def test_sandwich(spread):
     """Lower <= estimate <= upper; superfluous information <= log-det bound <= trace bound."""
-    values = measure(clusters(spread))
+    values = measure(clusters(spread), **WHOLE)
     for name in ("zx", "zx_given_y"):
         estimate, error = by_name(values, f"noisy_{name}"), by_name(values, f"noisy_{name}_error")
         slack = 4 * error + 1e-7
@@ -131,19 +134,39 @@ def test_scale_rotation_and_offset_of_labels():
     assert absent == pytest.approx(value, rel=1e-3, abs=1e-5)
 
 
-def test_null_shows_what_chance_explains():
+def test_null_shows_what_chance_explains(rng):
     features = np.random.default_rng(4).normal(size=(COUNT, DIM))
-    values = measure(features)
-    error = by_name(values, "noisy_zy_error")
-    assert np.all(np.abs(by_name(values, "noisy_zy") - by_name(values, "noisy_zy_null")) < 6 * error + 0.02)
+    values = measure(features, rng.permutation(LABELS), **WHOLE)
+    off = by_name(values, "noisy_zy") - by_name(values, "noisy_zy_null")
+    assert np.all(np.abs(off) < 8 * by_name(values, "noisy_zy_null_sd"))
+    assert np.all(by_name(values, "noisy_zy_p") > 1e-5)
     remains = by_name(values, "noisy_zx_given_y_null")
     assert by_name(values, "noisy_zy_null") == pytest.approx(by_name(values, "noisy_zx") - remains, abs=1e-5)
-    assert np.all(by_name(values, "kde_lower_zx_given_y_null") <= remains + 4 * error)
-    assert np.all(remains <= by_name(values, "kde_upper_zx_given_y_null") + 4 * error)
+    slack = 4 * by_name(values, "noisy_zx_given_y_null_sd")
+    assert np.all(by_name(values, "kde_lower_zx_given_y_null") <= remains + slack)
+    assert np.all(remains <= by_name(values, "kde_upper_zx_given_y_null") + slack)
     # A noise that separates all examples makes any labelling look fully informative.
     assert by_name(values, "noisy_zy_null")[0] > 1
-    dependent = measure(clusters(0.1))
+    dependent = measure(clusters(0.1), **WHOLE)
     assert np.all(by_name(dependent, "noisy_zy") > by_name(dependent, "noisy_zy_null") + 0.3)
+    for name in ("noisy_zy", "noisy_zx_given_y", "kde_lower_zx_given_y", "kde_upper_zx_given_y"):
+        assert np.all(by_name(dependent, f"{name}_p") < 1e-6), name
+    # The chain rule: what labels tell is missing of what is left.
+    given_y, zy = by_name(dependent, "noisy_zx_given_y_p"), by_name(dependent, "noisy_zy_p")
+    assert np.log(given_y) == pytest.approx(np.log(zy), rel=0.02)
+
+
+def test_the_null_is_the_value_of_permuted_labels():
+    """Drawn anew: the mean and the spread of the measure over permutations of the labels."""
+    features, draws = clusters(0.5), np.random.default_rng(5)
+    values = measure(features, **WHOLE)
+    others = [measure(features, draws.permutation(LABELS)) for _ in range(20)]
+    for name in ("noisy_zy", "noisy_zx_given_y", "kde_lower_zx_given_y", "kde_upper_zx_given_y"):
+        drawn = np.array([by_name(other, name) for other in others])
+        spread = drawn.std(0, ddof=1)
+        assert np.all(np.abs(by_name(values, f"{name}_null") - drawn.mean(0)) < 5 * spread * np.sqrt(2 / 20)), name
+        ratio = by_name(values, f"{name}_null_sd") / spread
+        assert np.all((ratio > 0.4) & (ratio < 2.5)), name
 
 
 def test_reference_mode_is_too_high_by_log_5():
@@ -176,7 +199,8 @@ def test_runs_in_a_batch_equal_single_runs():
     batch = jnp.stack([jnp.asarray(clusters(0.3)), jnp.full((COUNT, DIM), jnp.nan), jnp.asarray(clusters(0.1))])
 
     def one(features):
-        return noisy_channel(Snapshot(Probe(features, jnp.asarray(LABELS)), num_classes=CLASSES))
+        snapshot = Snapshot(Probe(features, jnp.asarray(LABELS)), num_classes=CLASSES)
+        return noisy_channel(snapshot, permutations=0, partitions=0)
 
     together = jax.jit(jax.vmap(one))(batch)
     assert all(np.isnan(value[1]) for value in together.values())
@@ -192,7 +216,9 @@ def test_sample_options_and_arrays():
     assert half["noisy_zx_sigma030"] == pytest.approx(measure(features)["noisy_zx_sigma030"], abs=0.2)
     assert measure(features, samples=None) == pytest.approx(measure(features))
     arrays = measure_arrays("noisy_channel", train_features=features, train_labels=LABELS)
-    assert arrays == pytest.approx(measure(features), rel=1e-4, abs=1e-5)
+    whole = measure(features, **WHOLE)
+    assert arrays == pytest.approx(whole, rel=1e-3, abs=1e-5)
+    assert measure(features) == pytest.approx({name: whole[name] for name in measure(features)}, rel=1e-5)
     of_an_option = {name for name in NOISY_CHANNEL.variables if "sigma" not in name}
     assert set(arrays) | set(REFERENCE_VARIABLES) | of_an_option == set(NOISY_CHANNEL.variables)
     with pytest.raises(ValueError, match=r"^mode='kde': unknown mode; known: channel, reference"):

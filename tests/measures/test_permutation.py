@@ -44,8 +44,11 @@ def test_a_further_draw_has_a_uniform_p_value(number, rng):
 def test_without_spread_the_rank_counts():
     draws = jnp.full((20, 3), 1.0)
     assert np.asarray(_p_value(jnp.asarray([0.5, 1.0, 2.0]), draws)) == pytest.approx([1, 1, 1 / 21])
-    less = against_null({"v": jnp.asarray([0.5, 1.0, 2.0])}, {"v": draws}, {"v": "less"})
-    assert np.asarray(less["v_p"]) == pytest.approx([1 / 21, 1, 1])
+    tails = {"v": "less", "w": "lower"}
+    value = jnp.asarray([0.5, 1.0, 2.0])
+    less = jax.jit(lambda v, d: against_null(dict.fromkeys("vw", v), dict.fromkeys("vw", d), tails))(value, draws)
+    for name in tails:
+        assert np.asarray(less[f"{name}_p"]) == pytest.approx([1 / 21, 1, 1])
     assert float(_p_value(jnp.asarray(-2.0), jnp.full((20,), -jnp.inf))) == pytest.approx(1 / 21)
     one = jax.jit(against_null)({"v": jnp.asarray(2.0)}, {"v": jnp.asarray([1.0])})
     assert np.isnan(one["v_null_sd"])

@@ -88,7 +88,7 @@ def test_codes_of_the_autoencoder_are_prepared_once_and_refused_where_runs_draw_
     monkeypatch.setattr(input_codes.autoencoder, "fit", fit)
     monkeypatch.setattr("collapse_jax.system.runtime.cache_directory", lambda: tmp_path / "cache")
     workdir = tmp_path / "w"
-    estimate = {"k": 3, "permutations": 0, "pairs": 0}  # most of the compilation is that of nulls and errors
+    estimate = {"k": 3, "permutations": 0, "partitions": 0}  # most of the compilation is that of nulls and errors
     collapse_jax.train(experiment("NO_BIAS", measures=("norms",)), workdir)
     results = collapse_jax.measure(
         workdir, "mutual_information", options=estimate | {"codes": "autoencoder"}, splits="train"

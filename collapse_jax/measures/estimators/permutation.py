@@ -1,6 +1,6 @@
 """Permutation nulls: what a measure says where the pairing that it looks for is broken."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,8 @@ from collapse_jax.measures.base import Scalars, Variable
 from collapse_jax.measures.splits import varied
 
 PERMUTATIONS = 20
-LESS = "less"
+# Tails where small values are the evidence: compared as logarithms, and as they are.
+LESS, LOWER = "less", "lower"
 
 
 def shuffles(key: jax.Array, labels: jax.Array, number: int) -> tuple[jax.Array, jax.Array]:
@@ -42,8 +43,8 @@ def against_null(values: Scalars, draws: Scalars, tails: Mapping[str, str] | Non
     Args:
       values: by name; those that have draws are all of one shape.
       draws: [P, ...] by the same names; nothing is returned of what has none.
-      tails: name -> "less" where small values are the evidence; "greater" for all others. The former are compared
-        as logarithms: they are positive, their nulls skewed, and a value of 0 may be few standard deviations away.
+      tails: name -> "less" or "lower" where small values are the evidence; "greater" for all others. "less"
+        compares logarithms, of what is positive and has a skewed null, where 0 may be few standard deviations away.
 
     Returns:
       `<name>_null` and `<name>_null_sd`, mean and standard deviation (P - 1) of the draws, and `<name>_p`, see
@@ -51,22 +52,21 @@ def against_null(values: Scalars, draws: Scalars, tails: Mapping[str, str] | Non
     """
     if not draws:
         return {}
-    less = [(tails or {}).get(name) == LESS for name in draws]
+    # All at once: names one after the other would take the compiler as many times as long.
+    value, drawn = jnp.stack([values[name] for name in draws]), jnp.stack(list(draws.values()), axis=1)
+    tail = [(tails or {}).get(name) for name in draws]
+    p = p_value(_towards(value, tail), _towards(drawn.swapaxes(0, 1), tail).swapaxes(0, 1))
+    mean = jnp.mean(drawn, axis=0)
+    spread = jnp.std(drawn, axis=0, ddof=1) if len(drawn) > 1 else mean * jnp.nan
+    kinds = {"_null": mean, "_null_sd": spread, "_p": p}
+    return {name + kind: found[index] for index, name in enumerate(draws) for kind, found in kinds.items()}
 
-    def towards(array: jax.Array, less: bool) -> jax.Array:
-        """The same as a number that is the larger the more there is."""
-        return -jnp.log(array) if less else array
 
-    value = jnp.stack([towards(values[name], low) for name, low in zip(draws, less, strict=True)])
-    drawn = jnp.stack([towards(array, low) for array, low in zip(draws.values(), less, strict=True)], axis=1)
-    # All at once: the compiler takes long for a p-value.
-    p = p_value(value, drawn)
-    result = {}
-    for index, (name, array) in enumerate(draws.items()):
-        result[f"{name}_null"] = jnp.mean(array, axis=0)
-        result[f"{name}_null_sd"] = jnp.std(array, axis=0, ddof=1) if len(array) > 1 else array[0] * jnp.nan
-        result[f"{name}_p"] = p[index]
-    return result
+def _towards(array: jax.Array, tails: Sequence[str | None]) -> jax.Array:
+    """The rows of an array, each as numbers that are the larger the more there is."""
+    rows = (-1, *(1 for _ in array.shape[1:]))
+    less, lower = (jnp.asarray([tail == kind for tail in tails]).reshape(rows) for kind in (LESS, LOWER))
+    return jnp.where(less, -jnp.log(array), jnp.where(lower, -array, array))
 
 
 def p_value(value: jax.Array, draws: jax.Array) -> jax.Array:
@@ -106,7 +106,7 @@ def null_variables(
     tails = tails or {}
     result = {}
     for name, v in variables.items():
-        more = "no larger" if tails.get(name) == LESS else "no smaller"
+        more = "no larger" if tails.get(name) in (LESS, LOWER) else "no smaller"
         kinds = {
             "_null": ("null", v.units, f"mean of {{}} after permutations: {broken}"),
             "_null_sd": ("null, spread", v.units, f"standard deviation of {{}} over permutations: {broken}"),

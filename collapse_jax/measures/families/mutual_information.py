@@ -9,7 +9,7 @@ from jax import lax
 from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.codes import principal_components, unit_variance, whiten
-from collapse_jax.measures.estimators.halves import PAIRS, half_errors, halves
+from collapse_jax.measures.estimators.jackknife import ERROR, PARTITIONS, jackknife_errors, remaining
 from collapse_jax.measures.estimators.kl_entropy import conditional_entropy, weighted_entropy
 from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
 from collapse_jax.measures.estimators.permutation import (
@@ -32,9 +32,10 @@ VARIABLES = compared_variables(
     _SUPERFLUOUS,
     "rows of the features permuted",
     "rows of the features permuted within their class",
-    error="standard error for a fresh sample of examples, from halves of this one",
+    error=ERROR,
 )
-# Principal components of the whole sample among which those of its halves are sought, in multiples of `dim`.
+GROUPS = 4
+# Principal components of the whole sample among which those of its parts are sought, in multiples of `dim`.
 _CANDIDATES = 8
 
 
@@ -48,7 +49,7 @@ def mutual_information(
     samples: int | None = None,
     permutations: int = PERMUTATIONS,
     null_rows: int = 128,
-    pairs: int = PAIRS,
+    partitions: int = PARTITIONS,
     split: str = "auto",
     seed: int = 0,
 ) -> Scalars:
@@ -74,8 +75,8 @@ def mutual_information(
     sound estimator and a good code of X, and -0.1 to -0.5 for 4 components. Permuted and not, the terms of
     `null_rows` random rows are averaged (their neighbours are among all): `_null_sd` is that of so few.
 
-    `_error` is for a fresh sample of as many examples, components refitted (`half_errors`): pairs of halves, their
-    components sought among the first 8 `dim` of the whole. It knows nothing of the bias.
+    `_error` is for a fresh sample of as many examples (`jackknife_errors`): without one of 4 groups, components
+    refitted, sought among the first 8 `dim` of the whole. It knows nothing of the bias.
 
     Limits: nan for nan or infinite features; k >= N is refused. A class of n <= k examples has n - 1 neighbours in
     the place of k, one of a single example is left out of I(Z;Y). Inputs that determine features make I(Z;X)
@@ -93,9 +94,9 @@ def mutual_information(
       samples: measure a random subset of so many examples (time grows with its square); None: all.
       permutations: of the null; 0 leaves it out.
       null_rows: over how many rows the null is averaged (time grows with permutations x null_rows x N).
-      pairs: of halves that the error compares; 0 leaves it out.
+      partitions: into groups, that the error is the mean over; 0 leaves it out.
       split: "train", "test" or "auto" (test if its inputs are there, else train).
-      seed: of the permutations, rows and halves.
+      seed: of the permutations, rows and groups.
 
     Returns:
       `mi_zy` and, where there are inputs, `mi_zx` and `superfluous_information`, each with null and error.
@@ -103,13 +104,13 @@ def mutual_information(
     require_one_of("mode", mode, ("ksg", "reference"))
     require_one_of("codes", codes, ("pca", "autoencoder"))
     least_values = {"k": (k, 1), "dim": (dim, 1), "permutations": (permutations, 0), "null_rows": (null_rows, 1)}
-    for name, (value, least) in {**least_values, "pairs": (pairs, 0)}.items():
+    for name, (value, least) in {**least_values, "partitions": (partitions, 0)}.items():
         require_at_least(name, value, least)
     trained = codes == "autoencoder"
     examples = choose_examples(snapshot, split, snapshot.prepared or {} if trained else None)
     made = examples.inputs is not None or not trained
     require(made, "codes", codes, "snapshot.prepared holds no codes of the probe (see `probe_codes`)")
-    sample_key, null_key, half_key = jax.random.split(jax.random.key(seed), 3)
+    sample_key, null_key, group_key = jax.random.split(jax.random.key(seed), 3)
     if samples is not None and samples < len(examples.labels):
         require_at_least("samples", samples, 2)
         chosen = jax.random.permutation(sample_key, len(examples.labels))[:samples]
@@ -119,14 +120,14 @@ def mutual_information(
     candidates = _components(examples, _CANDIDATES * dim)
     coded = _coded(candidates, dim, mode)
     result = _estimate(coded, k, mode)
-    if pairs:
-        halved = halves(half_key, len(coded.labels), pairs)
+    if partitions:
+        kept = remaining(group_key, count, min(GROUPS, count), partitions)
 
-        def of_half(rows: jax.Array) -> Scalars:
+        def of_rows(rows: jax.Array) -> Scalars:
             return _estimate(_coded(jax.tree.map(lambda array: array[rows], candidates), dim, mode), k, mode)
 
-        values = lax.map(of_half, halved.reshape(2 * pairs, -1))
-        result |= half_errors({name: value.reshape(pairs, 2) for name, value in values.items()})
+        values = lax.map(of_rows, kept.reshape(-1, kept.shape[-1]))
+        result |= jackknife_errors({name: value.reshape(kept.shape[:2]) for name, value in values.items()})
     if permutations:
         result |= _null(null_key, coded, permutations, null_rows, k, mode)
     # Neighbours of rows that are no numbers are no nan by themselves.

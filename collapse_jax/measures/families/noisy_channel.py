@@ -1,5 +1,6 @@
 """Information that features keep when noise of a known size is added to them: estimates and bounds."""
 
+import dataclasses
 import math
 
 import jax
@@ -9,49 +10,61 @@ from collapse_jax.errors import require, require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.channel_bounds import conditional_information_bounds
 from collapse_jax.measures.estimators.class_geometry import class_means, deviations
-from collapse_jax.measures.estimators.neighbours import each_point
+from collapse_jax.measures.estimators.jackknife import ERROR, PARTITIONS, jackknife_errors
+from collapse_jax.measures.estimators.mixtures import KINDS, mixtures
+from collapse_jax.measures.estimators.permutation import (
+    LOWER,
+    PERMUTATIONS,
+    against_null,
+    identity_first,
+    null_variables,
+    shuffles,
+)
 from collapse_jax.measures.estimators.probe_choice import choose_examples
 from collapse_jax.measures.estimators.reference_channel import REFERENCE_VARIABLES, reference_information
 from collapse_jax.measures.options import require_at_least
-from collapse_jax.measures.precision import matmul
+from collapse_jax.measures.splits import varied
 
 # Noise relative to the largest feature norm, and how the names of the variables write it.
 SIGMAS = {"sigma003": 0.03, "sigma010": 0.1, "sigma030": 0.3}
 
-_ERROR = "standard error of the Monte Carlo average over examples and noise"
-_SPREAD = "standard error of the average over examples"
-_NULL = "the same with permuted labels: what a random partition of the examples into classes leaves"
 _TEXTS = {
     "noisy_zx": ("I(Z;X)", "Monte Carlo, Z = g(X) + B_g sigma E, X uniform on the sample"),
-    "noisy_zx_error": ("I(Z;X), error", _ERROR),
-    "noisy_zy": ("I(Z;Y)", "Monte Carlo, Z = g(X) + B_g sigma E"),
-    "noisy_zy_error": ("I(Z;Y), error", _ERROR),
-    "noisy_zy_null": ("I(Z;Y), null", "the same with permuted labels: what chance explains"),
-    "noisy_zx_given_y": ("I(Z;X|Y)", "Monte Carlo superfluous information, I(Z;X) - I(Z;Y)"),
-    "noisy_zx_given_y_error": ("I(Z;X|Y), error", _ERROR),
-    "noisy_zx_given_y_null": ("I(Z;X|Y), null", _NULL),
     "kde_lower_zx": ("I(Z;X), lower bound", "pairwise bound of Kolchinsky & Tracey, Bhattacharyya distance"),
-    "kde_lower_zx_error": ("I(Z;X), lower bound, error", _SPREAD),
     "kde_upper_zx": ("I(Z;X), upper bound", "pairwise bound of Kolchinsky & Tracey, relative entropy"),
-    "kde_upper_zx_error": ("I(Z;X), upper bound, error", _SPREAD),
+    "noisy_zy": ("I(Z;Y)", "Monte Carlo, Z = g(X) + B_g sigma E"),
+    "noisy_zx_given_y": ("I(Z;X|Y)", "Monte Carlo superfluous information, I(Z;X) - I(Z;Y)"),
     "kde_lower_zx_given_y": ("I(Z;X|Y), lower bound", "the pairwise lower bound within classes"),
-    "kde_lower_zx_given_y_error": ("I(Z;X|Y), lower bound, error", _SPREAD),
-    "kde_lower_zx_given_y_null": ("I(Z;X|Y), lower bound, null", _NULL),
     "kde_upper_zx_given_y": ("I(Z;X|Y), upper bound", "the pairwise upper bound within classes"),
-    "kde_upper_zx_given_y_error": ("I(Z;X|Y), upper bound, error", _SPREAD),
-    "kde_upper_zx_given_y_null": ("I(Z;X|Y), upper bound, null", _NULL),
+}
+_BOUNDS = {
     "log_det_bound": ("I(Z;X|Y), log-det bound", "1/2 E_y log det(Cov_y / (B_g sigma)^2 + I)"),
     "trace_bound": ("I(Z;X|Y), trace bound", "Tr(Sigma_W) / (2 (B_g sigma)^2)"),
 }
+# What permuted labels change, and whether little of it is the evidence. I(Z;X) depends on no pairing.
+_TAILS = {name: LOWER for name in _TEXTS if name.endswith("given_y")}
+_COMPARED = ("noisy_zy", *_TAILS)
+
+
+def _described() -> dict[str, Variable]:
+    """Every variable at one noise."""
+    own, bounds = (
+        {name: Variable(title, "nat", text) for name, (title, text) in texts.items()} for texts in (_TEXTS, _BOUNDS)
+    )
+    nulls = null_variables({name: own[name] for name in _COMPARED}, "labels permuted", _TAILS)
+    return {**own, **varied(own, {"_error": (", error", f"{{}}: {ERROR}")}), **nulls, **bounds}
+
+
 VARIABLES = {
-    f"{name}_{suffix}": Variable(f"{title}, sigma {sigma:g}", "nat", text)
-    for suffix, sigma in SIGMAS.items()
-    for name, (title, text) in _TEXTS.items()
-}
-VARIABLES |= {
-    name: Variable(f"{title}, sigma of the options", "nat", text) for name, (title, text) in _TEXTS.items()
+    f"{name}{suffix}": dataclasses.replace(v, long_name=f"{v.long_name}, sigma {sigma}")
+    for suffix, sigma in {
+        **{f"_{name}": f"{value:g}" for name, value in SIGMAS.items()},
+        "": "of the options",
+    }.items()
+    for name, v in _described().items()
 }
 VARIABLES |= REFERENCE_VARIABLES
+GROUPS = 10
 
 
 def noisy_channel(
@@ -60,6 +73,8 @@ def noisy_channel(
     mode: str = "channel",
     sigma: float | None = None,
     samples: int | None = 2000,
+    permutations: int = PERMUTATIONS,
+    partitions: int = PARTITIONS,
     split: str = "auto",
     seed: int = 0,
 ) -> Scalars:
@@ -79,9 +94,13 @@ def noisy_channel(
     the place of exp a_ij. For I(Z;X|Y) there are also the bounds of Theorem 3.4 of arXiv:2509.20829:
     estimate <= log_det_bound <= trace_bound, up to the error of the estimate.
 
-    The nulls permute the labels: what a partition without meaning tells (I(Z;Y)) or leaves (I(Z;X|Y), value and
-    bounds). I(Z;X) and its bounds have no null: they do not depend on how X and Z are paired, being limits of the
-    channel and not estimates from pairs.
+    `_null`, `_null_sd` and `_p` compare with permuted labels: what a partition without meaning tells (I(Z;Y), more
+    is evidence) or leaves (I(Z;X|Y), value and bounds, less is evidence: by the chain rule the p-value is that of
+    I(Z;Y)). Within classes nothing can be permuted: I(Z;X) and I(Z;X|Y) are limits of the channel and not estimates
+    from pairs, so that they do not depend on how X and Z are paired, and I(Z;X) has no null.
+
+    `_error` is for a fresh sample of as many examples, labels, noise and largest norm included
+    (`jackknife_errors`): without one of 10 groups, for the norm by the derivative along the noise.
 
     mode "reference": `reference_information`, its absolute noise and its wrong constant.
 
@@ -95,8 +114,10 @@ def noisy_channel(
       sigma: one noise in the place of the three, greater than 0; the variables then have no suffix: `noisy_zx`.
         (Keep several apart with `label`.)
       samples: M, a random subset of the examples (time grows with its square); None: all.
+      permutations: of the null; 0 leaves it out.
+      partitions: into groups, that the error is the mean over; 0 leaves it out.
       split: "train", "test" or "auto" (test if its inputs are there, else train).
-      seed: of the sample, the noise and the null.
+      seed: of the sample, the noise, the null and the groups.
 
     Returns:
       The variables above for each sigma, or the three `_reference` ones.
@@ -104,95 +125,78 @@ def noisy_channel(
     require_one_of("mode", mode, ("channel", "reference"))
     positive = sigma is None or (isinstance(sigma, int | float) and 0 < sigma < math.inf)
     require(positive, "sigma", sigma, "must be a finite number > 0, in units of the largest feature norm")
+    require_at_least("permutations", permutations, 0)
+    require_at_least("partitions", partitions, 0)
     sigmas = SIGMAS if sigma is None else {"": sigma}
     features, labels, _ = choose_examples(snapshot, split)
-    sample_key, noise_key, null_key = jax.random.split(jax.random.key(seed), 3)
+    sample_key, noise_key, order_key = jax.random.split(jax.random.key(seed), 3)
     if mode == "reference":
         return reference_information(features, labels, snapshot.num_classes, sample_key)
-    scale = jnp.max(jnp.abs(features))
-    features = features / scale
-    norm = jnp.sqrt(jnp.max(jnp.sum(features**2, axis=1)))
+    features = features / jnp.max(jnp.abs(features))
+    norms = jnp.sqrt(jnp.sum(features**2, axis=1))
+    noise = jnp.max(norms) * jnp.asarray(list(sigmas.values()), features.dtype)
     if samples is not None and samples < len(labels):
         require_at_least("samples", samples, 2)
-        chosen = jax.random.permutation(sample_key, len(labels))[:samples]
-        features, labels = features[chosen], labels[chosen]
+        order = jax.random.permutation(sample_key, len(labels))
+        features, labels, norms = features[order[:samples]], labels[order[:samples]], norms[order]
     one_hot = jax.nn.one_hot(labels, snapshot.num_classes, dtype=features.dtype)
     within = deviations(features, labels, class_means(features, labels, one_hot))
-    noise = norm * jnp.asarray(list(sigmas.values()), features.dtype)
     log_det, trace = conditional_information_bounds(within, one_hot, noise)
-    shuffled = labels[jax.random.permutation(null_key, len(labels))]
-    terms = _local_terms(features, within, labels, shuffled, noise, noise_key)
-    result = {"log_det_bound": log_det, "trace_bound": trace}
-    for name, values in terms.items():
-        result[name] = jnp.mean(values, axis=0)
-        if f"{name}_error" in _TEXTS:
-            result[f"{name}_error"] = jnp.std(values, axis=0, ddof=1) / len(labels) ** 0.5
-    suffixes = [f"_{suffix}" if suffix else "" for suffix in sigmas]
-    return {f"{name}{suffix}": result[name][s] for s, suffix in enumerate(suffixes) for name in _TEXTS}
-
-
-def _local_terms(
-    features: jax.Array,
-    within: jax.Array,
-    labels: jax.Array,
-    shuffled: jax.Array,
-    noise: jax.Array,
-    key: jax.Array,
-) -> Scalars:
-    """[M, S] the contribution of every example to each average, for every noise of `noise` [S]."""
-    centred = features - jnp.mean(features, axis=0, keepdims=True)
-    centred_squares, within_squares = jnp.sum(centred**2, axis=1), jnp.sum(within**2, axis=1)
-    errors = jax.random.normal(key, features.shape, features.dtype)
-
-    def local(index: jax.Array, error: jax.Array) -> Scalars:
-        same = labels == labels[index]
-        # Deviations from the class mean are exact in a collapsed class, where differences of features are not.
-        squares = jnp.where(
-            same,
-            _squared_distances(within, within_squares, index),
-            _squared_distances(centred, centred_squares, index),
+    orders, _ = shuffles(order_key, labels, permutations + partitions)
+    kept, shifts = _left_out(orders[permutations:], norms)
+    shuffled = labels[identity_first(orders[:permutations])]
+    found = mixtures(features, within, labels, shuffled, kept, noise, noise_key)
+    values = _by_name(found.values)
+    result = {name: value[:, 0] for name, value in values.items()} | {
+        "log_det_bound": log_det,
+        "trace_bound": trace,
+    }
+    if partitions:
+        slopes = _by_name(found.slopes)
+        result |= jackknife_errors(
+            {name: value[:, 1:].T.reshape(*shifts.shape, -1) for name, value in values.items()},
+            {name: shifts[..., None] * slope[None, None] for name, slope in slopes.items()},
         )
-        shift_within, shift_centred = matmul(within, error), matmul(centred, error)
-        shift = jnp.where(same, shift_within[index] - shift_within, shift_centred[index] - shift_centred)
-        fellows = shuffled == shuffled[index]
-        groups = {"zx": jnp.ones_like(same), "zx_given_y": same, "zx_given_y_null": fellows}
-        rows = []
-        for s in range(len(noise)):
-            quadratic, linear = squares / (2 * noise[s] ** 2), shift / noise[s]
-            row = {}
-            for kind, exponents in (
-                ("minus", -quadratic - linear),
-                ("plus", -quadratic + linear),
-                ("kde_upper", -quadratic),
-                ("kde_lower", -quadratic / 4),
-            ):
-                for name, value in _minus_log_means(exponents, groups).items():
-                    row[f"{kind}_{name}"] = value
-            for name in groups:
-                row[f"noisy_{name}"] = 0.5 * (row[f"minus_{name}"] + row[f"plus_{name}"])
-            row["noisy_zy"] = row["noisy_zx"] - row["noisy_zx_given_y"]
-            row["noisy_zy_null"] = row["noisy_zx"] - row["noisy_zx_given_y_null"]
-            rows.append({name: row[name] for name in _TEXTS if name in row})
-        return jax.tree.map(lambda *values: jnp.stack(values), *rows)
-
-    return each_point(local, errors)
+    if permutations:
+        # I(Z;X) is the same for any labels.
+        everything = found.values[0, :, :, :1]
+        nulls = found.nulls[..., 1:]
+        draws = _by_name(jnp.stack([jnp.broadcast_to(everything, nulls.shape), nulls]))
+        result |= against_null(result, {name: draws[name].T for name in _COMPARED}, _TAILS)
+    suffixes = [f"_{suffix}" if suffix else "" for suffix in sigmas]
+    return {
+        name + suffix: result[name][s]
+        for s, suffix in enumerate(suffixes)
+        for name in _described()
+        if name in result
+    }
 
 
-def _squared_distances(points: jax.Array, squares: jax.Array, index: jax.Array) -> jax.Array:
-    """[M] squared distances of row `index` of `points` [M, D] to all; `squares` [M] are the squared norms."""
-    distances = squares[index] + squares - 2 * matmul(points, points[index])
-    # nan and infinite rows stay visible in their distance to themselves.
-    return jnp.where(jnp.arange(len(points)) == index, distances * 0, jnp.maximum(distances, 0))
+def _left_out(orders: jax.Array, norms: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Who takes part in the estimates without one group each, and what the largest norm becomes there.
+
+    Args:
+      orders: [P, M] random permutations, each a partition into groups.
+      norms: [N] of the M examples and, in random order, of all others.
+
+    Returns:
+      [M, 1 + P G] with everyone in the first column, and changes [P, G] of log B_g.
+    """
+    number, count = orders.shape
+    groups = min(GROUPS, count)
+    others = jnp.broadcast_to(jnp.arange(len(norms) - count) % groups, (number, len(norms) - count))
+    member = jnp.concatenate([orders % groups, others], axis=1)
+    kept = member[:, None] != jnp.arange(groups)[None, :, None]
+    shifts = jnp.log(jnp.max(jnp.where(kept, norms[None, None], 0), axis=-1) / jnp.max(norms))
+    columns = kept[..., :count].reshape(number * groups, count).T
+    return jnp.concatenate([jnp.ones((count, 1), bool), columns], axis=1).astype(norms.dtype), shifts
 
 
-def _minus_log_means(exponents: jax.Array, groups: dict[str, jax.Array]) -> Scalars:
-    """-log of the mean of exp(exponents) over the members of each group."""
-    # One exponential serves all groups. Each holds the example itself, with exponent 0, and the largest exponent is
-    # a squared normal deviate of M: no group's sum falls out of the range of float32.
-    largest = jnp.max(exponents)
-    terms = jnp.exp(exponents - largest)
-    sums = {name: jnp.sum(jnp.where(group, terms, 0)) for name, group in groups.items()}
-    return {name: jnp.log(jnp.sum(groups[name])) - jnp.log(total) - largest for name, total in sums.items()}
+def _by_name(values: jax.Array) -> Scalars:
+    """Values of `mixtures` [2, 3, ...], of all examples and within classes, by the names of variables."""
+    names = [f"{kind}_{which}" for which in ("zx", "zx_given_y") for kind in KINDS]
+    result = dict(zip(names, values.reshape(len(names), *values.shape[2:]), strict=True))
+    return result | {"noisy_zy": result["noisy_zx"] - result["noisy_zx_given_y"]}
 
 
 NOISY_CHANNEL = Measure("noisy_channel", noisy_channel, VARIABLES, needs=("probe",))
