@@ -1,8 +1,9 @@
 """The errors that a user can cause; the command line prints each as one line and exits with `code`."""
 
+import contextlib
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -18,6 +19,60 @@ class ConfigError(CollapseError, ValueError):
     def __init__(self, field: str, value: Any, allowed: str):
         super().__init__(f"{field}={value!r}: {allowed}")
         self.field, self.value, self.allowed = field, value, allowed
+
+    @property
+    def each(self) -> "list[ConfigError]":
+        """The errors of single fields that this one tells."""
+        return [self]
+
+
+class ConfigErrors(ConfigError):
+    """Several fields hold values that are not allowed: told together, in one line."""
+
+    def __init__(self, errors: "list[ConfigError]"):
+        super().__init__(errors[0].field, errors[0].value, errors[0].allowed)
+        self.args = ("; ".join(map(str, errors)),)
+        self._each = errors
+
+    @property
+    def each(self) -> list[ConfigError]:
+        """The errors of single fields."""
+        return self._each
+
+
+class Wrong:
+    """The wrong fields found so far, the first error of each, to be told together."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, ConfigError] = {}
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note the `ConfigError` of a block instead of raising it."""
+        try:
+            yield
+        except ConfigError as error:
+            for one in error.each:
+                self.found.setdefault(one.field, one)
+
+    def holds(self, fields: Iterable[str]) -> bool:
+        """Whether one of the fields, or of those in a group that is named, is wrong."""
+        return any(wrong == field or wrong.startswith(f"{field}.") for field in fields for wrong in self.found)
+
+    def tell(self) -> None:
+        """Raise what was noted, if anything was."""
+        errors = list(self.found.values())
+        if errors:
+            raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
+
+
+def together(checks: Iterable[Callable[[], Any]]) -> None:
+    """Run all checks, and then raise what they refuse, as one `ConfigError`."""
+    wrong = Wrong()
+    for check in checks:
+        with wrong.noted():
+            check()
+    wrong.tell()
 
 
 def require(ok: bool, field: str, value: Any, allowed: str) -> None:

@@ -6,11 +6,11 @@ from absl import flags
 
 from collapse_jax.cli.base import Flag, Options
 from collapse_jax.cli.commands import COMMANDS
-from collapse_jax.errors import ConfigError, closest, unknown
+from collapse_jax.errors import ConfigError, Wrong, closest, unknown
 from collapse_jax.experiment import config
-from collapse_jax.experiment.axes import replaced
+from collapse_jax.experiment.axes import replaced, require_say
 from collapse_jax.experiment.extensions import file_of, load_file, told
-from collapse_jax.experiment.typed import field_types, from_text, typed
+from collapse_jax.experiment.typed import field_types, from_text, literal, read
 from collapse_jax.system.paths import path_of
 
 WORKDIR = Flag("directory of the sweep", None)
@@ -27,6 +27,14 @@ class Reader(flags.ArgumentParser):
     def parse(self, argument: Any) -> Any:
         """Return the value; defaults pass as they are."""
         return from_text(self.name, self.kind, argument) if isinstance(argument, str) else argument
+
+
+class FieldReader(Reader):
+    """Reads the text of a field of the config, whose wrong values are told together when all are known."""
+
+    def parse(self, argument: Any) -> Any:
+        """Return the value, or what is none."""
+        return literal(self.kind, argument) if isinstance(argument, str) else argument
 
 
 def parse(argv: list[str]) -> Options:
@@ -83,14 +91,14 @@ def _flags_of(name: str) -> flags.FlagValues:
     if command.needs_config:
         _define("config", CONFIG, values)
         for field, kind in FIELDS.items():
-            _define(f"config.{field}", Flag("", None, kind), values, field)
+            _define(f"config.{field}", Flag("", None, kind), values, FieldReader(field, kind))
     for flag, described in command.flags.items():
         _define(flag, described, values)
     return values
 
 
-def _define(name: str, flag: Flag, values: flags.FlagValues, called: str = "") -> None:
-    reader = Reader(called or f"--{name}", flag.kind)
+def _define(name: str, flag: Flag, values: flags.FlagValues, reader: Reader | None = None) -> None:
+    reader = reader or Reader(f"--{name}", flag.kind)
     boolean = flag.kind in (bool, bool | None)
     flags.DEFINE_flag(flags.Flag(reader, None, name, flag.default, flag.help, boolean=boolean), values)
 
@@ -129,9 +137,18 @@ def _experiment(values: flags.FlagValues) -> config.Experiment:
     """Load the config file and put the fields in their place that were given, of a repeated one the last."""
     if not values.config:
         raise ConfigError("--config", values.config, "name a config file, such as configs/quickstart.py")
-    experiment = load_config(values.config)
-    for field in FIELDS:
-        flag = values[f"config.{field}"]
-        if flag.present:
-            experiment = replaced(experiment, field, flag.value)
-    return typed(experiment)
+    experiment, wrong = load_config(values.config), Wrong()
+    given = {field: values[f"config.{field}"].value for field in FIELDS if values[f"config.{field}"].present}
+    for field, value in given.items():
+        experiment = replaced(experiment, field, value)
+    whole = read(experiment, wrong)
+    for field, value in given.items():
+        with wrong.noted():
+            require_say(whole.grid, field, value)
+    if wrong.found:
+        from collapse_jax.engine.validate import validate  # imports jax: what else is wrong is told with it
+
+        with wrong.noted():
+            validate(experiment)
+        wrong.tell()
+    return whole

@@ -14,12 +14,11 @@ from collapse_jax.engine.compile import check_model, compile_programs
 from collapse_jax.engine.demand import demand
 from collapse_jax.engine.packing import choose_layout, settle_packing
 from collapse_jax.engine.sweep import Sweep
-from collapse_jax.engine.validate import validate
+from collapse_jax.engine.validate import begun
 from collapse_jax.errors import StoreError, require
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.cuts import WHOLE, Shard
-from collapse_jax.experiment.grid import check_grid, number_of_runs
-from collapse_jax.experiment.typed import typed
+from collapse_jax.experiment.grid import number_of_runs
 from collapse_jax.system import runtime, signals
 from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import say
@@ -59,10 +58,7 @@ def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOL
     Raises:
       as `train`.
     """
-    experiment = typed(experiment)
-    check_grid(experiment.grid)  # which is cut before jax starts, and so before all else is checked
-    begin(experiment, workdir, shard)
-    experiment = validate(experiment)
+    experiment = begun(experiment, lambda whole: begin(whole, workdir, shard))
     leaves = open_tree(workdir, experiment, shard)
     if not leaves:
         say(f"shard {shard}: no runs, the grid has {number_of_runs(experiment.grid)}")

@@ -9,26 +9,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from collapse_jax.errors import require
+from collapse_jax.experiment.checks import ANY, COUNT, DECAY, NOT_NEGATIVE, POSITIVE, SEED, SHARE, Check, between
 from collapse_jax.experiment.choices import MODULAR, chosen
 
-MAX_SEED = 2**32 - 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """Which values an axis may have, and how to say so."""
-
-    allowed: str
-    holds: Callable[[Any], bool]
-
-
-ANY = Check("", lambda value: True)
-POSITIVE = Check("must be > 0", lambda value: value > 0)
-NOT_NEGATIVE = Check("must be >= 0", lambda value: value >= 0)
-COUNT = Check("must be >= 1", lambda value: value >= 1)
-SHARE = Check("must be in [0, 1]", lambda value: 0 <= value <= 1)
-DECAY = Check("must be in [0, 1)", lambda value: 0 <= value < 1)
-SEED = Check(f"must be in 0 ... {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
+MAX_DEPTH = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +29,7 @@ class Axis:
       check: of each value; what a field allows is checked where the field is.
       neutral: value at which a run is as if there were no such axis; alone, it adds no coordinate.
       dimension: whether it is a dimension of the results even with a single value.
+      overrules: further fields that have no say, or not all of it, beside the axis.
       place: static axes: `(experiment, value) -> experiment` where more than `field` changes.
     """
 
@@ -55,6 +41,7 @@ class Axis:
     check: Check = ANY
     neutral: Any = None
     dimension: bool = False
+    overrules: tuple[str, ...] = ()
     place: Callable[[Any, Any], Any] | None = None
 
 
@@ -139,8 +126,10 @@ class Grid:
     label_noise: tuple[float, ...] = static("share of wrong training labels", "task.label_noise")
     model: tuple[str, ...] = static("model", "model.name", place=_model)
     # After the model, on which it depends what a width and a depth are.
-    width: tuple[int, ...] = static("width", "model.width", check=COUNT, place=_width)
-    depth: tuple[int, ...] = static("depth", "model.depth", check=COUNT, place=_depth)
+    width: tuple[int, ...] = static("width", "model.width", check=COUNT, overrules=("model.hidden",), place=_width)
+    depth: tuple[int, ...] = static(
+        "depth", "model.depth", check=between(1, MAX_DEPTH), overrules=("model.hidden",), place=_depth
+    )
     norm: tuple[str, ...] = static("normalisation", "model.norm")
     optimizer: tuple[str, ...] = static("optimizer", "optimizer.name", place=_optimizer)
     loss: tuple[str, ...] = static("loss", "loss")
@@ -176,6 +165,18 @@ def traced_axes(grid: Grid) -> dict[str, tuple]:
 def static_axes(grid: Grid) -> dict[str, tuple]:
     """Return the static axes of a grid and their values."""
     return {name: getattr(grid, name) for name in STATIC if getattr(grid, name)}
+
+
+def require_say(grid: Grid, field: str, value: Any) -> None:
+    """Make sure that no axis of a grid overrules a field that is given a value.
+
+    Raises:
+      ConfigError: an axis does, so that the value would have no effect; it is named.
+    """
+    for name, axis in AXES.items():
+        values = getattr(grid, name)
+        allowed = f"has no effect beside grid.{name}={values}; give the values of grid.{name} instead"
+        require(not values or field not in (axis.field, *axis.overrules), field, value, allowed)
 
 
 def placed(experiment: Any, name: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from collapse_jax.errors import ConfigError
+from collapse_jax.errors import Wrong, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +133,7 @@ def chosen(experiment: Any, group: str, name: str) -> Any:
 
 
 def require_own(group: str, fields: Any, kinds: Mapping[str, type]) -> None:
-    """Raise `ConfigError` for an option that is given though none of the choices has it.
+    """Raise `ConfigError` for options that are given though none of the choices has them.
 
     Args:
       group: field of the experiment.
@@ -141,10 +141,12 @@ def require_own(group: str, fields: Any, kinds: Mapping[str, type]) -> None:
       kinds: name of each choice that the grid has, and the class of its options.
     """
     own = dict.fromkeys(name for kind in kinds.values() for name in names_of(kind))
+    common = [item.name for item in dataclasses.fields(fields) if item.default is not None and item.name != "name"]
+    who, has = f"the {group} {' or '.join(map(repr, kinds))}", ", ".join([*own, *common])
+    wrong = Wrong()
     for item in dataclasses.fields(fields):
         value = getattr(fields, item.name)
-        if item.default is None and value is not None and item.name not in own:
-            who = f"the {group} {' or '.join(map(repr, kinds))}"
-            common = [other.name for other in dataclasses.fields(fields) if other.default is not None]
-            has = [*own, *(name for name in common if name != "name")]
-            raise ConfigError(f"{group}.{item.name}", value, f"{who} has no such field; it has {', '.join(has)}")
+        idle = item.default is None and value is not None and item.name not in own
+        with wrong.noted():
+            require(not idle, f"{group}.{item.name}", value, f"{who} has no such field; it has {has}")
+    wrong.tell()

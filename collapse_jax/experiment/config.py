@@ -136,7 +136,8 @@ class Snapshots:
         `test_size` test examples), "head" (the last layer) and "parameters" (all of them, from which `measure`
         computes every layer again, on any number of test examples; the other three are then needed only by other
         readers); () stores nothing.
-      test_size: test examples of "test"; 0 means all that the task measures.
+      test_size: test examples of "test", the first ones: at most so many, where the task measures fewer; 0 means
+        all that the task measures.
     """
 
     schedule: Schedule = field(default_factory=lambda: Schedule(rule="geometric", points=40))

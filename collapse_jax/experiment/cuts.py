@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from collapse_jax.errors import ConfigError, require
+from collapse_jax.errors import ConfigError, ConfigErrors, Wrong, require
 from collapse_jax.experiment.axes import placed, static_axes
 from collapse_jax.experiment.choices import MLP, filled
 from collapse_jax.experiment.config import Experiment, Grid
@@ -134,14 +134,18 @@ def check_static_axes(experiment: Experiment, check: Callable[[Experiment], Any]
       check: raises `ConfigError` for an experiment that is not allowed.
 
     Raises:
-      ConfigError: a part is not allowed; it is then named.
+      ConfigError: parts are not allowed; the first of them is named for each field.
     """
-    grid = experiment.grid
+    grid, wrong = experiment.grid, Wrong()
     one_width = not grid.depth or bool(grid.width) or len(set(experiment.model.hidden or MLP.hidden)) == 1
-    require(one_width, "grid.depth", grid.depth, "needs hidden layers of one width in model.hidden")
+    with wrong.noted():
+        require(one_width, "grid.depth", grid.depth, "needs hidden layers of one width in model.hidden")
     for part in parts(experiment, Cut(AXES)):
-        try:
-            check(part.experiment)
-        except ConfigError as error:
-            point = ", ".join(f"grid.{name}={value}" for name, value in part.point.items())
-            raise ConfigError(error.field, error.value, f"{error.allowed} (of the part {point})") from None
+        point = ", ".join(f"grid.{name}={value}" for name, value in part.point.items())
+        with wrong.noted():
+            try:
+                check(part.experiment)
+            except ConfigError as error:
+                named = [ConfigError(e.field, e.value, f"{e.allowed} (of the part {point})") for e in error.each]
+                raise ConfigErrors(named) from None
+    wrong.tell()

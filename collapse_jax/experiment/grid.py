@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from collapse_jax.errors import require, require_one_of
-from collapse_jax.experiment.axes import AXES, TRACED, Grid, static_axes, traced_axes
+from collapse_jax.errors import Wrong, require, require_one_of
+from collapse_jax.experiment.axes import AXES, Grid, traced_axes
 
 
 def number_of_runs(grid: Grid) -> int:
@@ -48,20 +48,28 @@ def check_grid(grid: Grid) -> None:
     """Make sure that every axis has the values that it may have.
 
     Raises:
-      ConfigError: naming the axis, the value and what is allowed.
+      ConfigError: naming each wrong axis, the value and what is allowed.
     """
-    require_one_of("grid.mode", grid.mode, ("product", "zip"))
-    for name in TRACED:
-        needed = bool(Grid.__dataclass_fields__[name].default)
-        require(bool(getattr(grid, name)) or not needed, f"grid.{name}", (), "an axis needs at least one value")
-    for name, values in (traced_axes(grid) | static_axes(grid)).items():
-        field, axis = f"grid.{name}", AXES[name]
-        for value in values:
-            require(axis.check.holds(value), field, value, axis.check.allowed)
-        if grid.mode == "product" or not axis.traced:
-            check_distinct(field, values)
+    wrong = Wrong()
+    with wrong.noted():
+        require_one_of("grid.mode", grid.mode, ("product", "zip"))
+    for name in AXES:
+        with wrong.noted():
+            _check_axis(grid, name)
     if grid.mode == "zip":
-        _check_zip(grid)
+        with wrong.noted():
+            _check_zip(grid)
+    wrong.tell()
+
+
+def _check_axis(grid: Grid, name: str) -> None:
+    field, axis, values = f"grid.{name}", AXES[name], getattr(grid, name)
+    needed = axis.traced and bool(Grid.__dataclass_fields__[name].default)
+    require(bool(values) or not needed, field, (), "an axis needs at least one value")
+    for value in values:
+        axis.check(field, value)
+    if grid.mode == "product" or not axis.traced:
+        check_distinct(field, values)
 
 
 def _check_zip(grid: Grid) -> None:

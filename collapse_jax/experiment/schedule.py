@@ -19,9 +19,9 @@ def schedule_steps(schedule: config.Schedule, steps: int) -> np.ndarray:
       [T] int64 steps in [0, steps].
     """
     if schedule.rule == "reference":
-        every = np.arange(steps + 1)
         period = max(steps // schedule.points, 1)
-        chosen = every[(every < 30) | ((every < 150) & (every % 10 == 0)) | (every % period == 0)]
+        chosen = np.concatenate([np.arange(30), np.arange(30, 150, 10), np.arange(0, steps + 1, period)])
+        chosen = chosen[chosen <= steps]
     elif schedule.rule == "geometric":
         chosen = np.rint(np.geomspace(1, steps, schedule.points)).astype(np.int64)
         chosen = np.append(chosen, 0)

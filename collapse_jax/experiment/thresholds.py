@@ -3,10 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 
-from collapse_jax.errors import require, require_one_of
+from collapse_jax.errors import require_one_of
+from collapse_jax.experiment.checks import LEVEL, Fields
 from collapse_jax.experiment.config import Thresholds
 
 NAMES = tuple(item.name for item in dataclasses.fields(Thresholds))
+LEVELS: Fields = {f"thresholds.{name}": LEVEL for name in NAMES}
 
 
 def with_levels(own: Thresholds, levels: Mapping[str, float]) -> Thresholds:
@@ -24,4 +26,4 @@ def with_levels(own: Thresholds, levels: Mapping[str, float]) -> Thresholds:
 def check_levels(levels: Mapping[str, float]) -> None:
     """Raise `ConfigError` for a level outside of (0, 1]."""
     for name, value in levels.items():
-        require(0 < value <= 1, f"thresholds.{name}", value, "must be in (0, 1]")
+        LEVEL(f"thresholds.{name}", value)

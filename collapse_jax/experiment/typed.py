@@ -7,28 +7,48 @@ import typing
 import warnings
 from typing import Any
 
-from collapse_jax.errors import require
+import numpy as np
 
+from collapse_jax.errors import Wrong, require
+
+# How messages name the types of values.
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "True or False",
+    tuple: "a tuple",
+    list: "a list",
+}
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
-def typed(node: Any, prefix: str = "") -> Any:
+def typed(node: Any) -> Any:
     """Return a config with every field in its declared type.
 
-    Lists of JSON become tuples, whole numbers floats, and the names in a string "a,b", as the command line gives
-    them, the elements of a tuple.
+    Lists of JSON, arrays of numpy and ranges become tuples; whole numbers floats, and floats that are whole
+    numbers integers; and the names in a string "a,b", as the command line gives them, the elements of a tuple.
 
     Raises:
-      ConfigError: a value is of another type or not finite.
+      ConfigError: values are of another type or not finite; all of them are named.
     """
+    wrong = Wrong()
+    found = read(node, wrong)
+    wrong.tell()
+    return found
+
+
+def read(node: Any, wrong: Wrong, prefix: str = "") -> Any:
+    """Return a config as `typed`, with the defaults in the place of wrong values, which are noted."""
     values = {}
     for name, hint in typing.get_type_hints(type(node)).items():
         kind, value = required(hint), getattr(node, name)
-        if _is_config(kind):
-            require(isinstance(value, kind), prefix + name, value, f"must be a {kind.__name__}")
-            values[name] = typed(value, f"{prefix}{name}.")
-        else:
-            values[name] = None if value is None and kind is not hint else _value(prefix + name, kind, value)
+        with wrong.noted():
+            if _is_config(kind):
+                require(isinstance(value, kind), prefix + name, value, f"must be a {kind.__name__}")
+                values[name] = read(value, wrong, f"{prefix}{name}.")
+            else:
+                values[name] = None if value is None and kind is not hint else _value(prefix + name, kind, value)
     return type(node)(**values)
 
 
@@ -51,13 +71,20 @@ def field_types(kind: type, prefix: str = "") -> dict[str, Any]:
 
 
 def from_text(name: str, hint: Any, text: str) -> Any:
-    """Read a value of a type from the command line.
-
-    Strings are taken as they are, and names in a tuple of them may go without quotes: `fit,norms`. Whole numbers
-    may be written as 1e5. None is what a `T | None` can be besides.
+    """Read a value of a type from the command line; see `literal`.
 
     Raises:
       ConfigError: the text is no such value.
+    """
+    kind, value = required(hint), literal(hint, text)
+    return None if value is None and kind is not hint else _value(name, kind, value)
+
+
+def literal(hint: Any, text: str) -> Any:
+    """Read text as far as it can be read; what is no value of the type is left to `typed`, to be refused.
+
+    Strings are taken as they are, and names in a tuple of them may go without quotes: `fit,norms`. Whole numbers
+    may be written as 1e5. None is what a `T | None` can be besides.
     """
     kind = required(hint)
     if text == "None" and kind is not hint:
@@ -65,39 +92,32 @@ def from_text(name: str, hint: Any, text: str) -> Any:
     if kind is str:
         return text
     if kind is bool:
-        return _value(name, bool, BOOLEANS.get(text.lower(), text))
+        return BOOLEANS.get(text.lower(), text)
     try:
         with warnings.catch_warnings(action="ignore"):  # "1is" is an old way to write "1 is"
-            value = ast.literal_eval(text.strip())
+            return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        value = text
-    if int in (kind, *typing.get_args(kind)):
-        value = tuple(map(_whole, value)) if isinstance(value, tuple | list) else _whole(value)
-    return _value(name, kind, value)
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        return text
 
 
 def _value(name: str, kind: Any, value: Any) -> Any:
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     if typing.get_origin(kind) is not tuple:
         return _scalar(name, kind, value)
     element = typing.get_args(kind)[0]
-    elements = value if isinstance(value, tuple | list) else (value,)
-    if element is str:
-        elements = [word for each in elements for word in _words(each)]
+    if element is str and isinstance(value, str):
+        value = [word.strip() for word in value.split(",")]
+    elements = value if isinstance(value, tuple | list | range) else (value,)
     return tuple(_scalar(name, element, each) for each in elements)
 
 
 def _scalar(name: str, kind: type, value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
     if kind is float and type(value) is int and abs(value) < 2**1023:
         value = float(value)
-    require(type(value) is kind, name, value, f"must be of type {kind.__name__}")
+    if kind is int and type(value) is float and value.is_integer():
+        value = int(value)
+    require(type(value) is kind, name, value, f"must be {WORDS[kind]}")
     if kind is float:
         require(math.isfinite(value), name, value, "must be finite")
     return value
-
-
-def _words(element: Any) -> list[Any]:
-    return [word.strip() for word in element.split(",")] if isinstance(element, str) else [element]

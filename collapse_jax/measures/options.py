@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from collapse_jax.errors import ConfigError, require, unknown
+from collapse_jax.experiment.typed import WORDS
 from collapse_jax.measures.base import Measure
 
 # The functions of a measure; each gets those options that it names.
@@ -95,8 +96,8 @@ def _read(option: inspect.Parameter, value: Any) -> Any:
             return _convert(kind, value)
         except (ValueError, SyntaxError):
             continue
-    names = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
-    raise ConfigError(f"options.{option.name}", value, f"must be of type {names}")
+    names = " or ".join("none" if kind is type(None) else WORDS[kind] for kind in kinds)
+    raise ConfigError(f"options.{option.name}", value, f"must be {names}")
 
 
 def _frozen(value: Any) -> Any:

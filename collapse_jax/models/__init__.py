@@ -21,7 +21,7 @@ from collapse_jax.experiment.choices import options
 from collapse_jax.experiment.extensions import is_extension, load_extension
 from collapse_jax.models import cnn, mlp, resnet, transformer
 from collapse_jax.models.base import HEAD, INITS, InitialScale, ModelInfo, initial_scale
-from collapse_jax.models.check import check_batches, check_model, has_batch_norm
+from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
 
@@ -54,6 +54,7 @@ def make_model(c: config.Model, num_classes: int, vocabulary_size: int = 0) -> n
 
 __all__ = [
     "ACTIVATIONS",
+    "FIELDS",
     "HEAD",
     "INITS",
     "MLP",

@@ -1,18 +1,29 @@
 """Whether the choices of a `config.Model` fit the model that it names, and the data."""
 
-from collapse_jax.errors import ConfigError, require, require_one_of
+from collapse_jax.errors import ConfigError, require
 from collapse_jax.experiment import config
+from collapse_jax.experiment.axes import MAX_DEPTH
+from collapse_jax.experiment.checks import COUNT, LARGEST, Check, Fields, OneOf, between
 from collapse_jax.experiment.choices import options, require_own
 from collapse_jax.models.base import INITS, ModelInfo
 from collapse_jax.models.layers import ACTIVATIONS
 from collapse_jax.models.mlp import NORMS
 
-NAMED = {"activation": ACTIVATIONS, "norm": NORMS}
-SIZES = ("width", "depth", "heads", "patch_size")
+FIELDS: Fields = {
+    "model.init": OneOf(INITS),
+    "model.activation": OneOf(ACTIVATIONS),
+    "model.norm": OneOf(NORMS),
+    "model.hidden": Check(
+        f"needs at least one hidden layer, and widths must be >= 1 and <= {LARGEST}",
+        lambda widths: len(widths) > 0 and all(1 <= width <= LARGEST for width in widths),
+    ),
+    "model.depth": between(1, MAX_DEPTH),
+    **{f"model.{name}": COUNT for name in ("width", "heads", "patch_size")},
+}
 
 
 def check_model(c: config.Model, info: ModelInfo, dataset: str, kind: str) -> None:
-    """Make sure that the fields of a config are those of its model and allowed, and that the model takes the data.
+    """Make sure that the fields of a config are those of its model, and that the model takes the data.
 
     Args:
       c: the config.
@@ -26,16 +37,7 @@ def check_model(c: config.Model, info: ModelInfo, dataset: str, kind: str) -> No
     message = f"takes {' or '.join(info.inputs)} data, task.dataset={dataset!r} is {kind}"
     require(kind in info.inputs, "model.name", c.name, message)
     require_own("model", c, {c.name: info.options})
-    require_one_of("model.init", c.init, INITS)
     chosen = vars(options(c, info.options))
-    for name, value in chosen.items():
-        if name in NAMED:
-            require_one_of(f"model.{name}", value, NAMED[name])
-        elif name in SIZES and value is not None:
-            require(value >= 1, f"model.{name}", value, "must be >= 1")
-    if "hidden" in chosen:
-        require(len(chosen["hidden"]) > 0, "model.hidden", chosen["hidden"], "needs at least one hidden layer")
-        require(min(chosen["hidden"]) > 0, "model.hidden", chosen["hidden"], "widths must be >= 1")
     if {"heads", "width"} <= chosen.keys():
         heads, width = chosen["heads"], chosen["width"]
         require(width % heads == 0, "model.heads", heads, f"must divide the width, {width}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from collapse_jax.experiment import config, identity
+from collapse_jax.experiment.axes import AXES
 from collapse_jax.experiment.choices import CHOICES, filled
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.reporting.tables import Table
@@ -50,14 +51,25 @@ def configuration(sweeps: Sequence[Sweep]) -> Configuration:
 
 
 def _texts(experiment: config.Experiment) -> dict[str, str]:
-    return {name: repr(value) for name, value in identity.flatten(experiment).items()}
+    fields = {name: repr(value) for name, value in identity.flatten(experiment).items()}
+    return fields | _overruled(experiment)
+
+
+def _overruled(experiment: config.Experiment) -> dict[str, str]:
+    """Name the axis that is trained in the place of a field."""
+    return {
+        axis.field: f"see grid.{name}"
+        for name, axis in AXES.items()
+        if axis.field and getattr(experiment.grid, name)
+    }
 
 
 def _defaults(experiment: config.Experiment) -> dict[str, str]:
     """Return the default of each field; of an option of a choice, the one of this experiment's choice."""
     model, optimizer = config.Model(experiment.model.name), config.Optimizer(experiment.optimizer.name)
     options = _texts(filled(config.Experiment(model=model, optimizer=optimizer)))
-    return options | {f"{name}.name": repr(getattr(config.Experiment(), name).name) for name in CHOICES}
+    names = {f"{name}.name": repr(getattr(config.Experiment(), name).name) for name in CHOICES}
+    return options | names | _overruled(experiment)
 
 
 def config_file(experiment: config.Experiment) -> str:

@@ -16,8 +16,6 @@ from collapse_jax.tasks.base import Dataset, TaskInfo
 TASKS: dict[str, TaskInfo] = {"mnist": mnist.MNIST}
 SUGGESTED = ("mnist", "modular_addition", "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
 ORDERS = ("official", "tfds")
-NORMALISATIONS = ("standard", "unit")
-MAX_SEED = 2**32 - 1
 
 
 def find_task(task: config.Task) -> TaskInfo:
@@ -70,38 +68,6 @@ def _check_labels(name: str, data: Dataset) -> None:
         for label in () if labels is None or not len(labels) else (np.min(labels), np.max(labels)):
             allowed = f"label {label} in {part}; must be in 0 ... {data.num_classes - 1}, num_classes - 1"
             require(0 <= label < data.num_classes, "task.dataset", name, allowed)
-
-
-def check_task(task: config.Task) -> TaskInfo:
-    """Find a data set and make sure that the choices of the task are allowed and fit it.
-
-    Of a prepared set only the metadata is read, of a user's own arrays or texts everything.
-
-    Raises:
-      ConfigError: naming the field, its value and what is allowed.
-    """
-    require_order(task.order)
-    require_one_of("task.normalisation", task.normalisation, NORMALISATIONS)
-    require(0 <= task.label_noise <= 1, "task.label_noise", task.label_noise, "must be in [0, 1]")
-    both = task.random_labels and task.label_noise > 0
-    require(not both, "task.label_noise", task.label_noise, "must be 0 beside random_labels=True")
-    require(0 <= task.label_seed <= MAX_SEED, "task.label_seed", task.label_seed, f"must be in 0 ... {MAX_SEED}")
-    limit = f"must be in 3 ... {text.MAX_TOKENS}"
-    require(3 <= task.max_tokens <= text.MAX_TOKENS, "task.max_tokens", task.max_tokens, limit)
-    require(task.train_size >= 1, "task.train_size", task.train_size, "must be >= 1")
-    alone = not task.test_file or text_files.is_text(task.dataset)
-    require(alone, "task.test_file", task.test_file, f"only beside a text file, not {task.dataset!r}")
-    own = task.dataset == modular.NAME or task.modulus is None
-    require(own, "task.modulus", task.modulus, f"only beside {modular.NAME!r}, not {task.dataset!r}")
-    info = find_task(task)
-    limit = f"must be in 1 ... {info.train_size}, what {task.dataset!r} holds"
-    require(task.train_size <= info.train_size, "task.train_size", task.train_size, limit)
-    limit = f"must be in 0 ... {info.test_size} (0 means all)"
-    require(0 <= task.test_size <= info.test_size, "task.test_size", task.test_size, limit)
-    if task.balanced:
-        limit = f"a balanced set is a multiple of its {info.num_classes} classes"
-        require(task.train_size % info.num_classes == 0, "task.train_size", task.train_size, limit)
-    return info
 
 
 def needs_no_preparation(name: str) -> bool:

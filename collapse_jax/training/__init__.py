@@ -1,6 +1,6 @@
 """Training of one run: losses, optimizers, batches, and the step as a chain of terms."""
 
-from collapse_jax.training.check import check_training
+from collapse_jax.training.check import FIELDS, RELATIONS
 from collapse_jax.training.losses import LOSSES
 from collapse_jax.training.observe import measurable, observe_probe, observe_run
 from collapse_jax.training.optimizers import OPTIMIZERS
@@ -10,15 +10,16 @@ from collapse_jax.training.state import HEALTHY, Recipe, RunState, has_finite_pa
 from collapse_jax.training.terms import TERMS
 
 __all__ = [
+    "FIELDS",
     "HEALTHY",
     "LOSSES",
     "OPTIMIZERS",
+    "RELATIONS",
     "SCHEMES",
     "TERMS",
     "Recipe",
     "RunState",
     "advance_run",
-    "check_training",
     "has_finite_parameters",
     "init_run",
     "make_recipe",

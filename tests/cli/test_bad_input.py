@@ -16,6 +16,7 @@ from collapse_jax.cli import parse as cli
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config, identity
+from collapse_jax.experiment.axes import AXES
 from collapse_jax.workdir.record import read_experiment, read_record, write_record
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -80,6 +81,65 @@ def test_a_wrong_flag_is_named_before_anything_compiles(flag, field, tmp_path, c
     assert main(["train", SMOKE, flag, f"--workdir={tmp_path / 'w'}"]) == 2
     assert one_line(capsys).removeprefix("collapse-jax: ").removeprefix("--").startswith(f"{field}=")
     assert not (tmp_path / "w").exists()
+
+
+OVERRULED = [  # a field, a value, an axis that overrules it
+    ("loss", "cross_entropy", "loss=('squared_error_sum',)"),
+    ("loss", "squared_error_sum", "loss=('cross_entropy',)"),  # the default, too
+    ("optimizer.name", "sgd", "optimizer=('adamw','sgd')"),
+    ("model.name", "cnn", "model=('mlp',)"),
+    ("task.dataset", "modular_addition", "dataset=('mnist',)"),
+    ("task.train_size", "50", "train_size=(60,40)"),
+    ("task.label_noise", "0.1", "label_noise=(0.0,0.2)"),
+    ("model.norm", "layer", "norm=('none',)"),
+    ("training.scheme", "layerwise", "scheme=('end_to_end',)"),
+    ("model.hidden", "8,8", "width=(8,9)"),
+    ("model.hidden", "8,8", "depth=(1,2)"),
+    ("model.width", "8", "width=(8,9)"),
+    ("optimizer.b1", "0.5", "b1=(0.9,0.8)"),
+    ("optimizer.b2", "0.5", "b2=(0.9,0.8)"),
+    ("optimizer.momentum", "0.5", "momentum=(0.9,0.8)"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "axis"), OVERRULED, ids=lambda value: value[:30])
+def test_an_override_without_effect_beside_an_axis_is_refused(field, value, axis, tmp_path, capsys):
+    words = [f"--config.{field}={value}", f"--config.grid.{axis}", f"--workdir={tmp_path / 'w'}"]
+    assert main(["train", SMOKE, *words]) == 2
+    name, _, values = axis.partition("=")
+    said = one_line(capsys).replace(" ", "")
+    assert f"{field}=" in said
+    assert f"hasnoeffectbesidegrid.{name}={values};givethevaluesofgrid.{name}instead" in said
+    assert not (tmp_path / "w").exists()
+
+
+def test_every_axis_of_a_field_is_among_the_overruled():
+    """All that stand for a field of the experiment."""
+    tried = {axis.partition("=")[0] for _, _, axis in OVERRULED}
+    assert tried == {name for name, axis in AXES.items() if axis.field}
+
+
+def test_all_wrong_flags_are_told_at_once(tmp_path, capsys):
+    """What cannot be read, what is not allowed, and what an axis overrules."""
+    flags = ("steps=many", "batch_size=-1", "loss=mse", "grid.seed=-1", "grid.loss=mse,mse", "model.hidden=8.5")
+    words = [f"--config.{flag}" for flag in flags]
+    assert main(["train", SMOKE, *words, f"--workdir={tmp_path / 'w'}"]) == 2
+    said = one_line(capsys)
+    assert "steps='many': must be a whole number" in said
+    assert "batch_size=-1: must be >= 0" in said
+    assert "loss='mse': has no effect beside grid.loss=('mse', 'mse')" in said
+    assert "grid.seed=-1: must be in 0 ... 4294967295" in said
+    assert "grid.loss=('mse', 'mse'): the value ['mse'] stands in it twice" in said
+    assert "model.hidden=8.5: must be a whole number" in said
+    assert not (tmp_path / "w").exists()
+
+
+def test_what_jax_is_started_for_is_told_with_the_rest(tmp_path, capsys):
+    words = ["--config.packing.devices=100000", "--config.loss=mse", f"--workdir={tmp_path / 'w'}"]
+    assert main(["train", SMOKE, *words]) == 2
+    said = one_line(capsys)
+    assert "packing.devices=100000: must be in 0 ... " in said
+    assert "loss='mse': unknown loss" in said
 
 
 FILES = [
@@ -153,8 +213,8 @@ RIGHT = st.fixed_dictionaries(
         "loss": st.sampled_from(["squared_error_sum", "squared_error_mean", "cross_entropy"]),
         "model.hidden": st.lists(st.integers(1, 10**6), min_size=1, max_size=4).map(tuple),
         "model.last_layer_act": st.booleans(),
-        "grid.weight_decay": axis(st.floats(0, 1e300)),
-        "grid.learning_rate": axis(st.floats(1e-30, 1e300)),
+        "grid.weight_decay": axis(st.floats(0, 2.0**100, width=32, allow_subnormal=False)),
+        "grid.learning_rate": axis(st.floats(2.0**-100, 2.0**100, width=32)),
         "grid.seed": axis(st.integers(0, 2**32 - 1)),
         "thresholds.rnc1": st.floats(1e-9, 1),
     },

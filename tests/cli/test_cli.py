@@ -108,7 +108,7 @@ BAD = [
     (["train", *SMOKE, "--config.grid.seed=()"], "grid.seed=(): an axis needs at least one value"),
     (["train", *SMOKE, "--config.grid.seed=1,1"], "grid.seed=(1, 1): the value [1] stands in it twice"),
     (["train", *SMOKE, "--config.grid.seed=-1"], "grid.seed=-1: must be in 0"),
-    (["train", *SMOKE, "--config.grid.seed=0.5"], "grid.seed=0.5: must be of type int"),
+    (["train", *SMOKE, "--config.grid.seed=0.5"], "grid.seed=0.5: must be a whole number"),
     (["train", *SMOKE, "--config.grid.weight_decay=-0.1"], "grid.weight_decay=-0.1: must be >= 0"),
     (["train", *SMOKE, "--config.steps=0"], "steps=0: must be >= 1"),
     (["train", *SMOKE, "--config.steps=many"], "'many'"),
@@ -131,7 +131,7 @@ BAD = [
     (["plan", *SMOKE, "--target=tpu-v5e:2by2"], "--target='tpu-v5e:2by2': must be"),
     (["merge"], "no sweep here"),
     (["show", "--thresholds.rnc1=2"], "thresholds.rnc1=2.0: must be in (0, 1]"),
-    (["plot", "--thresholds.rnc1=low"], "--thresholds.rnc1='low': must be of type float"),
+    (["plot", "--thresholds.rnc1=low"], "--thresholds.rnc1='low': must be a number"),
     (["report", "--thresholds.rnc=0.1"], "--thresholds.rnc='0.1': unknown flag; did you mean 'thresholds.rnc1'"),
     (["show"], "missing"),
 ]

@@ -3,13 +3,28 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
+import collapse_jax
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.choices import filled
-from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds
+from collapse_jax.experiment.config import (
+    Experiment,
+    Grid,
+    Model,
+    Optimizer,
+    Packing,
+    Schedule,
+    Snapshots,
+    Task,
+    Thresholds,
+)
+from collapse_jax.experiment.cuts import AXES, Cut, parts
 from collapse_jax.experiment.identity import binding_fields, fingerprint
+from collapse_jax.experiment.schedule import schedule_steps
+from collapse_jax.experiment.training import Levels, Rate, Training
 
 WRONG = [
     ({"grid": Grid(weight_decay=(math.nan,))}, "grid.weight_decay"),
@@ -54,7 +69,28 @@ WRONG = [
     ({"log": Schedule(points=0)}, "log.points"),
     ({"log": Schedule(rule="explicit", at=(-1,))}, "log.at"),
     ({"snapshots": Snapshots(content=("weights",))}, "snapshots.content"),
-    ({"snapshots": Snapshots(test_size=20_000)}, "snapshots.test_size"),
+    ({"snapshots": Snapshots(test_size=1)}, "snapshots.test_size"),
+    ({"task": Task(test_size=1)}, "snapshots.test_size"),
+    ({"optimizer": Optimizer(eps=1e-60)}, "optimizer.eps"),
+    ({"optimizer": Optimizer(b2=0.99999999)}, "optimizer.b2"),
+    ({"grid": Grid(b2=(0.99999999,))}, "grid.b2"),
+    ({"grid": Grid(learning_rate=(1e-60,))}, "grid.learning_rate"),
+    ({"grid": Grid(weight_decay=(1e60,))}, "grid.weight_decay"),
+    ({"grid": Grid(weight_decay=(0.1, 0.1 + 1e-12))}, "grid.weight_decay"),
+    ({"training": Training(rate=Rate(factor=1e-60))}, "training.rate.factor"),
+    ({"model": Model(hidden=(2**63,))}, "model.hidden"),
+    ({"model": Model("transformer", width=2**63)}, "model.width"),
+    ({"model": Model("transformer", depth=2**63)}, "model.depth"),
+    ({"grid": Grid(width=(2**63,))}, "grid.width"),
+    ({"grid": Grid(depth=(10**8,))}, "grid.depth"),
+    ({"log": Schedule(points=2_000_000_000)}, "log.points"),
+    ({"snapshots": Snapshots(schedule=Schedule(points=2_000_000_000))}, "snapshots.schedule.points"),
+    ({"packing": Packing(runs_per_tile=2**63)}, "packing.runs_per_tile"),
+    ({"task": Task(test_size=2**63)}, "task.test_size"),
+    ({"training": Training(rate=Rate(warmup=2**63))}, "training.rate.warmup"),
+    ({"training": Training(levels=Levels(steps=2**63))}, "training.levels.steps"),
+    ({"loss": "cross_entropy", "grid": Grid(loss=("squared_error_sum",))}, "loss"),
+    ({"optimizer": Optimizer(b1=0.5), "grid": Grid(b1=(0.9, 0.8))}, "optimizer.b1"),
     ({"snapshots": Snapshots(schedule=Schedule(at=(10**9,)))}, "snapshots.schedule.at"),
     ({"thresholds": Thresholds(train_accuracy=0.0)}, "thresholds.train_accuracy"),
     ({"checkpoint_seconds": 0.0}, "checkpoint_seconds"),
@@ -71,7 +107,8 @@ def test_a_wrong_field_is_named(fields, field):
 
 
 LIMITS = [  # allowed by so much: the neighbours of what is refused above
-    {"grid": Grid(weight_decay=(0.0, 1e300), seed=(0, 2**32 - 1))},
+    {"grid": Grid(weight_decay=(0.0, 1.2e-38, 3e38), seed=(0, 2**32 - 1))},
+    {"grid": Grid(weight_decay=(0.0, 1e-60, 1e300)), "dtype": "float64"},
     {"grid": Grid(weight_decay=(0.1, 0.2), learning_rate=(1.0, 2.0), mode="zip")},
     {"grid": Grid(weight_decay=(0.1, 0.1, 0.2), seed=(1, 2, 1), mode="zip")},
     {
@@ -112,6 +149,88 @@ def test_whole_numbers_and_lists_become_the_declared_types():
     assert valid.grid.weight_decay == (0.0, 1.0)
     assert valid.grid.seed == (3,)
     assert isinstance(valid.checkpoint_seconds, float)
+
+
+def test_numbers_of_numpy_and_ranges_are_taken_and_whole_floats_are_whole_numbers():
+    valid = validate(Experiment(steps=1e5, grid=Grid(learning_rate=np.logspace(-3, -1, 3), seed=range(3))))
+    assert (valid.steps, valid.grid.seed) == (100_000, (0, 1, 2))
+    assert type(valid.steps) is int
+    assert valid.grid.learning_rate == pytest.approx((1e-3, 1e-2, 1e-1))
+    assert validate(Experiment(steps=np.int64(7), batch_size=np.float32(5))).batch_size == 5
+    for wrong in (2.5, True, "7", None):
+        with pytest.raises(ConfigError, match=r"^steps=.*: must be a whole number$"):
+            validate(Experiment(steps=wrong))
+
+
+def test_all_wrong_fields_are_told_at_once():
+    """Of types, of values, of what depends on other fields, in all parts; what follows from a wrong one is not."""
+    wrong = Experiment(
+        steps=-1,
+        batch_size=5000,
+        loss="mse",
+        precision="x",
+        model=Model(activation="rleu", hidden=("a",), heads=3),
+        optimizer=Optimizer("adam"),
+        grid=Grid(train_size=(100, 50), seed=(-1,)),
+        task=Task(label_noise=2.0, order="sideways"),
+        log=Schedule(rule="explicit", at=(10,)),
+        snapshots=Snapshots(content=("weights",)),
+        measures=("colapse",),
+    )
+    with pytest.raises(ConfigError) as error:
+        validate(wrong)
+    assert str(error.value).count("\n") == 0
+    named = [one.field for one in error.value.each]
+    assert len(named) == len(set(named))
+    fields = {"steps", "loss", "precision", "model.activation", "model.hidden", "model.heads", "optimizer.name"}
+    assert set(named) == fields | {
+        "grid.seed",
+        "task.label_noise",
+        "task.order",
+        "snapshots.content",
+        "measures",
+        "batch_size",
+    }
+    assert all(f"{one.field}=" in str(error.value) and one.allowed in str(error.value) for one in error.value.each)
+    of_parts = Experiment(grid=Grid(train_size=(100, 50), loss=("mse", "squared_error_sum")), batch_size=70)
+    with pytest.raises(ConfigError) as error:
+        validate(of_parts)
+    assert [one.field for one in error.value.each] == ["loss", "batch_size"]
+    assert "(of the part grid.train_size=100, grid.loss=mse)" in str(error.value)
+    assert "(of the part grid.train_size=50, grid.loss=mse)" in str(error.value)
+
+
+def test_snapshots_hold_no_more_test_examples_than_the_task_measures():
+    assert validate(Experiment(task=Task(test_size=20))).snapshots.test_size == 20
+    assert validate(Experiment(task=Task(test_size=20), snapshots=Snapshots(content=()))).snapshots.test_size == 20
+    assert validate(Experiment(snapshots=Snapshots(test_size=20_000))).snapshots.test_size == 10_000
+    assert validate(Experiment(task=Task(test_size=20), snapshots=Snapshots(test_size=0))).snapshots.test_size == 0
+    # A part is what its whole says: the smallest of them decides.
+    grid = Grid(dataset=("mnist", "modular_addition"))
+    whole = validate(Experiment(task=Task(train_size=1000, modulus=32), grid=grid))
+    assert whole.snapshots.test_size == 32**2 - 1000
+    assert all(validate(part.experiment) == part.experiment for part in parts(whole, Cut(AXES)))
+
+
+@pytest.mark.parametrize("wrong", [None, {}, "workdir", Experiment])
+def test_what_is_no_experiment_is_refused(wrong, tmp_path):
+    for call in (validate, lambda e: collapse_jax.train(e, tmp_path / "w")):
+        with pytest.raises(ConfigError, match=r"^experiment=.*: must be an Experiment, as in train"):
+            call(wrong)
+    assert not (tmp_path / "w").exists()
+
+
+def test_the_steps_of_a_long_sweep_are_few():
+    """The reference rule, without a number for every step of the sweep."""
+    steps = 2**31 - 1
+    found = schedule_steps(Schedule(), steps)
+    period = steps // 150
+    assert found.tolist() == [*range(30), *range(30, 150, 10), *range(period, steps + 1, period), steps]
+    for short in (1, 29, 31, 149, 151, 1000):
+        every = np.arange(short + 1)
+        period = max(short // 150, 1)
+        kept = (every < 30) | ((every < 150) & (every % 10 == 0)) | (every % period == 0) | (every == short)
+        assert schedule_steps(Schedule(), short).tolist() == every[kept].tolist()
 
 
 def test_the_fingerprint_names_what_binds_and_nothing_else():

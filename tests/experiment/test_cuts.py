@@ -13,6 +13,8 @@ from collapse_jax.experiment.axes import Grid
 from collapse_jax.experiment.config import Model
 from collapse_jax.experiment.cuts import AXES, SHARDS, Cut, Shard, next_cut, parse_shard, parts
 
+SHARES = st.floats(0, 1, width=32, allow_subnormal=False)  # which the type of a sweep can tell apart
+
 
 def axis(values):
     return st.lists(values, min_size=1, max_size=4, unique=True).map(tuple)
@@ -20,11 +22,11 @@ def axis(values):
 
 @st.composite
 def grids(draw):
-    decays, rates, seeds = axis(st.floats(0, 1)), axis(st.floats(1e-6, 1)), axis(st.integers(0, 2**32 - 1))
+    decays, rates, seeds = axis(SHARES), axis(st.floats(2**-20, 1, width=32)), axis(st.integers(0, 2**32 - 1))
     if draw(st.booleans()):
         return Grid(weight_decay=draw(decays), learning_rate=draw(rates), seed=draw(seeds))
     length = draw(st.integers(1, 9))
-    rows = st.lists(st.floats(0, 1), min_size=length, max_size=length, unique=True).map(tuple)
+    rows = st.lists(SHARES, min_size=length, max_size=length, unique=True).map(tuple)
     return Grid(weight_decay=draw(rows), learning_rate=(0.5,), seed=draw(axis(st.integers(0, 9)))[:1], mode="zip")
 
 
@@ -131,14 +133,14 @@ def test_axes_without_values_do_not_bind():
         ({"train_size": (100, 5000)}, r"task.train_size=5000.*\(of the part grid.train_size=5000\)"),
         ({"model": ("mlp", "MPL")}, "did you mean 'mlp'"),
         ({"dataset": ("mnist", "fashion_mnsit")}, "fashion_mnist"),
-        ({"depth": (0,)}, "grid.depth=.*must be >= 1"),
+        ({"depth": (0,)}, r"grid.depth=0: must be in 1 \.\.\. 10000"),
         ({"depth": (2,)}, "hidden layers of one width"),
         ({"width": (-3,)}, "grid.width=.*must be >= 1"),
         ({"norm": ("batch", "group")}, "model.norm='group'"),
         ({"optimizer": ("adamw", "adam")}, "optimizer.name='adam'"),
         ({"loss": ("mse",)}, "loss='mse'"),
         ({"label_noise": (0.0, 1.5)}, "task.label_noise=1.5"),
-        ({"train_size": ("many",)}, "grid.train_size=.*type int"),
+        ({"train_size": ("many",)}, "grid.train_size=.*a whole number"),
         ({"seed": ()}, "grid.seed=.*needs at least one value"),
         ({"learning_rate": (0.0,)}, "grid.learning_rate=0.0: must be > 0"),
     ],

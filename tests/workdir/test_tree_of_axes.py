@@ -174,7 +174,7 @@ def test_names_of_the_command_line_are_values_of_an_axis():
     grid = cli.parse(given).experiment.grid
     assert (grid.model, grid.width) == (("mlp", "cnn"), (8, 16))
     wrong = ["train", config_file, "--workdir=w", "--config.grid.depth=two"]
-    with pytest.raises(ConfigError, match=r"grid\.depth='two': must be of type int"):
+    with pytest.raises(ConfigError, match=r"grid\.depth='two': must be a whole number"):
         cli.parse(wrong)
 
 
