@@ -10,7 +10,7 @@ import collapse_jax
 from collapse_jax.__main__ import main
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
-from collapse_jax.reporting.configuration import config_file
+from collapse_jax.reporting.configuration import _defaults, _texts, config_file
 from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.results import open_results
 
@@ -31,6 +31,12 @@ def test_the_config_file_repeats_the_experiment(experiment):
     names: dict = {}
     exec(config_file(experiment), names)
     assert names["get_config"]() == experiment
+
+
+def test_a_field_that_an_axis_overrules_is_not_told_as_if_it_had_been_trained():
+    experiment = experiment_of(loss="cross_entropy", grid=config.Grid(loss=("squared_error_sum", "cross_entropy")))
+    assert _texts(experiment)["loss"] == _defaults(experiment)["loss"] == "see grid.loss"
+    assert _texts(experiment)["steps"] == repr(experiment.steps)
 
 
 def damaged(workdir: Path, name: str) -> str:
