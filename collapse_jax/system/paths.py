@@ -1,12 +1,21 @@
 """Paths as users write them: every name of a file or folder that a user gives goes through here."""
 
+import importlib.util
 import os
 import pathlib
+import re
 from typing import Any
 
 from etils import epath
 
 from collapse_jax.errors import ConfigError, require
+
+# Object stores: the packages that speak with each, of which one will do, and what installs the first.
+STORES = {
+    "gs": (("gcsfs", "tensorflow"), 'pip install "collapse-jax[gcs]"'),
+    "s3": (("s3fs",), "pip install s3fs"),
+    "az": (("adlfs",), "pip install adlfs"),
+}
 
 
 def path_of(field: str, name: Any) -> epath.Path:
@@ -17,9 +26,12 @@ def path_of(field: str, name: Any) -> epath.Path:
       name: what the user wrote.
 
     Raises:
-      ConfigError: it is no path, or there is no such home directory.
+      ConfigError: it is no path, or there is no such home directory, or the object store is unknown, its package not
+        installed or the bucket not named.
     """
-    return epath.Path(_expanded(field, name))
+    text = _expanded(field, name)
+    _require_store(field, text)
+    return epath.Path(text)
 
 
 def local_path(field: str, name: Any) -> pathlib.Path:
@@ -29,6 +41,19 @@ def local_path(field: str, name: Any) -> pathlib.Path:
       ConfigError: as `path_of`.
     """
     return pathlib.Path(_expanded(field, name))
+
+
+def _require_store(field: str, text: str) -> None:
+    """Raise `ConfigError` for a path with a scheme that cannot be reached from here."""
+    found = re.match(r"([A-Za-z][\w+.-]*)://(/*)", text)
+    if not found:
+        return
+    known = ", ".join(f"{scheme}://bucket/folder" for scheme in STORES)
+    require(found[1] in STORES, field, text, f"must be on a disk or in an object store: {known}")
+    require(not found[2] and found.end() < len(text), field, text, f"must be {found[1]}://bucket/folder")
+    packages, install = STORES[found[1]]
+    installed = any(importlib.util.find_spec(package) for package in packages)
+    require(installed, field, text, f"{found[1]}:// needs the package {packages[0]}: {install}")
 
 
 def _expanded(field: str, name: Any) -> str:

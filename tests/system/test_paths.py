@@ -1,6 +1,7 @@
 """Home directories in paths: one rule for every command and every function."""
 
 import functools
+import importlib.util
 import os
 import pathlib
 
@@ -47,9 +48,60 @@ def test_the_home_directory_stands_for_its_sign(of, home):
     assert os.fspath(of("x", pathlib.Path("~/a"))) == f"{home}/a"
     for name in ("a/~b", "/~", "a b,c"):
         assert os.fspath(of("x", name)) == name
-    assert os.fspath(path_of("x", "gs://bucket/~x")) == "gs://bucket/~x"
     # read twice it is the same
     assert os.fspath(of("x", of("x", "./~x"))) == f"{pathlib.Path.cwd()}/~x"
+
+
+STORES = {"gs": "gcsfs", "s3": "s3fs", "az": "adlfs"}
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Let only the packages of this list be installed."""
+    packages = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True if name in packages else None)
+    return packages
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_an_object_store_needs_its_package(scheme, installed):
+    name = f"{scheme}://bucket/~x"
+    for others in ([], [package for package in STORES.values() if package != STORES[scheme]]):
+        installed[:] = others
+        with pytest.raises(ConfigError, match=rf"^workdir='{name}': .* needs .* {STORES[scheme]}: pip install "):
+            path_of("workdir", name)
+    installed[:] = [STORES[scheme]]
+    assert os.fspath(path_of("workdir", name)) == name
+
+
+@pytest.mark.parametrize("name", ["http://host/x", "https://host/x", "file:///tmp/x", "GS://b/x", "a+b://x"])
+def test_other_schemes_are_refused_with_those_that_are_known(name, installed):
+    installed[:] = STORES.values()
+    with pytest.raises(ConfigError, match=r"object store: gs://bucket/folder, s3://bucket/folder, az://"):
+        path_of("workdir", name)
+
+
+@pytest.mark.parametrize("name", ["gs://", "s3:///x"])
+def test_a_bucket_must_be_named(name, installed):
+    installed[:] = STORES.values()
+    with pytest.raises(ConfigError, match=r"must be (gs|s3)://bucket/folder$"):
+        path_of("workdir", name)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_function_refuses_a_store_that_it_cannot_reach_before_anything_else(reader, installed):
+    for name in ("gs://bucket/x", "http://host/x"):
+        with pytest.raises(ConfigError, match=r"needs the package gcsfs|must be on a disk"):
+            READERS[reader](name)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_does_so_in_one_line_with_2(command, installed, capsys):
+    words = command.replace("FILE", f"{ROOT}/configs/quickstart.py:smoke").split()
+    assert main([*words, "--workdir=gs://bucket/x"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert 'pip install "collapse-jax[gcs]"' in said
 
 
 @pytest.mark.parametrize("wrong", ["~nosuchuser/x", "~nosuchuser", None, 3, b"x", "", "a\0b"])
