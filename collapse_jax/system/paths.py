@@ -26,8 +26,8 @@ def path_of(field: str, name: Any) -> epath.Path:
       name: what the user wrote.
 
     Raises:
-      ConfigError: it is no path, or there is no such home directory, or the object store is unknown, its package not
-        installed or the bucket not named.
+      ConfigError: it is no path, there is no such home directory, the object store is unknown, its package is not
+        installed or no bucket is named.
     """
     text = _expanded(field, name)
     _require_store(field, text)

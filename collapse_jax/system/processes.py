@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from collapse_jax.errors import CollapseError, ConfigError, Preempted
+from collapse_jax.errors import CollapseError, ConfigError, Preempted, first_line, require
 from collapse_jax.system import signals
 
 DONE = "collapse_jax_done"
@@ -26,6 +26,7 @@ STOP = "collapse_jax_stop"
 LEFT = "collapse_jax_left"
 MONTH_MS = 30 * 24 * 3600 * 1000
 POLL_SECONDS = 0.5
+MEETING_SECONDS = 300.0  # in which all processes must have come
 LEAVING_SECONDS = 60.0  # in which the other processes must have saved
 
 
@@ -36,28 +37,66 @@ def start() -> tuple[int, int]:
     JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and JAX_PROCESS_ID. Must precede the first use of a
     device.
 
+    Where not all have come in time, the process ends with a line and the code of a `ConfigError`.
+
     Raises:
-      ConfigError: no cluster was found, or its coordinator does not answer.
+      ConfigError: no cluster was found, or the numbers of processes make no sense.
     """
     import jax
 
-    told: dict[str, Any] = {name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")}
+    numbers: dict[str, Any] = _told()
     # Only used between processes on CPU; TPU and GPU have collectives of their own.
     with contextlib.suppress(AttributeError):
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
-        numbers: dict[str, Any] = {name: int(value) for name, value in told.items() if value is not None}
-        jax.distributed.initialize(**numbers)
-    except (ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(
-            "--distributed",
-            True,
-            f"no cluster: {reason} Run it under TPU, Slurm, Open MPI or Kubernetes, or set "
-            "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID",
-        ) from None
+        with _patience():
+            jax.distributed.initialize(**numbers, initialization_timeout=int(2 * MEETING_SECONDS))
+    except Exception as error:  # whatever the detection of clusters meets
+        raise _no_cluster(first_line(error)) from None
     job = _job()
     return job.process_id, job.num_processes
+
+
+def _told() -> dict[str, int]:
+    """Return what the environment says of the job, as jax takes it; jax reads the address itself."""
+    address = os.environ.get("JAX_COORDINATOR_ADDRESS", "host:1")
+    require(address.rpartition(":")[2].isdecimal(), "JAX_COORDINATOR_ADDRESS", address, "must be host:port")
+    found = {}
+    for name in ("num_processes", "process_id"):
+        text = os.environ.get(f"JAX_{name.upper()}")
+        if text is not None:
+            require(text.isdecimal(), f"JAX_{name.upper()}", text, "must be a whole number")
+            found[name] = int(text)
+    return found
+
+
+def _no_cluster(reason: str) -> ConfigError:
+    return ConfigError(
+        "--distributed",
+        True,
+        f"no cluster: {reason} Run it under TPU, Slurm, Open MPI or Kubernetes, or set "
+        "JAX_COORDINATOR_ADDRESS=host:port, JAX_NUM_PROCESSES and JAX_PROCESS_ID",
+    )
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """End this process in one line if the block takes too long: jax would end it with an abort and a C++ stack."""
+
+    def leave() -> None:
+        job = _job()
+        who = f"process {job.process_id} of {job.num_processes}, with {job.coordinator_address} as coordinator,"
+        error = _no_cluster(f"{who} waited {MEETING_SECONDS:.0f} s, and not all have come. Start every process.")
+        print(f"collapse-jax: {error}", file=sys.stderr, flush=True)
+        os._exit(error.code)
+
+    timer = threading.Timer(MEETING_SECONDS, leave)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager

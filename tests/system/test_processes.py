@@ -11,6 +11,8 @@ import pytest
 import xarray as xr
 
 import collapse_jax
+from collapse_jax.errors import ConfigError
+from collapse_jax.system import processes
 
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = 40
@@ -40,12 +42,15 @@ sys.exit(main(sys.argv[3:]))
 """
 
 
-def start_two(config, workdir, *pauses, last=0):
-    """Start both; each pauses for so many seconds after every save, and for `last` after the one at the end."""
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    job = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2"}
+        return free.getsockname()[1]
+
+
+def start_two(config, workdir, *pauses, last=0):
+    """Start both; each pauses for so many seconds after every save, and for `last` after the one at the end."""
+    job = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
     command = ["train", "--distributed", f"--config={config}", f"--workdir={workdir}", "--config.packing.devices=2"]
     return [
         subprocess.Popen(
@@ -169,3 +174,46 @@ def test_the_death_of_one_process_ends_the_other(tmp_path, config, whole):
         assert both[1 - dies].returncode != 0
         end(start_two(config, workdir, 0, 0), 0)
         assert_merged(workdir, whole)
+
+
+def test_a_process_whose_partner_does_not_come_says_so_in_one_line_and_ends_with_2():
+    """jax itself would abort, with a C++ stack."""
+    code = "from collapse_jax.system import processes; processes.MEETING_SECONDS = 1.0; processes.start()"
+    alone = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=os.environ
+            | {
+                "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}",
+                "JAX_NUM_PROCESSES": "2",
+                "JAX_PROCESS_ID": i,
+            },
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in "01"
+    ]
+    for index, process in enumerate(alone):
+        said = process.communicate()[1]
+        assert process.returncode == 2, said
+        assert said.startswith(
+            f"collapse-jax: --distributed=True: no cluster: process {index} of 2, with 127.0.0.1:"
+        )
+        assert "waited 1 s, and not all have come" in said
+        assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JAX_COORDINATOR_ADDRESS", "host"),
+        ("JAX_COORDINATOR_ADDRESS", "host:"),
+        ("JAX_NUM_PROCESSES", "two"),
+        ("JAX_PROCESS_ID", "-1"),
+    ],
+)
+def test_a_wrong_variable_of_the_job_is_named(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"^{name}='{value}': must be"):
+        processes.start()
