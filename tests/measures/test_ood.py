@@ -14,7 +14,8 @@ from collapse_jax import measure_arrays
 from collapse_jax.measures.estimators.class_geometry import principal_axes
 from collapse_jax.measures.families.ood import VARIABLES, auroc, false_positive_rate
 
-NULLS = ("neco_auroc_", "neco_fpr95_")
+_COMPARED = ("nc5_orthogonality", "neco_auroc", "neco_fpr95")
+NULLS = tuple(f"{name}_{kind}" for name in _COMPARED for kind in ("null", "p"))
 
 
 def arrays(seed=0):
@@ -183,6 +184,31 @@ def test_vmapped_equals_alone():
         assert_values(
             {n: float(v[i]) for n, v in together.items()}, measure_arrays("ood", **arrays(seed)), rel=1e-4
         )
+
+
+def test_null_of_nc5_permutes_the_labels(rng):
+    """By numpy; foreign inputs beside half of the classes, which permuted labels do not know of."""
+    labels = np.arange(200) % CLASSES
+    train = np.eye(DIM)[labels] + 0.05 * rng.normal(size=(200, DIM))
+    foreign = 0.05 * rng.normal(size=(50, DIM)) + np.where(np.arange(DIM) < CLASSES // 2, 1, -1) * (
+        np.arange(DIM) < CLASSES
+    )
+    values = measure_arrays("ood", train_features=train, train_labels=labels, ood_features=foreign)
+
+    def nc5(labels):
+        return np.mean([cosine(train[labels == c].mean(0), foreign.mean(0)) for c in range(CLASSES)])
+
+    draws = np.array([nc5(rng.permutation(labels)) for _ in range(200)])
+    assert values["nc5_orthogonality"] == pytest.approx(nc5(labels), rel=1e-3)
+    spread = draws.std(ddof=1)
+    assert values["nc5_orthogonality_null"] == pytest.approx(draws.mean(), abs=5 * spread / np.sqrt(20))
+    assert values["nc5_orthogonality_null_sd"] == pytest.approx(spread, rel=0.8)
+    # Small is evidence: these classes are further from orthogonal than any partition, those of no meaning are not.
+    assert values["nc5_orthogonality_p"] > 0.9
+    meaningless = measure_arrays(
+        "ood", train_features=train, train_labels=rng.permutation(labels), ood_features=foreign
+    )
+    assert 1e-4 < meaningless["nc5_orthogonality_p"] < 1 - 1e-4
 
 
 def test_null_permutes_what_is_inside(rng):

@@ -16,6 +16,7 @@ from collapse_jax.measures.estimators.permutation import (
     LESS,
     PERMUTATIONS,
     against_null,
+    identity_first,
     null_variables,
     shuffles,
 )
@@ -38,12 +39,14 @@ VARIABLES = {
         "NECO, false positives at 95 %", "1", "fraction out of distribution above the score that 95 % inside reach"
     ),
 }
-_TAILS = {"neco_fpr95": LESS}
-VARIABLES |= null_variables(
-    {name: VARIABLES[name] for name in ("neco_auroc", "neco_fpr95")},
-    "scores permuted among the examples of both kinds",
-    _TAILS,
-)
+_TAILS = {"nc5_orthogonality": LESS, "neco_fpr95": LESS}
+_BROKEN = {
+    "nc5_orthogonality": "labels permuted among the train examples",
+    "neco_auroc": "scores permuted among the examples of both kinds",
+    "neco_fpr95": "scores permuted among the examples of both kinds",
+}
+for _name, _broken in _BROKEN.items():
+    VARIABLES |= null_variables({_name: VARIABLES[_name]}, _broken, _TAILS)
 
 
 def ood(
@@ -66,7 +69,9 @@ def ood(
     * `neco_fpr95` = fraction of foreign examples whose score reaches the largest threshold that at least 95 % of
       those inside reach. Chance: 0.95.
 
-    `_null`, `_null_sd` and `_p` of the last two permute which of the examples come from outside; their scores stay.
+    `_null`, `_null_sd` and `_p` of `nc5_orthogonality` permute the train labels: class means that are all close to
+    the mean of all train features. Those of the last two permute which of the examples come from outside; their
+    scores stay.
 
     scaling "none" (default) is Equation 6 on the features as they are. "standard" divides features by their
     standard deviation after subtracting the mean, both of the train features, as the public code does for
@@ -98,18 +103,12 @@ def ood(
     if snapshot.ood is None:
         return {}
     train, one_hot = prepare(snapshot.train, snapshot.num_classes)
-    means = class_means(train.features, train.labels, one_hot)
     foreign = at_least_float32(snapshot.ood.features)
     inside = train.features if snapshot.test is None else at_least_float32(snapshot.test.features)
-    units = _unit_rows(means.anchors + means.offsets)
-
-    def orthogonality(features: jax.Array) -> jax.Array:
-        cosines = jnp.abs(matmul(units, _unit_rows(_mean(features))[0]))
-        return jnp.sum(jnp.where(means.present, cosines, 0)) / means.present.sum()
-
-    result = {"nc5_orthogonality": orthogonality(foreign)}
+    directions_of = {"nc5_orthogonality": foreign}
     if snapshot.test is not None:
-        result["nc5_orthogonality_test"] = orthogonality(inside)
+        directions_of["nc5_orthogonality_test"] = inside
+    towards = {name: _unit_rows(_mean(features))[0] for name, features in directions_of.items()}
     reference, features = train.features, [inside, foreign]
     if scaling == "standard":
         centre = _mean(reference)
@@ -121,12 +120,23 @@ def ood(
     scores, foreign_scores = (_scores(x, axes) for x in features)
     known = jnp.isfinite(values[0])
     scores, foreign_scores = jnp.where(known, scores, jnp.nan), jnp.where(known, foreign_scores, jnp.nan)
-    told_apart = _told_apart(scores, foreign_scores)
     pooled = jnp.concatenate([scores, foreign_scores])
-    orders, _ = shuffles(jax.random.key(seed), jnp.zeros(len(pooled), jnp.int32), permutations)
-    draws = lax.map(lambda order: _told_apart(*jnp.split(pooled[order], [len(scores)])), orders)
-    result |= {"neco": jnp.mean(scores), "neco_ood": jnp.mean(foreign_scores)}
-    return result | told_apart | against_null(told_apart, draws, _TAILS)
+
+    def permuted(orders: tuple[jax.Array, jax.Array]) -> Scalars:
+        of_labels, of_scores = orders
+        means = class_means(train.features, train.labels[of_labels], one_hot[of_labels])
+        units = _unit_rows(means.anchors + means.offsets)
+        cosines = {name: jnp.abs(matmul(units, towards[name])) for name in towards}
+        nc5 = {n: jnp.sum(jnp.where(means.present, c, 0)) / means.present.sum() for n, c in cosines.items()}
+        return nc5 | _told_apart(*jnp.split(pooled[of_scores], [len(scores)]))
+
+    keys = jax.random.split(jax.random.key(seed))
+    kinds = (train.labels, jnp.zeros(len(pooled), jnp.int32))
+    orders = [identity_first(shuffles(key, kind, permutations)[0]) for key, kind in zip(keys, kinds, strict=True)]
+    found = lax.map(permuted, tuple(orders))
+    result = {name: value[0] for name, value in found.items()}
+    nulls = against_null(result, {name: found[name][1:] for name in _BROKEN}, _TAILS)
+    return result | {"neco": jnp.mean(scores), "neco_ood": jnp.mean(foreign_scores)} | nulls
 
 
 def _told_apart(inside: jax.Array, outside: jax.Array) -> Scalars:
