@@ -60,7 +60,13 @@ class Sweep:
         self.checkpoints = TreeStore(workdir / "checkpoints", lock=lock, fingerprint=own, keep=2)
         self.snapshots = TreeStore(workdir / "snapshots", lock=lock, fingerprint=own)
         self.pending: collections.deque[Callable[[], None]] = collections.deque()
+        stop.kept = self._kept
         self._restore_or_begin()
+
+    def _kept(self) -> str:
+        """Say what is left of the sweep when it is stopped at once."""
+        steps = self.checkpoints.steps()
+        return f"the checkpoint of step {steps[-1]} is good" if steps else "there is no checkpoint yet"
 
     def _restore_or_begin(self) -> None:
         """Take the newest good checkpoint; say which were skipped and why, never begin again silently."""

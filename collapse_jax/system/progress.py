@@ -1,13 +1,15 @@
-"""What a sweep says on the terminal; quiet when there is none."""
+"""What a sweep says: a bar on a terminal, a line every half minute in a file or a pipe."""
 
 import sys
 import time
 
 from tqdm import tqdm
 
+LINE_SECONDS = 30.0
+
 
 class Progress:
-    """A bar in run-steps with rate and time left; compile time is not counted into the rate.
+    """Run-steps with rate and time left, as a bar or as lines; compile time is not counted into the rate.
 
     Args:
       total: run-steps of the whole sweep.
@@ -24,14 +26,24 @@ class Progress:
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
         )
+        self._total, self._unit = total, unit
         self._done = self._first = done
-        self._began = time.monotonic()
+        self._began = self._said = time.monotonic()
 
     def update(self, done: int, note: str = "") -> None:
         """Move to `done` run-steps."""
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._done)
         self._done = done
+        if self._bar.disable and time.monotonic() - self._said >= LINE_SECONDS:
+            self._said = time.monotonic()
+            say(self._line(note))
+
+    def _line(self, note: str) -> str:
+        """Say the same as the bar."""
+        left = tqdm.format_interval((self._total - self._done) / self.rate) if self.rate else "?"
+        share = f"{self._done / self._total:.0%} of {self._total:,} {self._unit}"
+        return ", ".join([f"{share}, {self.rate:,.0f} a second, {left} left", *filter(None, [note])])
 
     def add(self, more: int, note: str = "") -> None:
         """Move on by `more`."""

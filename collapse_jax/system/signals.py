@@ -3,6 +3,10 @@
 The first signal asks: the sweep saves at the end of its chunk and ends with exit code 75. Where nothing is unsaved
 (while a program compiles, say) the process of the command line ends at once with the same code. The second signal
 ends it at once with 128 + the number of the signal; the last checkpoint stays intact.
+
+One wish to stop often arrives twice, in different ways: Ctrl-C as SIGINT from the terminal and as SIGTERM from the
+script that started us, a preemption as a signal and as the word of another process of the job. Within a second
+these are one.
 """
 
 import contextlib
@@ -11,12 +15,14 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from collapse_jax.errors import Preempted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ECHO_SECONDS = 1.0
 
 
 class Stop:
@@ -27,6 +33,7 @@ class Stop:
       hurried: whether a second one came.
       when_asked: called with that name when it comes.
       before_leaving: called before the process ends at once, the last one first.
+      kept: says what of the work is saved.
     """
 
     def __init__(self, *, owns_process: bool = False):
@@ -34,6 +41,8 @@ class Stop:
         self.hurried = False
         self.when_asked: list[Callable[[str], None]] = []
         self.before_leaving: list[Callable[[], None]] = []
+        self.kept: Callable[[], str] = lambda: "what was saved before is good"
+        self._asked_at = 0.0
         self._owns_process = owns_process
         self._unsaved = False
         self._lock = threading.RLock()
@@ -70,19 +79,21 @@ class Stop:
         """Take note of a signal; leave if it is the second, or the first while nothing is unsaved."""
         name = signal.Signals(number).name
         with self._lock:
-            if self.requested:
+            if self.requested and not self._is_echo(name):
                 self.hurried = True
-                self._leave(
-                    128 + number, f"{self.requested} and {name}: stopped at once; the last checkpoint is good"
-                )
+                self._leave(128 + number, f"{self.requested} and {name}: stopped at once; {self.kept()}")
             self.ask(name)
+
+    def _is_echo(self, name: str) -> bool:
+        """Whether a signal is the first one once more, on another way."""
+        return name != self.requested and time.monotonic() - self._asked_at < ECHO_SECONDS
 
     def ask(self, why: str) -> None:
         """Ask to stop as a first signal does; asking again changes nothing."""
         with self._lock:
             if self.requested:
                 return
-            self.requested = why
+            self.requested, self._asked_at = why, time.monotonic()
             for action in self.when_asked:
                 with contextlib.suppress(Exception):
                     action(why)

@@ -96,6 +96,41 @@ def test_the_second_signal_stops_at_once(undisturbed, tmp_path, monkeypatch):
     assert_same_sweep(tmp_path / "w", undisturbed)
 
 
+def test_two_kinds_of_signal_at_the_same_time_are_one_wish(undisturbed, tmp_path, monkeypatch):
+    """As when Ctrl-C reaches the training from the terminal, and from the script that started it."""
+    original = sweep.Sweep._record
+
+    def both(self, step, *arguments):
+        if step == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, step, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep.Sweep, "_record", both)
+        with pytest.raises(Preempted, match="SIGINT: saved at step"):
+            collapse_jax.train(WHAT, tmp_path / "w")
+    collapse_jax.train(WHAT, tmp_path / "w")
+    assert_same_sweep(tmp_path / "w", undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("moment", "kept"), [(0, "there is no checkpoint yet"), (30, r"the checkpoint of step \d+ is good")]
+)
+def test_what_stops_at_once_says_what_is_saved(tmp_path, monkeypatch, moment, kept):
+    original = sweep.Sweep._record
+
+    def twice(self, step, *arguments):
+        if step == moment:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, step, *arguments)
+
+    monkeypatch.setattr(sweep.Sweep, "_record", twice)
+    with pytest.raises(KeyboardInterrupt, match=f"SIGTERM and SIGTERM: stopped at once; {kept}$"):
+        collapse_jax.train(WHAT, tmp_path / "w")
+
+
 def test_without_the_main_thread_signals_are_left_alone(tmp_path):
     before, found = signal.getsignal(signal.SIGTERM), []
 

@@ -1,0 +1,44 @@
+"""What is said of the progress without a terminal."""
+
+import pytest
+
+from collapse_jax.system import progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Give the progress a clock that stands still until the test moves it."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_without_a_terminal_a_line_comes_every_half_minute(clock, capsys):
+    shown = progress.Progress(total=10_000, done=1_000)
+    said = []
+    for second in range(1, 91):
+        clock[0] += 1
+        shown.update(1_000 + 50 * second, "note" if second > 80 else "")
+        said.append(capsys.readouterr().err)
+    assert [second for second, line in enumerate(said, 1) if line] == [30, 60, 90]
+    # 50 a second; what an earlier call has done counts as done, and not into the rate
+    assert said[29] == "25% of 10,000 run-steps, 50 a second, 02:30 left\n"
+    assert said[89] == "55% of 10,000 run-steps, 50 a second, 01:30 left, note\n"
+
+
+def test_nothing_done_yet_has_no_time_left(clock, capsys):
+    shown = progress.Progress(total=10, done=0, unit="measured runs")
+    clock[0] += 30
+    shown.add(0)
+    assert capsys.readouterr().err == "0% of 10 measured runs, 0 a second, ? left\n"
+
+
+def test_on_a_terminal_there_is_the_bar_alone(clock, capsys, monkeypatch):
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
+    shown = progress.Progress(total=10, done=0)
+    clock[0] += 100
+    shown.update(5)
+    shown.close()
+    said = capsys.readouterr().err
+    assert "5.00/10.0" in said
+    assert "a second" not in said
