@@ -8,7 +8,8 @@
 #   launch/tpu_vm.sh pull DIRECTORY              copy results, manifests and measures from the bucket
 #   launch/tpu_vm.sh delete                      give the slice back; the bucket stays
 #
-# Settings from the environment: NAME ZONE TYPE RUNTIME PROJECT SPOT WORKDIR (gs://bucket/folder; needed by run, pull).
+# Settings from the environment: NAME ZONE TYPE RUNTIME PROJECT WORKDIR (gs://bucket/folder; needed by run, pull) and
+# SPOT (1, or 0 for on demand).
 # With --dry_run anywhere among the arguments the commands are printed and nothing is done.
 set -euo pipefail
 NAME=${NAME:-collapse-jax}
@@ -19,7 +20,7 @@ SPOT=${SPOT:-1}
 where=("--zone=$ZONE")
 [[ -z ${PROJECT:-} ]] || where+=("--project=$PROJECT")
 
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 dry=0 arguments=()
 for argument in "$@"; do
   if [[ $argument == --dry_run ]]; then dry=1; else arguments+=("$argument"); fi
@@ -33,14 +34,20 @@ do_it() {
 on_all_workers() {
   do_it gcloud compute tpus tpu-vm ssh "$NAME" "${where[@]}" --worker=all --command="$1"
 }
-need_bucket() {
-  [[ ${WORKDIR:-} == gs://* ]] || { echo "WORKDIR=${WORKDIR:-}: must be gs://bucket/folder" >&2; exit 2; }
+must_match() {  # NAME VALUE PATTERN WHAT: values from outside are neither flags nor code
+  [[ $2 =~ ^($3)$ ]] || { printf '%s=%q: must be %s\n' "$1" "$2" "$4" >&2; exit 2; }
 }
+need_bucket() { must_match WORKDIR "${WORKDIR:-}" 'gs://[^/[:space:]].*' gs://bucket/folder; }
+must_match SPOT "$SPOT" '[01]' '0 or 1'
+for setting in NAME ZONE TYPE RUNTIME; do
+  must_match "$setting" "${!setting}" '[a-z0-9]([a-z0-9.-]*[a-z0-9])?' 'small letters, digits and -'
+done
+must_match PROJECT "${PROJECT:-}" '|[a-z0-9]([a-z0-9.:-]*[a-z0-9])?' 'the ID of a project'
 
 case $action in
   create)
     extra=()
-    (( ! SPOT )) || extra+=(--spot)
+    [[ $SPOT == 0 ]] || extra+=(--spot)
     do_it gcloud compute tpus queued-resources create "$NAME" "${where[@]}" --node-id="$NAME" \
       --accelerator-type="$TYPE" --runtime-version="$RUNTIME" "${extra[@]}"
     ;;
@@ -51,8 +58,8 @@ case $action in
     archive=$(mktemp -d)/collapse_jax.tar.gz
     do_it git -C "$(dirname "$0")/.." archive --output="$archive" HEAD
     do_it gcloud compute tpus tpu-vm scp "$archive" "$NAME:collapse_jax.tar.gz" "${where[@]}" --worker=all
-    on_all_workers "mkdir -p collapse_jax && tar -xzf collapse_jax.tar.gz -C collapse_jax && python3 -m venv venv \
-&& venv/bin/pip install -q -e 'collapse_jax[tpu,gcs]'"
+    on_all_workers "mkdir -p collapse_jax && tar -xzf collapse_jax.tar.gz -C collapse_jax \
+&& python=\$(collapse_jax/launch/python.sh) && \"\$python\" -m venv venv && venv/bin/pip install -q -e 'collapse_jax[tpu,gcs]'"
     ;;
   run)
     need_bucket
@@ -64,6 +71,7 @@ case $action in
   pull)
     need_bucket
     (( ${#rest[@]} == 1 )) || usage
+    must_match DIRECTORY "${rest[0]}" '[^-].*' 'a folder'
     do_it mkdir -p "${rest[0]}"
     do_it gcloud storage rsync "$WORKDIR" "${rest[0]}" --recursive --exclude='.*(checkpoints|snapshots)/.*'
     ;;
