@@ -68,14 +68,9 @@ def errors_of(
     measure: Callable[[Snapshot], Scalars], kind: str, count: int, samples: int
 ) -> dict[str, tuple[float, float, float]]:
     """Mean, true and reported standard deviation of every variable with an error."""
-
-    def take(sample: tuple[jax.Array, jax.Array, jax.Array]) -> Scalars:
-        features, labels, inputs = sample
-        return measure(Snapshot(Probe(features, labels, inputs=inputs), num_classes=CLASSES))
-
     features, labels, inputs = draw(kind, count, samples)
     given = jnp.asarray(features, jnp.float32), jnp.asarray(labels), jnp.asarray(inputs, jnp.float32)
-    values = {name: np.asarray(value) for name, value in _program(take)(given).items()}
+    values = {name: np.asarray(value) for name, value in _program(measure)(given).items()}
     result = {}
     for name, value in values.items():
         stem, separator, sigma = name.partition("_sigma")
@@ -86,7 +81,14 @@ def errors_of(
     return result
 
 
-def _program(take: Callable[..., Scalars]) -> Callable[..., Scalars]:
+@functools.cache
+def _program(measure: Callable[[Snapshot], Scalars]) -> Callable[..., Scalars]:
+    """The measure of all samples, one after the other; compiled once for data of one shape."""
+
+    def take(sample: tuple[jax.Array, jax.Array, jax.Array]) -> Scalars:
+        features, labels, inputs = sample
+        return measure(Snapshot(Probe(features, labels, inputs=inputs), num_classes=CLASSES))
+
     return jax.jit(lambda samples: jax.lax.map(take, samples))
 
 

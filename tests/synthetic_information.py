@@ -27,6 +27,8 @@ def add_information(results: xr.Dataset, families=FAMILIES, every: int = 4) -> x
         values |= {f"{n}_null": noise(size) + level for n, level in nulls.items()}
         values |= {f"{name}_null": values[f"{kind}_zx_null"] - values[f"{kind}_zy_null"]}
         values |= {f"{n}_error": abs(noise(size)) for n in (f"{kind}_zx", f"{kind}_zy", name)}
+        for n in (f"{kind}_zx", f"{kind}_zy", name):
+            values |= {f"{n}_null_sd": 0.5 * size + 0 * spread, f"{n}_p": 1e-9 + 0 * spread}
     for suffix, sigma in (("sigma003", 0.03), ("sigma010", 0.1), ("sigma030", 0.3)):
         trace = results["rnc1"] / (2 * sigma**2)
         log_det = 10 * np.log1p(trace / 10)
@@ -38,6 +40,9 @@ def add_information(results: xr.Dataset, families=FAMILIES, every: int = 4) -> x
             "noisy_zy": kept,
             "noisy_zy_null": 0.02 + abs(noise(0.01)),
             "noisy_zx_given_y_null": given_y + kept,
+            "noisy_zy_null_sd": 0.01 + 0 * spread,
+            "noisy_zx_given_y_null_sd": 0.01 + 0 * spread,
+            "noisy_zx_given_y_p": 1e-9 + 0 * spread,
             "kde_lower_zx_given_y": 0.6 * given_y,
             "kde_upper_zx_given_y": np.minimum(log_det, 1.15 * given_y),
             "log_det_bound": log_det,
@@ -51,4 +56,16 @@ def add_information(results: xr.Dataset, families=FAMILIES, every: int = 4) -> x
         if name in chosen:
             results = results.assign({name: value.where(measured)})
             results[name].attrs = described[name].attrs()
+    return results
+
+
+def add_layers(results: xr.Dataset, count: int, stems=("mi", "binned")) -> xr.Dataset:
+    """The results with I(Z;X) and I(Z;Y) of hidden layers: those of the features, less 0.1 for each layer above."""
+    above = xr.DataArray(np.arange(count)[::-1], dims="layer", coords={"layer": np.arange(count)})
+    for stem in stems:
+        for which in ("zx", "zy"):
+            for kind in ("", "_null", "_null_sd"):
+                name = f"mi_{which}{kind}"
+                own = (results[name] - 0.1 * above * (kind == "")).assign_attrs(results[name].attrs)
+                results = results.assign({f"layer_{stem}_{which}{kind}": own})
     return results

@@ -7,7 +7,6 @@ from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
-from collapse_jax.figures.information import measured_steps
 
 # Variable -> label, and whether its axis is logarithmic.
 ROWS = {
@@ -29,7 +28,7 @@ def layers(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour:
     names = [name for name in ROWS if name in results]
     if not names:
         raise style.NotDrawableError("the measure layerwise (layer_rnc1) is not in the results")
-    results = measured_steps(results, names)
+    results = lines.measured_steps(results, names)
     shown = lines.evenly(list(range(results.sizes["layer"])), MAX_LAYERS)
     figure = style.new_figure(1.6 + 2.6 * len(shown), 1.2 + 2.2 * len(names))
     grid = figure.subplots(len(names), len(shown), squeeze=False, sharex=True, sharey="row")

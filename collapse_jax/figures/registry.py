@@ -11,10 +11,11 @@ from collapse_jax.figures.balancedness import balancedness
 from collapse_jax.figures.bounds import bounds
 from collapse_jax.figures.collapse_time import collapse_time
 from collapse_jax.figures.heatmap import heatmap
-from collapse_jax.figures.information import information_plane, superfluous
+from collapse_jax.figures.information_plane import information_plane
 from collapse_jax.figures.layers import layers
 from collapse_jax.figures.phases import phases, programs, variances
 from collapse_jax.figures.sandwich import sandwich
+from collapse_jax.figures.superfluous import superfluous
 from collapse_jax.figures.survival import survival
 from collapse_jax.figures.timeline import timeline
 from collapse_jax.figures.timescales import timescales

@@ -13,7 +13,6 @@ from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
-from collapse_jax.figures.information import measured_steps
 
 MAX_ROWS = 3
 # Okabe-Ito colours; from the loosest bound to the estimate.
@@ -42,7 +41,7 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
     sigmas = sorted(match[1] for name in results.data_vars if (match := pattern.match(str(name))))
     if not sigmas:
         raise style.NotDrawableError("no noisy_zx_given_y_sigma... is in the results; measure noisy_channel")
-    measured = measured_steps(results, [f"noisy_zx_given_y_sigma{sigma}" for sigma in sigmas])
+    measured = lines.measured_steps(results, [f"noisy_zx_given_y_sigma{sigma}" for sigma in sigmas])
     every = lines.split(measured, colour)
     groups = lines.evenly(every, MAX_ROWS)
     figure = style.new_figure(2.2 + 2.9 * len(sigmas), 1.2 + 2.3 * len(groups))

@@ -96,6 +96,17 @@ def colour_scale(series: list[Series]) -> tuple[str, LogNorm | None]:
     return "", None
 
 
+def measured_steps(results: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+    """The results at the steps at which one of the variables has a value: snapshots are rarer than log steps."""
+    seen = np.zeros(results.sizes["step"], bool)
+    for name in names:
+        values = results[name]
+        seen |= values.notnull().any([d for d in values.dims if d != "step"]).values
+    if not seen.any():
+        raise style.NotDrawableError(f"{names[0]} has no value at any step")
+    return results.isel(step=np.flatnonzero(seen))
+
+
 def mean_and_range(values: np.ndarray, log: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean (geometric if `log`), lowest and highest over the runs of [runs, T]; nan where no run has a value.
 

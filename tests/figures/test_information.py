@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic_information import add_information
+from synthetic_information import add_information, add_layers
 from synthetic_results import as_zip, diverge, make_results
 
 from collapse_jax.figures import FIGURES, NotDrawableError
@@ -21,6 +21,10 @@ CASES = {
     "one_run": lambda r: r.isel(seed=[0], weight_decay=[1]),
     "diverged": lambda r: diverge(r, 9000, weight_decay=0.3, seed=1),
     "one_family": lambda r: r.drop_vars([name for name in r.data_vars if "nhsic" in name or "mi_z" in name]),
+    "one_permutation": lambda r: r.drop_vars(
+        [name for name in r.data_vars if "null_sd" in name or name.endswith("_p") or "_p_sigma" in name]
+    ),
+    "layers": lambda r: add_layers(r, 2),
     "without_nulls": lambda r: r.drop_vars([name for name in r.data_vars if "_null" in name]),
 }
 
@@ -54,8 +58,29 @@ def test_superfluous_has_curves_nulls_and_the_variance(results):
     # Snapshots are rarer than log steps: a curve joins what was measured.
     assert all(np.isfinite(line.get_ydata()).all() for line in curves)
     assert len(curves[0].get_xdata()) < len(lines_of(figure, "rnc1")[0].get_xdata()) / 3
-    (null,) = lines_of(figure, "superfluous_information_null")
-    np.testing.assert_allclose(null.get_ydata(), 0, atol=0.05)
+
+
+def test_superfluous_shows_the_null_of_every_setting_and_what_it_explains(results):
+    figure = FIGURES["superfluous"](results)
+    name = "superfluous_information"
+    nulls, steps = lines_of(figure, f"{name}_null"), lines_of(figure, name)[0].get_xdata()
+    expected = results[f"{name}_null"].mean("seed").sel(step=steps)
+    assert len(nulls) == 3
+    for line, decay in zip(nulls, results["weight_decay"].values, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), expected.sel(weight_decay=decay))
+    bands = [c for axes in figure.axes for c in axes.collections if c.get_gid() == f"{name}_null"]
+    top = bands[0].get_paths()[0].vertices[:, 1].max()
+    assert top == pytest.approx(float(expected.isel(weight_decay=0).max()) + 0.01)  # 0.01: the spread
+    assert "within classes" in figure.texts[0].get_text() + str(figure._supxlabel and figure._supxlabel.get_text())
+    assert all(len(line.get_xdata()) == 0 for line in lines_of(figure, f"{name}_in_null"))
+    changed = results.copy(deep=True)
+    changed[f"{name}_p"].loc[{"weight_decay": 0.03, "seed": 1, "step": steps[2]}] = 0.2
+    marks = lines_of(FIGURES["superfluous"](changed), f"{name}_in_null")
+    assert [list(line.get_xdata()) for line in marks] == [[], [steps[2]], []]
+    # Each of these would be evidence if it were the only one: there are dozens (Holm).
+    results = results.assign({f"{name}_p": results[f"{name}_p"] * 0 + 0.01})
+    marks = lines_of(FIGURES["superfluous"](results), f"{name}_in_null")
+    assert all(len(line.get_xdata()) == len(steps) for line in marks)
 
 
 def test_sandwich_keeps_the_order_of_its_bounds(results):
@@ -75,3 +100,29 @@ def test_plane_shows_at_most_six_weight_decays_and_their_nulls():
     assert len(figure.axes) == 3 * 6 + 1
     dots = {c.get_gid() for axes in figure.axes for c in axes.collections}
     assert {"mi_zy", "mi_zy_null", "nhsic_zy_null"} <= dots
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_plane_has_a_row_for_every_layer(count, results):
+    decay = results.isel(weight_decay=[0])
+    layered = add_layers(decay, count)
+    figure = FIGURES["information_plane"](layered)
+    rows = [axes for axes in figure.axes if axes.get_ylabel().startswith("codes")]
+    assert [axes.get_ylabel().split("\n")[0] for axes in rows] == [
+        f"codes, layer {layer + 1} of {count}" for layer in range(count)
+    ]
+    assert len({axes.get_xlim() for axes in rows}) == 1  # layers are compared on the same axes
+    shown = [c for axes in rows for c in axes.collections if c.get_gid() == "layer_mi_zy"]
+    mean = decay[["mi_zx", "mi_zy"]].mean("seed").squeeze().dropna("step")
+    for above, dots in zip(reversed(range(count)), shown, strict=True):
+        expected = np.stack([mean["mi_zx"], mean["mi_zy"]], axis=1) - 0.1 * above
+        np.testing.assert_allclose(dots.get_offsets(), expected, rtol=1e-6)
+    # What has no layers has the row of the features.
+    assert any(axes.get_ylabel().startswith("nHSIC\n") for axes in figure.axes)
+
+
+def test_plane_shows_the_spread_of_nulls(results):
+    figure = FIGURES["information_plane"](results.isel(weight_decay=[0]))
+    bars = [c for axes in figure.axes for c in axes.collections if c.get_gid() == "mi_zy_null_sd"]
+    across = np.array([np.ptp(segment[:, 0]) for segment in bars[0].get_segments()])
+    np.testing.assert_allclose(across, 0.02, rtol=1e-6)  # twice the spread, 0.01
