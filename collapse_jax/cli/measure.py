@@ -3,6 +3,7 @@
 import re
 
 from collapse_jax.cli.base import Command, Flag, Options
+from collapse_jax.cli.reading import TRUST
 from collapse_jax.errors import ConfigError
 from collapse_jax.measuring import MEMORY
 from collapse_jax.system import runtime
@@ -26,6 +27,7 @@ def run(options: Options) -> None:
         options=chosen,
         label=values.label,
         memory=values.memory,
+        trust=values.trust,
     )
     for path in measure_files(options.workdir, asked):
         print(path)
@@ -72,5 +74,6 @@ COMMAND = Command(
         "label": Flag("added to the names of variables and files, to keep results of other options apart"),
         "test_size": Flag("test examples, the first ones; 0: all of the task", None, int | None),
         "memory": Flag("bound on the bytes of arrays in use", MEMORY, float),
-    },
+    }
+    | TRUST,
 )

@@ -1,4 +1,4 @@
-"""The flags of the commands that read a sweep: the thresholds, where its own shall not be used."""
+"""The flags of the commands that read a sweep: thresholds in place of its own, and whether its code may run."""
 
 from absl import flags
 
@@ -8,6 +8,9 @@ from collapse_jax.experiment.thresholds import NAMES, check_levels
 THRESHOLDS = {
     f"thresholds.{name}": Flag(f"level of {name} that defines a time scale; that of the sweep", None, float | None)
     for name in NAMES
+}
+TRUST = {
+    "trust": Flag("run the files of models and tasks that the workdir names, whoever wrote them", False, bool),
 }
 
 

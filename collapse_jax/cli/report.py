@@ -2,7 +2,7 @@
 
 import collapse_jax
 from collapse_jax.cli.base import Command, Flag, Options
-from collapse_jax.cli.reading import THRESHOLDS, levels
+from collapse_jax.cli.reading import THRESHOLDS, TRUST, levels
 from collapse_jax.system import runtime
 from collapse_jax.system.paths import path_of
 
@@ -11,7 +11,8 @@ def run(options: Options) -> None:
     """Write the page of a sweep, or of several side by side, and print its name."""
     runtime.start(devices=1)
     given = levels(options.flags)
-    print(collapse_jax.report(split_workdirs(options.flags.workdir), options.flags.out or None, given))
+    workdirs, out = split_workdirs(options.flags.workdir), options.flags.out or None
+    print(collapse_jax.report(workdirs, out, given, trust=options.flags.trust))
 
 
 def split_workdirs(text: str) -> list[str]:
@@ -26,5 +27,6 @@ COMMAND = Command(
     "write all that is known of a sweep, or of several (comma-separated), into one HTML file",
     "--workdir=runs/quickstart",
     flags={"out": Flag("file to write; report.html in the workdir, comparison.html in the first of several")}
-    | THRESHOLDS,
+    | THRESHOLDS
+    | TRUST,
 )

@@ -15,10 +15,15 @@ from collapse_jax.system.paths import local_path
 Kind = TypeVar("Kind")
 
 
+def named_files(experiment: config.Experiment) -> dict[str, str]:
+    """Return the "FILE.py:NAME" of an experiment by field: those of its model and its task."""
+    fields = {"model.name": experiment.model.name, "task.dataset": experiment.task.dataset}
+    return {field: name for field, name in fields.items() if is_extension(name)}
+
+
 def source_hashes(experiment: config.Experiment) -> dict[str, str]:
     """Name the contents of the files that define the model and the task of an experiment, by field."""
-    fields = {"model.name": experiment.model.name, "task.dataset": experiment.task.dataset}
-    return {field: source_hash(field, name) for field, name in fields.items() if is_extension(name)}
+    return {field: source_hash(field, name) for field, name in named_files(experiment).items()}
 
 
 def source_hash(field: str, where: str) -> str:

@@ -26,7 +26,9 @@ from collapse_jax.workdir.tree import leaves
 _log = logging.getLogger(__name__)
 
 
-def plot(workdir: str | os.PathLike[str], thresholds: Mapping[str, float] | None = None) -> list[epath.Path]:
+def plot(
+    workdir: str | os.PathLike[str], thresholds: Mapping[str, float] | None = None, *, trust: bool = False
+) -> list[epath.Path]:
     """Draw every figure that the results of a sweep allow, as PNG and PDF, into `figures/` of its workdir.
 
     Example:
@@ -35,6 +37,8 @@ def plot(workdir: str | os.PathLike[str], thresholds: Mapping[str, float] | None
     Args:
       workdir: directory of the sweep, finished or not.
       thresholds: levels of time scales in place of the sweep's own, such as {"rnc1": 0.02}.
+      trust: run the files of a model or task of one's own that the workdir names; a figure of recomputed features
+        needs them, all others run nothing.
 
     Returns:
       The files; one line in the log says which figure was left out and why.
@@ -50,7 +54,7 @@ def plot(workdir: str | os.PathLike[str], thresholds: Mapping[str, float] | None
     levels = with_levels(own_thresholds(results), thresholds or {})
     if folder.is_file():
         raise WorkdirError(f"workdir={workdir}: figures are drawn into a directory, and this is a file")
-    return draw(results, levels, folder / "figures", folder)
+    return draw(results, levels, folder / "figures", folder, trust=trust)
 
 
 def draw(
@@ -58,6 +62,8 @@ def draw(
     thresholds: Thresholds | None = None,
     directory: str | os.PathLike[str] = ".",
     workdir: str | os.PathLike[str] | None = None,
+    *,
+    trust: bool = False,
 ) -> list[epath.Path]:
     """Draws every figure that the results allow, as PNG and PDF.
 
@@ -68,12 +74,13 @@ def draw(
       thresholds: of the events; None: the results' own.
       directory: where the files go; those of each program of static axes into a folder of its name.
       workdir: of the sweep, for the figures that need its snapshots; None leaves them out.
+      trust: run the files that the workdir names; see `plot`.
 
     Returns:
       The files written: `<directory>/<name>.png` and `.pdf`.
     """
     written: list[epath.Path] = []
-    for name, figure in figures(results, thresholds, workdir):
+    for name, figure in figures(results, thresholds, workdir, trust=trust):
         if isinstance(figure, CollapseError):
             _log.warning("figure %s skipped: %s", name, figure)
         else:
@@ -82,7 +89,11 @@ def draw(
 
 
 def figures(
-    results: xr.Dataset, thresholds: Thresholds | None = None, workdir: str | os.PathLike[str] | None = None
+    results: xr.Dataset,
+    thresholds: Thresholds | None = None,
+    workdir: str | os.PathLike[str] | None = None,
+    *,
+    trust: bool = False,
 ) -> Iterator[tuple[str, Figure | CollapseError]]:
     """Draws figure after figure; the arguments are those of `draw`.
 
@@ -96,7 +107,8 @@ def figures(
         for name, drawing in registry.figures_of("programs" if points else "results")
     }
     if workdir is not None and not points:
-        drawings |= {name: functools.partial(drawing, workdir) for name, drawing in registry.figures_of("workdir")}
+        own = registry.figures_of("workdir")
+        drawings |= {name: functools.partial(drawing, workdir, trust=trust) for name, drawing in own}
     for name, drawing in drawings.items():
         try:
             yield name, drawing()
@@ -109,5 +121,5 @@ def figures(
     for point in points:
         part, folder = select_part(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
-            for name, figure in figures(part, thresholds, folders.get(folder)):
+            for name, figure in figures(part, thresholds, folders.get(folder), trust=trust):
                 yield f"{folder}/{name}", figure

@@ -13,10 +13,13 @@ from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 from collapse_jax.experiment.axes import AXES, TRACED
+from collapse_jax.experiment.extensions import named_files
 from collapse_jax.experiment.points import point_text
 from collapse_jax.figures import style
 from collapse_jax.measures.families.margins import check_pairs, pair_margins
 from collapse_jax.measuring.snapshots import open_snapshots
+from collapse_jax.system.paths import path_of
+from collapse_jax.workdir.record import RECORD, read_experiment, read_record
 from collapse_jax.workdir.results import open_results
 
 # The two classes of a pair: positive margins belong to the first (Okabe-Ito, distinct for colour-blind readers).
@@ -98,6 +101,7 @@ def workdir_violins(
     run: Mapping[str, Any] | None = None,
     steps: Sequence[int] | None = None,
     pairs: Sequence[tuple[int, int]] | None = None,
+    trust: bool = False,
 ) -> Figure:
     """The figure of one run of a sweep, from its stored snapshots.
 
@@ -108,12 +112,15 @@ def workdir_violins(
       steps: snapshot steps, one row each; None: that of the widest gap between training and test accuracy
         (before grokking), and the last.
       pairs: class pairs; None: (0, 1), (4, 5), (8, 9), as far as there are such classes.
+      trust: run the files of a model or task of one's own that the workdir names.
 
     Raises:
-      NotDrawableError: the snapshots lack what the figure needs.
+      NotDrawableError: the snapshots lack what the figure needs, or it would run files that are not trusted.
       ValueError: a step without a snapshot, or a pair that is not two different classes.
     """
-    snapshots = open_snapshots(workdir)
+    if not trust:
+        refuse_to_run(workdir)
+    snapshots = open_snapshots(workdir, trust=trust)
     stored = [int(step) for step in snapshots.steps]
     if not stored:
         raise style.NotDrawableError("no snapshot is stored")
@@ -131,6 +138,15 @@ def workdir_violins(
     always = [name for name, axis in AXES.items() if axis.dimension and name in results.coords]
     fixed = {name: results[name].values.flat[0].item() for name in always}
     return violins(rows, caption=f"Run: {point_text(fixed | run)}.")
+
+
+def refuse_to_run(workdir: str | os.PathLike[str]) -> None:
+    """Raise `NotDrawableError` where a workdir names code: to look at it must run nothing that others wrote."""
+    path = path_of("workdir", workdir)
+    names = named_files(read_experiment(read_record(path))) if (path / RECORD).exists() else {}
+    if names:
+        files = ", ".join(names.values())
+        raise style.NotDrawableError(f"it would run {files}, which the workdir names; say --trust if it may")
 
 
 @style.styled

@@ -42,6 +42,7 @@ class Asked:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     label: str = ""
     memory: float = MEMORY
+    trust: bool = False
 
 
 def measure(
@@ -55,6 +56,7 @@ def measure(
     options: Mapping[str, Any] | None = None,
     label: str = "",
     memory: float = MEMORY,
+    trust: bool = False,
 ) -> xr.Dataset:
     """Measure the stored snapshots of a sweep: any measure, batched over runs and snapshots.
 
@@ -85,6 +87,8 @@ def measure(
       label: added to the names of the variables and of the file.
       memory: bound on the bytes of arrays in use (data, a snapshot of all runs, working memory), on CPU in total,
         else on each device. jax and Python themselves take 0.3 to 0.5 GB more.
+      trust: run the file of a model or task of one's own that the workdir names, although it, or the workdir, is
+        another user's.
 
     Returns:
       The results, as `open_results(workdir)` reads them.
@@ -97,7 +101,7 @@ def measure(
     several = measures if not isinstance(measures, str) and isinstance(measures, Sequence) else [measures]
     divided = [splits] if isinstance(splits, str) else splits
     chosen = [split for split in divided if split]
-    asked = Asked(several, chosen, steps, test_size, ood, options or {}, label, memory)
+    asked = Asked(several, chosen, steps, test_size, ood, options or {}, label, memory, trust)
     measure_files(workdir, asked)
     return open_results(workdir)
 
@@ -127,7 +131,7 @@ def measure_files(workdir: str | os.PathLike[str], asked: Asked) -> list[epath.P
 
 
 def _measure_leaf(workdir: epath.Path, asked: Asked) -> list[epath.Path]:
-    snapshots = open_snapshots(workdir, test_size=asked.test_size, ood=asked.ood)
+    snapshots = open_snapshots(workdir, test_size=asked.test_size, ood=asked.ood, trust=asked.trust)
     try:
         with runtime.numbers(snapshots.experiment):
             requests = make_requests(snapshots, asked.measures, asked.splits, asked.options, asked.label)

@@ -21,22 +21,21 @@ from collapse_jax.measuring.outside import read_outside
 from collapse_jax.system import runtime
 from collapse_jax.system.paths import path_of
 from collapse_jax.training.hyperparameters import stack_hyperparameters
-from collapse_jax.workdir.record import (
-    cut_of,
-    read_experiment,
-    read_record,
-    refuse_other_data,
-    refuse_other_sources,
-)
+from collapse_jax.workdir.record import cut_of, read_experiment, read_record, refuse_other_data
 from collapse_jax.workdir.tree import leaves
 from collapse_jax.workdir.trees import TreeStore, from_flat
+from collapse_jax.workdir.trust import require_trust
 
 PARAMETERS = "parameters"
 RUN, STEP = "hyperparameters", "step"  # of the parts of a run, beside what is stored
 
 
 def open_snapshots(
-    workdir: str | os.PathLike[str], *, test_size: int | None = None, ood: str | os.PathLike[str] | None = None
+    workdir: str | os.PathLike[str],
+    *,
+    test_size: int | None = None,
+    ood: str | os.PathLike[str] | None = None,
+    trust: bool = False,
 ) -> "StoredSnapshots":
     """Open the snapshots of a sweep, finished or still training, for reading.
 
@@ -52,13 +51,15 @@ def open_snapshots(
         were stored, else those that were stored; 0: all that the task holds.
       ood: .npz file with the array `inputs` [M, ...]: examples from outside the distribution, prepared as the
         task prepares its own (see the task's `load`). Needs stored parameters.
+      trust: run the file of a model or task of one's own that the workdir names, although it, or the workdir, is
+        another user's.
 
     Raises:
-      WorkdirError: there is no sweep, or it has no snapshots.
+      WorkdirError: there is no sweep, it has no snapshots, or it names code that has changed or is not trusted.
       ConfigError: `test_size` or `ood` asks for what was not stored.
     """
     runtime.start()
-    return StoredSnapshots(path_of("workdir", workdir), test_size, ood)
+    return StoredSnapshots(path_of("workdir", workdir), test_size, ood, trust)
 
 
 class StoredSnapshots:
@@ -77,12 +78,15 @@ class StoredSnapshots:
       ood_hash: names the content of their file.
     """
 
-    def __init__(self, workdir: epath.Path, test_size: int | None, ood: str | os.PathLike[str] | None):
+    def __init__(
+        self, workdir: epath.Path, test_size: int | None, ood: str | os.PathLike[str] | None, trust: bool = False
+    ):
         record = read_record(workdir)
         if cut_of(record):
             names = ", ".join(leaf.below for leaf in leaves(workdir))
             raise WorkdirError(f"workdir={workdir}: is cut into parts; name one of its leaves: {names}")
         self.experiment, self.fingerprint = read_experiment(record), record["fingerprint"]
+        require_trust(workdir, record, self.experiment, trust)
         self.runs = grid.grid_runs(self.experiment.grid)
         self.content = self.experiment.snapshots.content
         directory = workdir / "snapshots"
@@ -97,7 +101,6 @@ class StoredSnapshots:
         self.data = tasks.load(task, self.experiment.dtype)
         refuse_other_data(workdir, record, tasks.record(self.data), part=True)
         self.recipe = training.make_recipe(self.experiment, self.data)
-        refuse_other_sources(workdir, record, self.experiment)
         self.ood, self.ood_hash = None, ""
         if ood is not None:
             if not self.recomputed:

@@ -21,6 +21,8 @@ def report(
     workdirs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str] | None = None,
     thresholds: Mapping[str, float] | None = None,
+    *,
+    trust: bool = False,
 ) -> epath.Path:
     """Write what is known of a sweep into one HTML file that needs no other file, script or network.
 
@@ -37,6 +39,7 @@ def report(
       workdirs: directory of a sweep, finished or not, or several to compare side by side.
       out: the file, ending in .html; None: report.html in the workdir, comparison.html in the first of several.
       thresholds: levels of time scales in place of each sweep's own, such as {"rnc1": 0.02}.
+      trust: run the files of a model or task of one's own that a workdir names, for the figure that needs them.
 
     Returns:
       The file.
@@ -52,7 +55,7 @@ def report(
     path = _target(out) if out else sweeps[0].workdir / (ONE if len(sweeps) == 1 else SEVERAL)
     with storing(path):
         make_folder(path.parent)
-    text = page(sweeps)
+    text = page(sweeps, trust)
     with storing(path), replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path

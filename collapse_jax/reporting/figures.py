@@ -52,13 +52,13 @@ class Shown(NamedTuple):
     shared: bool
 
 
-def figures(sweeps: Sequence[Sweep]) -> tuple[dict[str, list[Shown]], list[str]]:
-    """Draw the figures, those of several sweeps beside each other.
+def figures(sweeps: Sequence[Sweep], trust: bool = False) -> tuple[dict[str, list[Shown]], list[str]]:
+    """Draw the figures, those of several sweeps beside each other; `trust` as in `collapse_jax.plot`.
 
     Returns:
       program of static axes -> its figures, "" for those of all; and what could not be drawn, and why.
     """
-    drawn = {sweep.name: _draw(sweep) for sweep in sweeps}
+    drawn = {sweep.name: _draw(sweep, trust) for sweep in sweeps}
     shown: dict[str, list[Shown]] = {"": []}
     missing = []
     for name in dict.fromkeys(name for found in drawn.values() for name in found):
@@ -79,11 +79,11 @@ def _shown(name: str, pictures: dict[str, Picture]) -> Shown:
     return Shown(title, registry.FIGURES[plain].question, pictures, shared)
 
 
-def _draw(sweep: Sweep) -> dict[str, Picture | str]:
+def _draw(sweep: Sweep, trust: bool) -> dict[str, Picture | str]:
     """Draw every figure, or say why not."""
     say(f"{sweep.name}: drawing the figures")
     found: dict[str, Picture | str] = {}
-    for name, figure in plots.figures(sweep.results, sweep.thresholds, sweep.workdir):
+    for name, figure in plots.figures(sweep.results, sweep.thresholds, sweep.workdir, trust=trust):
         found[name] = str(figure) if isinstance(figure, CollapseError) else _picture(name, figure)
     return found
 

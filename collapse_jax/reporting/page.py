@@ -24,9 +24,9 @@ def templates() -> jinja2.Environment:
     return found
 
 
-def page(sweeps: Sequence[Sweep]) -> str:
+def page(sweeps: Sequence[Sweep], trust: bool = False) -> str:
     """Write the whole HTML file of one sweep, or of several side by side."""
-    drawings, not_drawn = figures(sweeps)
+    drawings, not_drawn = figures(sweeps, trust)
     text = (
         templates()
         .get_template("page.html.j2")

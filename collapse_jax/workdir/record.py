@@ -213,12 +213,12 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
 
 def refuse_other_sources(workdir: epath.Path, record: dict[str, Any], experiment: config.Experiment) -> None:
     """Raise `WorkdirError` when the user's file of the model or the task is not the one of the beginning."""
-    begun, now = record.get("sources", {}), source_hashes(experiment)
-    for field, source in now.items():
-        if begun.get(field, source) != source:
+    begun = record.get("sources", {})
+    for field, source in source_hashes(experiment).items():
+        if begun.get(field) != source:
             raise WorkdirError(
                 f"workdir={workdir}: the file of {field} has changed since it was begun: its hash is {source}, "
-                f"not {begun[field]} as in {RECORD}"
+                f"not {begun.get(field)} as in {RECORD}"
             )
 
 

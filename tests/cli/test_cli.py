@@ -71,7 +71,7 @@ def test_show_plot_and_report_read_with_the_thresholds_that_they_are_given(workd
         assert "RNC1 ≤ 0.5" in said
         assert "test accuracy ≥ 0.8\n" in said or "test accuracy ≥ 0.8<" in said  # that of the config
     seen = []
-    monkeypatch.setattr(drawing, "draw", lambda results, thresholds, *_: seen.append(thresholds.rnc1) or [])
+    monkeypatch.setattr(drawing, "draw", lambda results, thresholds, *_, **__: seen.append(thresholds.rnc1) or [])
     assert main(["plot", f"--workdir={workdir}", "--thresholds.rnc1=0.5"]) == 0
     assert seen == [0.5]
 

@@ -131,7 +131,7 @@ class Stored:
 
 def test_from_a_workdir(monkeypatch, tmp_path):
     stored, results = Stored(), make_results(weight_decay=(0.01, 0.1), seed=(1234567, 4))
-    monkeypatch.setattr(module, "open_snapshots", lambda workdir: stored)
+    monkeypatch.setattr(module, "open_snapshots", lambda workdir, **_: stored)
     monkeypatch.setattr(module, "open_results", lambda workdir: results)
     figure = plots.workdir_violins(tmp_path)
     assert [step for step, _ in stored.asked] == [1000, 300_000]
@@ -148,7 +148,7 @@ def test_from_a_workdir(monkeypatch, tmp_path):
 
 
 def test_a_workdir_without_snapshots_is_skipped_with_a_reason(monkeypatch, tmp_path, caplog):
-    def none_stored(workdir):
+    def none_stored(workdir, **_):
         raise WorkdirError("no snapshots")
 
     monkeypatch.setattr(module, "open_snapshots", none_stored)
