@@ -79,6 +79,7 @@ def read_dataset(path: os.PathLike[str]) -> xr.Dataset:
         raise ValueError(str(error)) from error
     if not ok:
         raise ValueError("its checksum differs")
+    dataset.encoding["source"] = os.fspath(path)  # as xarray does; messages name the file
     return dataset
 
 
