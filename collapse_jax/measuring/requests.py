@@ -80,6 +80,9 @@ def make_requests(
     """
     require(len(named) > 0, "measures", "", f"name at least one of {', '.join(measures.MEASURES)}")
     bound = [bind_measure(snapshots.experiment, measures.get_measure(name)) for name in named]
+    for measure in bound:  # it names a file
+        plain = pathlib.PurePath(measure.name).name == measure.name
+        require(plain, "measures", measure.name, "the name of a measure must have no /")
     for split in splits:
         require_one_of("splits", split, SPLITS)
     require(re.fullmatch(r"\w*", label) is not None, "label", label, "must consist of letters, digits and _")

@@ -1,5 +1,6 @@
 """Files of measures of stored snapshots: `measures/<name>.nc`, and how they join the results."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,13 +34,17 @@ def take_up(path: epath.Path, key: str) -> None:
 
 
 def key_of(path: epath.Path) -> str | None:
-    """Return the key of a file; None when there is none, "damaged" when it cannot be read."""
+    """Return the key of a file; None when there is none, "damaged" when it cannot be read or is no such key.
+
+    The key becomes part of a file's name, so what a file says is not taken for it unchecked.
+    """
     if not path.exists():
         return None
     try:
-        return str(read_dataset(path).attrs["key"])
+        key = str(read_dataset(path).attrs["key"])
     except (ValueError, KeyError):
         return "damaged"
+    return key if re.fullmatch(r"[0-9a-f]{16}", key) else "damaged"
 
 
 def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset | None:

@@ -13,7 +13,7 @@ from collapse_jax import figures as plots
 from collapse_jax import measures
 from collapse_jax.analysis import tables
 from collapse_jax.analysis.events import own_thresholds
-from collapse_jax.errors import StoreError, WorkdirError
+from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.config import Grid, Optimizer, Schedule, Snapshots
 from collapse_jax.measures import Measure, Variable
 from collapse_jax.measures.estimators.probe_choice import choose_examples
@@ -228,6 +228,15 @@ def test_damaged_and_foreign_files_of_measures(workdir):
     write_dataset(dataset.assign_attrs(fingerprint="other"), path)
     with pytest.raises(WorkdirError, match="belongs to another experiment"):
         collapse_jax.open_results(workdir)
+
+
+def test_the_name_of_a_measure_is_no_path(workdir):
+    def own(snapshot):
+        return snapshot.train.features.mean()
+
+    own.__name__ = "../../own"
+    with pytest.raises(ConfigError, match=r"^measures='\.\./\.\./own': .* no /"):
+        collapse_jax.measure(workdir, own)
 
 
 def test_axes_of_equal_name_and_other_length_do_not_clash(workdir):
