@@ -128,7 +128,10 @@ def compare(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> tuple[i
 
 def main(seeds: int) -> None:
     """Train every arm and print the table."""
-    print(f"{seeds} seeds\n" + " ".join(f"{name:>10}" for name in COLUMNS), flush=True)
+    print(
+        f"nice python -m benchmarks.threads: {seeds} seeds\n" + " ".join(f"{name:>10}" for name in COLUMNS),
+        flush=True,
+    )
     first = None
     for number, arm in enumerate(ARMS):
         with tempfile.TemporaryDirectory() as folder:
