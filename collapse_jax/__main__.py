@@ -28,12 +28,12 @@ def usage() -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; errors that a user can cause are one line on stderr."""
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0 if argv else 2
     try:
+        if not argv or argv[0] in ("-h", "--help", "help"):
+            print(usage(), flush=True)
+            return 0 if argv else 2
         if argv[0] in COMMANDS and any(word in ("-h", "--help") for word in argv[1:]):
-            print(flags_help(argv[0]))
+            print(flags_help(argv[0]), flush=True)
             return 0
         with signals.listening(owns_process=True):
             options = parse(argv)

@@ -117,7 +117,7 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> None:
         if isinstance(error.__context__, ConfigError):  # of `Reader`
             raise error.__context__ from None
         raise ConfigError("argument", " ".join(argv[1:]), str(error)) from None
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # as of a value after --noFLAG
         raise ConfigError("argument", " ".join(argv[1:]), str(error)) from None
     if len(left_over) > 1:
         raise ConfigError("argument", left_over[1], "not understood; flags are --name=value")

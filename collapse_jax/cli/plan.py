@@ -9,7 +9,7 @@ def run(options: Options) -> None:
     from collapse_jax.planning import plan  # imports jax
 
     for name, experiment in each_leaf(options.experiment):
-        print(f"{name}{plan(experiment, options.flags.target or None)}")
+        print(f"{name}{plan(experiment, options.flags.target)}")
 
 
 COMMAND = Command(
@@ -18,5 +18,5 @@ COMMAND = Command(
     "--config=configs/quickstart.py --target=tpu-v5e:2x2",
     needs_config=True,
     needs_workdir=False,
-    flags={"target": Flag("chip:topology, such as tpu-v5e:2x2 or h100:8")},
+    flags={"target": Flag("chip:topology, such as tpu-v5e:2x2 or h100:8; tpu-v5e:2x2", None)},
 )

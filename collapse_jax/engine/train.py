@@ -85,6 +85,8 @@ def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
     """Train a validated experiment without static axes in a directory of its own."""
     runs = number_of_runs(experiment.grid)
     data = tasks.load(experiment.task, experiment.dtype)
+    if none := tasks.without_examples(tasks.record(data)["train_class_counts"]):
+        say(f"WARNING: {none} (task.order='stratified' takes of all)")
     check_model(experiment, data)
     packing = settle_packing(experiment.packing, recorded_packing(workdir))
     layout = choose_layout(packing, runs, functools.partial(demand, experiment))

@@ -23,8 +23,10 @@ class Task:
         (.npz), texts (.jsonl, .csv, .label; also .gz), or a task, "FILE.py:NAME" (docs/extending.md).
       train_size: training examples used.
       test_size: test examples on which the in-line measures are taken; 0 means all.
-      order: what "first" means: "official", as the files of the data set have it, or "tfds", shuffled once
-        when TFDS prepared it, which is another subset.
+      order: what "first" means: "official", as the files of the data set have it; "stratified", of these in turn
+        from all classes, so that the first m, of training and test examples alike, have the classes in the
+        proportions of the whole (`subset.stratified`); or "tfds", shuffled once when TFDS prepared it, which is
+        another subset.
       normalisation: of pixels x in 0 ... 255: "standard", (x / 255 - mean) / std per channel, with the customary
         constants of MNIST, Fashion-MNIST and CIFAR-10 and those of the training examples used for any other
         set; or "unit", x / 255.

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from collapse_jax.errors import require_one_of
+from collapse_jax.errors import require, require_one_of
 from collapse_jax.experiment.checks import LEVEL, Fields
 from collapse_jax.experiment.config import Thresholds
 
@@ -17,6 +17,7 @@ def with_levels(own: Thresholds, levels: Mapping[str, float]) -> Thresholds:
     Raises:
       ConfigError: there is no such threshold, or the level is not in (0, 1].
     """
+    require(isinstance(levels, Mapping), "thresholds", levels, 'must be a dict, such as {"rnc1": 0.02}')
     for name in levels:
         require_one_of("thresholds", name, NAMES)
     check_levels(levels)
@@ -26,4 +27,5 @@ def with_levels(own: Thresholds, levels: Mapping[str, float]) -> Thresholds:
 def check_levels(levels: Mapping[str, float]) -> None:
     """Raise `ConfigError` for a level outside of (0, 1]."""
     for name, value in levels.items():
+        require(isinstance(value, int | float), f"thresholds.{name}", value, LEVEL.allowed)
         LEVEL(f"thresholds.{name}", value)

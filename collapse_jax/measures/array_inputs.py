@@ -153,6 +153,20 @@ def _read(name: str, value: Any, ndim: int | None = None) -> jax.Array:
     return jnp.asarray(array.astype(jax.dtypes.canonicalize_dtype(np.float64)))
 
 
+def plain(value: Any) -> Any:
+    """Return tensors of torch as arrays of numpy; what numpy reads itself, and what nothing can read, as it is.
+
+    A tensor may carry a gradient, lie on a device, or have a type that numpy lacks (bfloat16, float8).
+    """
+    if not hasattr(value, "detach"):
+        return value
+    try:
+        tensor = value.detach().cpu()
+        return np.asarray(tensor.float() if "float" in str(tensor.dtype) and tensor.itemsize < 4 else tensor)
+    except Exception:  # of any kind of tensor; it is told where the array is read
+        return value
+
+
 def _as_numpy(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)

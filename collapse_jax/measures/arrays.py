@@ -10,7 +10,7 @@ import numpy as np
 
 from collapse_jax.errors import ConfigError, require
 from collapse_jax.measures.array_digits import needs_float64
-from collapse_jax.measures.array_inputs import read_snapshot
+from collapse_jax.measures.array_inputs import plain, read_snapshot
 from collapse_jax.measures.base import Measure, Snapshot
 from collapse_jax.measures.needs import held, lacking
 from collapse_jax.measures.options import complete, refuse_idle, taken
@@ -44,7 +44,7 @@ def measure_arrays(
 ) -> dict[str, Any]:
     """Measures features that were computed elsewhere.
 
-    Arrays are what `numpy.asarray` reads: numpy, jax, detached CPU tensors of torch, nested lists. They are
+    Arrays are what `numpy.asarray` reads (numpy, jax, nested lists) and tensors of torch, of any type. They are
     measured in float32, and in float64 under `jax_enable_x64`, by measures of that `dtype`, and where float32 would
     lose digits: rounding arrays of float64 would add more than 1e-6 to their variance within classes (a common
     offset of 1e4 and a spread of 1e-3, say). nan features give nan values, not an error.
@@ -93,6 +93,10 @@ def measure_arrays(
         "train_layers": train_layers,
         "test_layers": test_layers,
         "ood_features": ood_features,
+    }
+    arrays = {
+        name: [plain(layer) for layer in value] if isinstance(value, list | tuple) else plain(value)
+        for name, value in arrays.items()
     }
     result: dict[str, Any] = {}
     needed = "float64" if needs_float64(arrays) else ""

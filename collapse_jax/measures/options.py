@@ -58,6 +58,9 @@ def complete(measure: Measure, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     values = {}
     for name, option in options_of(measure).items():
+        if name in given and _is_function(option):
+            allowed = "must be a function" + (", not its name" if isinstance(given[name], str) else "")
+            require(callable(given[name]), f"options.{name}", given[name], allowed)
         values[name] = _read(option, given[name]) if name in given else option.default
         missing = f"missing; the measure {measure.name!r} needs a value"
         if values[name] is inspect.Parameter.empty:
@@ -98,6 +101,10 @@ def _read(option: inspect.Parameter, value: Any) -> Any:
             continue
     names = " or ".join("none" if kind is type(None) else WORDS[kind] for kind in kinds)
     raise ConfigError(f"options.{option.name}", value, f"must be {names}")
+
+
+def _is_function(option: inspect.Parameter) -> bool:
+    return typing.get_origin(option.annotation) is Callable or callable(option.default)
 
 
 def _frozen(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Measures what a sweep stored: streams its snapshots, measures all runs in batches, keeps what is done."""
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax.errors import ConfigError, DamagedError, StoreError, WorkdirError
+from collapse_jax.errors import ConfigError, DamagedError, StoreError, WorkdirError, require
 from collapse_jax.measuring import MEMORY
 from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
 from collapse_jax.measuring.files import MeasureFile
@@ -30,6 +31,30 @@ SAVE_SECONDS = 5.0
 RUNS_TOGETHER = 32
 
 
+def _all(kind: Any, values: Any) -> bool:
+    return isinstance(values, Sequence) and all(isinstance(value, kind) for value in values)
+
+
+# What the arguments of `measure` may be, and how to say so.
+ARGUMENTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "measures": (
+        "must be names or functions, one or several",
+        lambda value: (
+            isinstance(value, Sequence) and all(callable(each) or isinstance(each, str) for each in value)
+        ),
+    ),
+    "splits": ("must be train, test or both", functools.partial(_all, str)),
+    "steps": ("must be whole numbers", lambda value: value is None or _all(int | np.integer, value)),
+    "test_size": ("must be a whole number or None", lambda value: value is None or isinstance(value, int)),
+    "options": ('must be a dict, such as {"k": 3}', lambda value: isinstance(value, Mapping)),
+    "label": ("must be text", lambda value: isinstance(value, str)),
+    "memory": (
+        "must be > 0, a number of bytes",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > 0,
+    ),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Asked:
     """What is to be measured; see `measure`."""
@@ -44,13 +69,19 @@ class Asked:
     memory: float = MEMORY
     trust: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse arguments of a wrong kind."""
+        for name, (allowed, holds) in ARGUMENTS.items():
+            value = getattr(self, name)
+            require(holds(value), name, value, allowed)
+
 
 def measure(
     workdir: str | os.PathLike[str],
     measures: str | Callable[..., Any] | Sequence[str | Callable[..., Any]],
     *,
     splits: str | Sequence[str] = (),
-    steps: Sequence[int] | None = None,
+    steps: int | Sequence[int] | None = None,
     test_size: int | None = None,
     ood: str | os.PathLike[str] | None = None,
     options: Mapping[str, Any] | None = None,
@@ -80,7 +111,7 @@ def measure(
         number or a dict of numbers, or "FILE.py:FUNCTION"; one or several.
       splits: "train" or "test" for measures with the option `split`; with both, the variables are named
         `<variable>_train` and `<variable>_test`.
-      steps: snapshot steps; None measures all that are stored.
+      steps: snapshot steps, one or several; None measures all that are stored.
       test_size: test examples, the first ones; None: those of the in-line measures (or those stored), 0: all.
       ood: .npz file with the array `inputs`, examples from outside the distribution in the task's form.
       options: options of the measures, each passed to those that take it.
@@ -100,16 +131,15 @@ def measure(
     """
     several = measures if not isinstance(measures, str) and isinstance(measures, Sequence) else [measures]
     divided = [splits] if isinstance(splits, str) else splits
-    chosen = [split for split in divided if split]
-    asked = Asked(several, chosen, steps, test_size, ood, options or {}, label, memory, trust)
+    chosen = [split for split in divided if split] if isinstance(divided, Sequence) else divided
+    listed = [steps] if isinstance(steps, int) else steps.tolist() if isinstance(steps, np.ndarray) else steps
+    asked = Asked(several, chosen, listed, test_size, ood, {} if options is None else options, label, memory, trust)
     measure_files(workdir, asked)
     return open_results(workdir)
 
 
 def measure_files(workdir: str | os.PathLike[str], asked: Asked) -> list[epath.Path]:
     """Do what `measure` says in every leaf of a workdir, and return the files written."""
-    if not asked.memory > 0:
-        raise ConfigError("memory", asked.memory, "must be > 0, in bytes")
     if asked.test_size == 1:
         raise ConfigError(
             "test_size", 1, "must be 0 (all) or at least 2: one example has no variance and no neighbour"

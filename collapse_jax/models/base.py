@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.experiment.choices import NoOptions
+from collapse_jax.tasks.base import KINDS
 
 HEAD = "head"
 INITS = ("default", "all", "linear", "zero_last_layer")
@@ -39,6 +41,24 @@ class ModelInfo:
     init: str = "all"
     batch_norm: bool = False
     blocks: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no description; of a user's own file the line is told."""
+        require(callable(self.make), "ModelInfo.make", self.make, "must be a function")
+        kinds = isinstance(self.inputs, tuple) and self.inputs != () and set(self.inputs) <= set(KINDS)
+        require(kinds, "ModelInfo.inputs", self.inputs, f"must be a tuple of any of {', '.join(KINDS)}")
+        is_class = isinstance(self.options, type) and dataclasses.is_dataclass(self.options)
+        require(is_class, "ModelInfo.options", self.options, "must be a dataclass, the class itself")
+        require_one_of("ModelInfo.init", self.init, INITS[1:])
+        for name in ("linear", "blocks"):
+            _require_expression(f"ModelInfo.{name}", getattr(self, name))
+
+
+def _require_expression(field: str, text: str) -> None:
+    try:
+        re.compile(text)
+    except (re.error, TypeError) as error:
+        raise ConfigError(field, text, f"must be a regular expression: {error}") from None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,10 @@ import dataclasses
 import math
 import re
 
-from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.errors import ConfigError, require, unknown
 
 DEFAULT_TARGET = "tpu-v5e:2x2"
+MOST_GPUS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,17 +19,19 @@ class Chip:
       bandwidth: of that memory, bytes per second.
       flops: precision -> peak floating-point operations per second of matrix products with float32 operands.
       dimensions: of its interconnect, 0 where chips are only counted.
+      most: chips that can be had in one piece.
     """
 
     memory: float
     bandwidth: float
     flops: dict[str, float]
     dimensions: int = 0
+    most: int = MOST_GPUS
 
 
-def _tpu(memory: float, bandwidth: float, bf16: float, dimensions: int) -> Chip:
+def _tpu(memory: float, bandwidth: float, bf16: float, dimensions: int, most: int) -> Chip:
     """Describe a TPU, which multiplies float32 as 6 ("highest") or 3 ("high") products of bfloat16."""
-    return Chip(memory, bandwidth, {"highest": bf16 / 6, "high": bf16 / 3, "default": bf16}, dimensions)
+    return Chip(memory, bandwidth, {"highest": bf16 / 6, "high": bf16 / 3, "default": bf16}, dimensions, most)
 
 
 def _gpu(memory: float, bandwidth: float, float32: float, tf32: float) -> Chip:
@@ -36,10 +39,10 @@ def _gpu(memory: float, bandwidth: float, float32: float, tf32: float) -> Chip:
 
 
 CHIPS = {
-    "tpu-v4": _tpu(32e9, 1.23e12, 275e12, 3),
-    "tpu-v5e": _tpu(16e9, 0.82e12, 197e12, 2),
-    "tpu-v5p": _tpu(95e9, 2.77e12, 459e12, 3),
-    "tpu-v6e": _tpu(32e9, 1.64e12, 918e12, 2),
+    "tpu-v4": _tpu(32e9, 1.23e12, 275e12, 3, 4096),
+    "tpu-v5e": _tpu(16e9, 0.82e12, 197e12, 2, 256),
+    "tpu-v5p": _tpu(95e9, 2.77e12, 459e12, 3, 8960),
+    "tpu-v6e": _tpu(32e9, 1.64e12, 918e12, 2, 256),
     "a100": _gpu(80e9, 2.04e12, 19.5e12, 156e12),
     "h100": _gpu(80e9, 3.35e12, 67e12, 494e12),
     "h200": _gpu(141e9, 4.8e12, 67e12, 494e12),
@@ -67,7 +70,7 @@ def parse_target(text: str | None) -> Target:
     Raises:
       ConfigError: the chip is not known or its topology is malformed.
     """
-    text = text or DEFAULT_TARGET
+    text = DEFAULT_TARGET if text is None else text
     name, _, arrangement = text.partition(":")
     if name not in CHIPS:
         raise ConfigError("--target", text, unknown("chip", name, CHIPS))
@@ -77,4 +80,5 @@ def parse_target(text: str | None) -> Target:
         example = "x".join(["2", "2", "1"][:count]) if chip.dimensions else "8"
         raise ConfigError("--target", text, f"must be {name}:{'x'.join(['N'] * count)}, such as {name}:{example}")
     devices = math.prod(int(part) for part in arrangement.split("x"))
+    require(devices <= chip.most, "--target", text, f"is {devices} chips; at most {chip.most} make one {name}")
     return Target(name, chip, devices, arrangement if chip.dimensions else "")

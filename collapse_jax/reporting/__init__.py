@@ -50,7 +50,7 @@ def report(
       StoreError: the file cannot be written.
     """
     runtime.start()
-    given = [workdirs] if isinstance(workdirs, str | os.PathLike) else list(workdirs)
+    given = [workdirs] if isinstance(workdirs, str | os.PathLike) else workdirs
     sweeps = load(given, thresholds)
     path = _target(out) if out else sweeps[0].workdir / (ONE if len(sweeps) == 1 else SEVERAL)
     with storing(path):

@@ -11,6 +11,7 @@ from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.nulls import LEVEL, holm, null_name
 from collapse_jax.experiment.points import point_text
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.tasks import without_examples
 from collapse_jax.workdir.join import all_points
 from collapse_jax.workdir.record import RECORD
 from collapse_jax.workdir.results import RESULTS
@@ -23,6 +24,7 @@ FEW_SEEDS = 3  # below which the coverage of an interval rests on its model alon
 def cautions(sweep: Sweep) -> list[str]:
     """Return the warnings of a sweep, none for one that is whole, resolved and repeated often enough."""
     return [
+        *_untrained(sweep),
         *_diverged(sweep),
         *_unfinished(sweep),
         *_censored(sweep),
@@ -43,6 +45,12 @@ def comparison_cautions(sweeps: Sequence[Sweep]) -> list[str]:
     if len(set(levels.values())) == 1:
         return []
     return ["The thresholds differ, so the time scales of these sweeps are not times of the same events."]
+
+
+def _untrained(sweep: Sweep) -> Iterator[str]:
+    counts = [manifest.get("data", {}).get("train_class_counts", []) for manifest in sweep.manifests]
+    for none in dict.fromkeys(filter(None, map(without_examples, counts))):
+        yield f"There was {none}."
 
 
 def _diverged(sweep: Sweep) -> Iterator[str]:

@@ -13,7 +13,7 @@ from etils import epath
 
 from collapse_jax.analysis.events import thresholds_of
 from collapse_jax.analysis.summary import Summary, summarise
-from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.errors import ConfigError, WorkdirError, require
 from collapse_jax.experiment import config
 from collapse_jax.experiment.points import point_text
 from collapse_jax.system.files import is_remote
@@ -80,6 +80,8 @@ def load(workdirs: Sequence[str | os.PathLike[str]], thresholds: Mapping[str, fl
       ConfigError: none is given, or one twice, or a level is not allowed.
       WorkdirError: one does not exist, has no results, or holds damaged or foreign files.
     """
+    several = isinstance(workdirs, Sequence) and not isinstance(workdirs, bytes)
+    require(several, "--workdir", workdirs, "must be a path, or several")
     paths = [path_of("--workdir", workdir) for workdir in workdirs]
     if not paths:
         raise ConfigError("--workdir", "", "name the directory of a sweep, or several, comma-separated")

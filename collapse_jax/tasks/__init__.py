@@ -5,8 +5,19 @@ To add one, write a file with a `TaskInfo` and name it in `catalogue.TASKS`, or,
 """
 
 from collapse_jax.tasks.assemble import record
-from collapse_jax.tasks.base import Dataset, TaskInfo
+from collapse_jax.tasks.base import Dataset, TaskInfo, without_examples
 from collapse_jax.tasks.catalogue import TASKS, find_task, load
 from collapse_jax.tasks.check import FIELDS, RELATIONS, check_task
 
-__all__ = ["FIELDS", "RELATIONS", "TASKS", "Dataset", "TaskInfo", "check_task", "find_task", "load", "record"]
+__all__ = [
+    "FIELDS",
+    "RELATIONS",
+    "TASKS",
+    "Dataset",
+    "TaskInfo",
+    "check_task",
+    "find_task",
+    "load",
+    "record",
+    "without_examples",
+]

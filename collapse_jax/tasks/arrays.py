@@ -2,7 +2,7 @@
 
 Inputs may be images [N, H, W] or [N, H, W, C], vectors [N, D] (uint8 or floating point; uint8 is scaled, see
 `images.normalise`), or texts [N, T] as integer tokens other than uint8, of which 0 is padding. Labels are integers
-0 ... K - 1, and K is one more than the largest training label, at most the number of training examples.
+0 ... K - 1, and K is one more than the largest training label; each class has a training example.
 """
 
 import functools
@@ -16,7 +16,7 @@ from collapse_jax.experiment import config
 from collapse_jax.system.paths import local_path, version_of
 from collapse_jax.tasks import subset, text
 from collapse_jax.tasks.assemble import ARRAYS, assemble
-from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond
+from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond, without_examples
 
 
 def is_archive(dataset: str) -> bool:
@@ -43,7 +43,7 @@ def load(task: config.Task) -> Dataset:
     if kind != "text":
         return assemble(task, kind, train, test, num_classes)
     chosen = subset.choose(task, train, num_classes)
-    tested = slice(task.test_size or test.size)
+    tested = subset.first(task, test, task.test_size)
     tokens: dict[str, Any] = {
         "train_inputs": train.inputs(chosen).astype(np.int32),
         "train_labels": subset.corrupt(task, train.labels(chosen), num_classes).astype(np.int32),
@@ -110,6 +110,8 @@ def _check(dataset: str, arrays: dict[str, np.ndarray]) -> str:
         _refuse(dataset, "train_labels: one class only; must be two or more")
     if largest >= len(labels):
         _refuse(dataset, f"train_labels: {beyond(largest, len(labels))}")
+    if none := without_examples(np.bincount(labels)):
+        _refuse(dataset, f"train_labels: {none}")
     if arrays["test_labels"].max() > largest:
         _refuse(dataset, f"test_labels: {arrays['test_labels'].max()} among them, train_labels end with {largest}")
     return _kind(dataset, train, test)

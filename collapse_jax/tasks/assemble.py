@@ -23,7 +23,7 @@ def assemble(task: config.Task, kind: str, train: Split, test: Split, num_classe
       num_classes: K.
     """
     chosen = subset.choose(task, train, num_classes)
-    tested = np.arange(task.test_size or test.size)
+    tested = subset.first(task, test, task.test_size)
     vocabulary_size = 0
     if kind == "text":
         train_inputs, test_inputs, vocabulary_size = text.encode(task, train, test, chosen, tested)

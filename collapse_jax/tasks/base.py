@@ -9,8 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from collapse_jax.errors import require, require_one_of
 from collapse_jax.experiment import config
 from collapse_jax.experiment.keys import Purpose
+
+KINDS = ("image", "vector", "text")
+MAX_NAMED = 10
 
 
 @struct.dataclass
@@ -87,10 +91,29 @@ class TaskInfo:
     num_classes: int
     kind: str = "image"
 
+    def __post_init__(self) -> None:
+        """Refuse what is no description; of a user's own file the line is told."""
+        require(callable(self.load), "TaskInfo.load", self.load, "must be a function of a config.Task")
+        for name, least in (("train_size", 1), ("test_size", 1), ("num_classes", 2)):
+            value = getattr(self, name)
+            require(isinstance(value, int) and value >= least, f"TaskInfo.{name}", value, f"must be >= {least}")
+        require_one_of("TaskInfo.kind", self.kind, KINDS)
+
 
 def beyond(largest: int, train_size: int) -> str:
     """Say that the largest training label is so large that most classes would have no example."""
     return f"label {largest} among {train_size} training examples; must be 0 ... K - 1, K at most their number"
+
+
+def without_examples(counts: Sequence[int] | np.ndarray) -> str:
+    """Say which classes have no training example, "" if each has one.
+
+    Args:
+      counts: [K] training examples of each class.
+    """
+    empty = [str(label) for label, count in enumerate(counts) if not count]
+    listed = ", ".join(empty[:MAX_NAMED]) + (", ..." if len(empty) > MAX_NAMED else "")
+    return f"no training example of {len(empty)} of the {len(counts)} classes: {listed}" if empty else ""
 
 
 class Split(Protocol):

@@ -9,13 +9,14 @@ import numpy as np
 from collapse_jax.errors import ConfigError, require, require_one_of, unknown
 from collapse_jax.experiment import config
 from collapse_jax.experiment.extensions import is_extension, load_extension
-from collapse_jax.tasks import arrays, idx, mnist, modular, text, text_files, tfds_source
+from collapse_jax.tasks import arrays, idx, mnist, modular, outside, subset, text, text_files, tfds_source
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, TaskInfo
 
 TASKS: dict[str, TaskInfo] = {"mnist": mnist.MNIST}
 SUGGESTED = ("mnist", "modular_addition", "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
-ORDERS = ("official", "tfds")
+PREPARED = ("official", "tfds")  # orders in which data sets are stored
+ORDERS = (*PREPARED, subset.STRATIFIED)
 
 
 def find_task(task: config.Task) -> TaskInfo:
@@ -35,11 +36,13 @@ def find_task(task: config.Task) -> TaskInfo:
         return modular.describe(task)
     if name in TASKS and (name != "mnist" or mnist.is_enough(task)):
         return TASKS[name]
-    if task.order == "official" and idx.are_there(name, text.data_dir(task) / name):
+    if task.order != "tfds" and idx.are_there(name, text.data_dir(task) / name):
         return TaskInfo(_load_idx, idx.TRAIN_SIZE, idx.TEST_SIZE, idx.NUM_CLASSES)
     if tfds_source.find(name, tfds_source.root(text.data_dir(task), task.order)):
         return tfds_source.describe(task)
     require_known(name)
+    if name == "mnist" and task.order == subset.STRATIFIED:
+        raise ConfigError("task.order", task.order, f"needs all 60000 images: {tfds_source.not_prepared(task)}")
     if name == "mnist" and task.order == "official":
         most = 10 * mnist.SMALLEST_CLASS if task.balanced else mnist.MNIST.train_size
         message = f"must be in 1 ... {most}, what the package holds of 'mnist'; all 60000 images are "
@@ -53,7 +56,8 @@ def load(task: config.Task, dtype: str = "float32") -> Dataset:
     Raises:
       ConfigError: see `find_task`; or the choices of the task do not fit the data, or a label is none.
     """
-    data = find_task(task).load(task)
+    info = find_task(task)
+    data = outside.load(task, info) if is_extension(task.dataset) else info.load(task)
     _check_labels(task.dataset, data)
     if data.train_inputs.dtype.kind != "f":
         return data
@@ -77,8 +81,8 @@ def needs_no_preparation(name: str) -> bool:
 
 
 def require_order(order: str) -> None:
-    """Raise `ConfigError` unless there is such an order."""
-    require_one_of("task.order", order, ORDERS)
+    """Raise `ConfigError` unless data sets are prepared in such an order."""
+    require_one_of("task.order", order, PREPARED)
 
 
 def require_known(name: str) -> None:

@@ -6,15 +6,17 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import config
 from collapse_jax.tasks.base import Split
 
+STRATIFIED = "stratified"
+
 
 def choose(task: config.Task, train: Split, num_classes: int) -> np.ndarray:
-    """Return the places of the training examples used, ascending: the first, or the first of each class.
+    """Return the places of the training examples used: the first of the order, or the first of each class.
 
     Raises:
       ConfigError: `balanced`, and the classes do not divide `train_size` or one of them is too small.
     """
     if not task.balanced:
-        return np.arange(task.train_size)
+        return first(task, train, task.train_size)
     labels = train.labels(np.arange(train.size))
     quota = task.train_size // num_classes
     counts = np.bincount(labels, minlength=num_classes)
@@ -27,6 +29,31 @@ def choose(task: config.Task, train: Split, num_classes: int) -> np.ndarray:
         raise ConfigError("task.train_size", task.train_size, message)
     firsts = [np.flatnonzero(labels == c)[:quota] for c in range(num_classes)]
     return np.sort(np.concatenate(firsts))
+
+
+def first(task: config.Task, split: Split, size: int) -> np.ndarray:
+    """Return the places of the first `size` examples of a split, in the order of the task; 0: of all."""
+    size = size or split.size
+    if task.order != STRATIFIED:
+        return np.arange(size)
+    return stratified(split.labels(np.arange(split.size)))[:size]
+
+
+def stratified(labels: np.ndarray) -> np.ndarray:
+    """Return an order of examples whose beginnings have the classes in the proportions of the whole.
+
+    Example i = 0, 1, ... of a class of n examples, in the order given, stands at the place (i + 1/2) / n of the
+    whole; of equal places the example given first. The first m of N examples then hold m n / N of the class to
+    within 1 + K n / 2N, where there are K classes.
+
+    Args:
+      labels: [N] classes.
+    """
+    places = np.empty(len(labels))
+    for label in np.unique(labels):
+        (own,) = np.nonzero(labels == label)
+        places[own] = (np.arange(len(own)) + 0.5) / len(own)
+    return np.argsort(places, kind="stable")
 
 
 def corrupt(task: config.Task, labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import config
 from collapse_jax.system.paths import local_path, version_of
 from collapse_jax.tasks.assemble import assemble
-from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond
+from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond, without_examples
 
 Rows = list[tuple[str, int | str]]
 Parsed = tuple[int, Any, Any]  # line, text, label
@@ -86,6 +86,8 @@ def _classes(task: config.Task, labels: list[int | str]) -> dict[int | str, int]
         return {name: number for number, name in enumerate(names)}
     if max(numbers) >= len(numbers):
         raise ConfigError("task.dataset", task.dataset, beyond(max(numbers), len(numbers)))
+    if none := without_examples(np.bincount(numbers)):
+        raise ConfigError("task.dataset", task.dataset, none)
     return {label: label for label in range(max(numbers) + 1)}
 
 

@@ -30,7 +30,7 @@ METADATA = "dataset_info.json"
 
 def root(base: pathlib.Path, order: str) -> pathlib.Path:
     """Return the folder of the sets in one of the two orders."""
-    return base / "official" if order == "official" else base
+    return base if order == "tfds" else base / "official"
 
 
 def find(name: str, folder: pathlib.Path) -> pathlib.Path | None:
@@ -110,7 +110,7 @@ def _folder(task: config.Task) -> pathlib.Path:
 
 def not_prepared(task: config.Task) -> str:
     """Say that a set is not there, and which command gets it."""
-    order = "" if task.order == "official" else f" --order={task.order}"
+    order = " --order=tfds" if task.order == "tfds" else ""
     command = f"python -m collapse_jax prepare --dataset={task.dataset}{order}{directory_flag(task)}"
     return f"not prepared in {data_dir(task)}; run: {command}"
 
@@ -126,8 +126,8 @@ def _open(task: config.Task) -> tuple[str, tuple[str, ...], str, tuple[str, str]
     again = f"move {folder} away or use another --data_dir, then {not_prepared(task).partition('; ')[2]}"
     if "array_record" not in {file_format.value for file_format in info.available_file_formats()}:
         refuse(f"prepared as {info.file_format}, which needs TensorFlow; {again}")
-    if task.order == "official" and not info.disable_shuffling:
-        refuse(f"shuffled when it was prepared, task.order='official' asked; {again}")
+    if task.order != "tfds" and not info.disable_shuffling:
+        refuse(f"shuffled when it was prepared, task.order={task.order!r} asked; {again}")
     names = ("train", "validation") if task.dataset.startswith(UNLABELLED_TEST) else ("train", "test", "validation")
     splits = [name for name in names if name in info.splits]
     if splits[:1] != ["train"] or len(splits) < 2:

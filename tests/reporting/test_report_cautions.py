@@ -1,5 +1,6 @@
 """What a report warns of: crafted sweeps, each with one thing wrong, and one with nothing wrong."""
 
+import dataclasses
 import json
 
 import xarray as xr
@@ -24,6 +25,13 @@ def test_a_sound_sweep_has_no_warnings(tmp_path):
     results["mi"], results["mi_null"], results["mi_p"] = (results["rnc1"] * 0 + value for value in (1, 0, 1e-5))
     loose = config.Thresholds(train_accuracy=0.9, test_accuracy=0.15, rnc1=0.2)
     assert found(tmp_path, results, grid=grid, thresholds=loose) == []
+
+
+def test_classes_without_training_examples_are_named(tmp_path):
+    sweep = load([write(tmp_path / "sweep", make_results(DECAYS, SEEDS, last=LAST), experiment_of())])[0]
+    for counts, said in (([12, 0, 3], True), ([5, 5, 5], False)):
+        lines = cautions(dataclasses.replace(sweep, manifests=[{"data": {"train_class_counts": counts}}]))
+        assert ("There was no training example of 1 of the 3 classes: 1." in lines) == said
 
 
 def warned(lines, start):
