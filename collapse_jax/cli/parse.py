@@ -6,7 +6,7 @@ from absl import flags
 
 from collapse_jax.cli.base import Flag, Options
 from collapse_jax.cli.commands import COMMANDS
-from collapse_jax.errors import ConfigError, Wrong, closest, unknown
+from collapse_jax.errors import ConfigError, Wrong, closest, require, unknown
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import replaced, require_say
 from collapse_jax.experiment.extensions import file_of, load_file, told
@@ -16,6 +16,7 @@ from collapse_jax.system.paths import path_of
 WORKDIR = Flag("directory of the sweep", None)
 CONFIG = Flag("config file and its argument, FILE.py or FILE.py:ARGUMENT", None)
 FIELDS = field_types(config.Experiment)
+NAMED = ("workdir", "config")  # of which `parse` says what to name
 
 
 class Reader(flags.ArgumentParser):
@@ -121,6 +122,10 @@ def _parse_flags(values: flags.FlagValues, argv: list[str]) -> None:
         raise ConfigError("argument", " ".join(argv[1:]), str(error)) from None
     if len(left_over) > 1:
         raise ConfigError("argument", left_over[1], "not understood; flags are --name=value")
+    for name in values:
+        if not name.startswith("config.") and name not in NAMED:
+            empty = values[name].present and values[name].value == ""  # which would be taken for the default
+            require(not empty, f"--{name}", "", "needs a value, or leave the flag out")
 
 
 def _unknown_field(field: str, value: str) -> ConfigError:

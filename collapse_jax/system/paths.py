@@ -17,6 +17,8 @@ STORES = {
     "az": (("adlfs",), "pip install adlfs"),
 }
 
+MAX_NAME = 255  # bytes, on all common file systems
+
 
 def path_of(field: str, name: Any) -> epath.Path:
     """Return the path of a file or folder, here or in an object store; ~ and ~user are home directories.
@@ -60,6 +62,8 @@ def _expanded(field: str, name: Any) -> str:
     require(isinstance(name, str | os.PathLike), field, name, "must be a path")
     text = os.fspath(name)
     require(isinstance(text, str) and text != "" and "\0" not in text, field, name, "must be a path")
+    short = all(len(os.fsencode(part)) <= MAX_NAME for part in text.split("/"))
+    require(short, field, text, f"a name in it has more than {MAX_NAME} bytes")
     home, slash, below = text.partition("/")
     if not home.startswith("~"):
         # A path of "./~x" is "~x", which would be a home directory where it is read again.
