@@ -3,7 +3,8 @@
 Command: python -m benchmarks.measures [--workdir=runs/mnist_mlp] [--devices=1 --tile=15]
 
 With the workdir of a sweep that stored parameters its features are measured, at the first and the last of the steps
-below; else those of random ReLU layers, whose classes are contracted.
+below; else those of random ReLU layers, whose classes are contracted. Against others values alone are taken, which
+is all that these compute; families also with their default nulls (20 permutations) and errors.
 """
 
 import argparse
@@ -108,7 +109,9 @@ def compare_collapse(sweep: Any, repeats: int) -> Comparison:
 
 
 def compare_nhsic(sweep: Any, repeats: int) -> Comparison:
-    batched = ours("nhsic", sweep.test, sweep.labels, sweep.inputs, mode="reference", batch_size=BATCH)
+    batched = ours(
+        "nhsic", sweep.test, sweep.labels, sweep.inputs, mode="reference", batch_size=BATCH, permutations=0
+    )
     arguments = sweep.test[0], sweep.inputs, sweep.labels, BATCH
     ways = {
         "collapse_jax, all runs": lambda: discard(batched),
@@ -136,12 +139,16 @@ def compare_neighbours(sweep: Any, stage: str, repeats: int) -> Comparison:
 
 
 def family_costs(sweep: Any, repeats: int) -> Comparison:
-    """Seconds per run-snapshot of every family and setting, on the test set."""
+    """Seconds per run-snapshot of every family and setting, on the test set: values alone, and as by default."""
+    alone = {"permutations": 0, "partitions": 0}
     settings = {
+        "nhsic, value": ("nhsic", {"permutations": 0}),
         "nhsic": ("nhsic", {}),
         "nhsic, reference": ("nhsic", {"mode": "reference"}),
+        "mutual_information, 2000, value": ("mutual_information", {"samples": 2000, **alone}),
         "mutual_information, 2000": ("mutual_information", {"samples": 2000}),
         "mutual_information, reference, 2000": ("mutual_information", {"samples": 2000, "mode": "reference"}),
+        "noisy_channel, 2000, value": ("noisy_channel", {"samples": 2000, **alone}),
         "noisy_channel, 2000": ("noisy_channel", {"samples": 2000}),
     }
     some = sweep.test[:8]

@@ -116,11 +116,11 @@ def _planes(results: xr.Dataset) -> list[Plane]:
 def _note(results: xr.Dataset, planes: list[Plane]) -> str:
     note = "Dots: mean over seeds; thin lines: single seeds."
     if any(null_name(results[plane.y]) in results for plane in planes):
-        note += " Crosses and bars: mean and standard deviation of the null, rows permuted"
-        note += " (labels, for noise and bins)."
+        note += "\nCrosses and bars: mean and standard deviation of the null, rows permuted"
+        note += "\n(labels, for noise and bins)."
     note += f" {lines.progress_note(results)}"
     if any("noisy" in plane.x or "binned" in plane.x for plane in planes):
-        note += "\nI(Z;X) through noise or bins depends on no pairing and has no null: its cross is at the value."
+        note += "\nI(Z;X) through noise or bins depends on no pairing: its cross is at the value."
     return note.strip()
 
 
