@@ -13,6 +13,7 @@ from collapse_jax.cli.commands import COMMANDS
 from collapse_jax.cli.parse import flags_help, parse
 from collapse_jax.errors import CollapseError, StoreError, is_storage_error
 from collapse_jax.system import signals
+from collapse_jax.system.progress import tell
 
 INTERRUPTED = 130
 READER_GONE = 141
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
             COMMANDS[argv[0]].function(options)
             sys.stdout.flush()
     except CollapseError as error:
-        print(f"collapse-jax: {' '.join(str(error).split())}", file=sys.stderr)
+        tell(f"collapse-jax: {' '.join(str(error).split())}")
         return error.code
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -48,10 +49,10 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if not is_storage_error(error) and error.errno not in (errno.EROFS, errno.EACCES):
             raise
-        print(f"collapse-jax: {error.filename or 'storage'}: {error.strerror}", file=sys.stderr)
+        tell(f"collapse-jax: {error.filename or 'storage'}: {error.strerror}")
         return StoreError.code
     except KeyboardInterrupt:
-        print("collapse-jax: interrupted; the same command continues", file=sys.stderr)
+        tell("collapse-jax: interrupted; the same command continues")
         return INTERRUPTED
     return 0
 

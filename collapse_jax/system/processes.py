@@ -11,7 +11,6 @@ The workdir must be one that all processes see: a shared file system or an objec
 
 import contextlib
 import os
-import sys
 import threading
 import time
 import traceback
@@ -20,6 +19,7 @@ from typing import Any
 
 from collapse_jax.errors import CollapseError, ConfigError, Preempted, first_line, require
 from collapse_jax.system import signals
+from collapse_jax.system.progress import tell
 
 DONE = "collapse_jax_done"
 STOP = "collapse_jax_stop"
@@ -87,7 +87,7 @@ def _patience() -> Iterator[None]:
         job = _job()
         who = f"process {job.process_id} of {job.num_processes}, with {job.coordinator_address} as coordinator,"
         error = _no_cluster(f"{who} waited {MEETING_SECONDS:.0f} s, and not all have come. Start every process.")
-        print(f"collapse-jax: {error}", file=sys.stderr, flush=True)
+        tell(f"collapse-jax: {error}")
         os._exit(error.code)
 
     timer = threading.Timer(MEETING_SECONDS, leave)
@@ -118,7 +118,7 @@ def ending_together() -> Iterator[signals.Stop]:
         except BaseException as error:
             code = getattr(error, "code", 1)
             lines = " ".join(str(error).split()) if isinstance(error, CollapseError) else traceback.format_exc()
-            print(f"collapse-jax: {lines}", file=sys.stderr, flush=True)
+            tell(f"collapse-jax: {lines}")
             if isinstance(error, Preempted):
                 _depart(stop)
             os._exit(code if isinstance(code, int) else 1)

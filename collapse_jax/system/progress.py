@@ -1,5 +1,6 @@
 """What a sweep says: a bar on a terminal, a line every half minute in a file or a pipe."""
 
+import contextlib
 import sys
 import time
 
@@ -24,7 +25,7 @@ class Progress:
             unit=f" {unit}",
             unit_scale=True,
             dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
+            disable=not _is_terminal(),
         )
         self._total, self._unit = total, unit
         self._done = self._first = done
@@ -33,7 +34,8 @@ class Progress:
     def update(self, done: int, note: str = "") -> None:
         """Move to `done` run-steps."""
         self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(done - self._done)
+        with contextlib.suppress(OSError):  # the terminal has gone
+            self._bar.update(done - self._done)
         self._done = done
         if self._bar.disable and time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
@@ -56,9 +58,24 @@ class Progress:
 
     def close(self) -> None:
         """Leave the bar as it stands."""
-        self._bar.close()
+        with contextlib.suppress(OSError):
+            self._bar.close()
 
 
 def say(line: str) -> None:
-    """Print one line above the bar."""
-    tqdm.write(line, file=sys.stderr)
+    """Print one line above the bar; with stderr closed or its disk full, the line is lost and no more."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        tqdm.write(line, file=sys.stderr)
+
+
+def tell(line: str) -> None:
+    """Print a last line, from whatever thread or handler, with as little in the way as can be; else as `say`."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False

@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 import platform
+import tempfile
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -120,12 +121,12 @@ def floats(dtype: str) -> contextlib.AbstractContextManager[Any]:
 
 
 def cache_directory() -> pathlib.Path:
-    """Return the user's cache folder for this kind of machine.
+    """Return the user's cache folder for this kind of machine, in the temporary one where there is no home.
 
     Programs compiled for a CPU must not meet another one (home directories are often shared), so the folder
     is named after its instruction set.
     """
-    base = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    base = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
@@ -133,3 +134,15 @@ def cache_directory() -> pathlib.Path:
         features = platform.processor()
     kind = hashlib.sha256(f"{platform.machine()} {features}".encode()).hexdigest()[:12]
     return base / "collapse_jax" / kind
+
+
+def _home() -> pathlib.Path:
+    try:
+        return pathlib.Path.home()
+    except RuntimeError:  # no HOME and no such user, as in a container that runs as any number
+        own = pathlib.Path(tempfile.gettempdir()) / f"user_{os.getuid()}"
+    with contextlib.suppress(OSError):
+        own.mkdir(mode=0o700, exist_ok=True)
+        if own.stat().st_uid == os.getuid() and not own.is_symlink():  # another's could hold programs of theirs
+            return own
+    return pathlib.Path(tempfile.mkdtemp())

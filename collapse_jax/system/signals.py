@@ -1,4 +1,4 @@
-"""Preemption: SIGTERM and SIGINT become a request to stop, honoured where nothing is lost.
+"""Preemption: SIGTERM, SIGINT and SIGHUP become a request to stop, honoured where nothing is lost.
 
 The first signal asks: the sweep saves at the end of its chunk and ends with exit code 75. Where nothing is unsaved
 (while a program compiles, say) the process of the command line ends at once with the same code. The second signal
@@ -13,15 +13,15 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from collapse_jax.errors import Preempted
+from collapse_jax.system.progress import tell
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ECHO_SECONDS = 1.0
 
 
@@ -50,7 +50,8 @@ class Stop:
     def arm(self) -> None:
         """Install the handlers, also anew after another library has installed its own."""
         for number in SIGNALS:
-            signal.signal(number, self._handle)
+            if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` has us outlive the terminal
+                signal.signal(number, self._handle)
 
     @contextlib.contextmanager
     def unsaved_work(self) -> Iterator[None]:
@@ -99,12 +100,12 @@ class Stop:
                     action(why)
             if not self._unsaved and self._owns_process:
                 self._leave(Preempted.code, f"{why}: nothing was unsaved; the same command continues")
-        print(f"{why}: saving at the end of this chunk; a second signal stops at once", file=sys.stderr, flush=True)
+        tell(f"{why}: saving at the end of this chunk; a second signal stops at once")
 
     def _leave(self, code: int, why: str) -> None:
         if not self._owns_process:
             raise KeyboardInterrupt(why)
-        print(f"collapse-jax: {why}", file=sys.stderr, flush=True)
+        tell(f"collapse-jax: {why}")
         for action in reversed(self.before_leaving):
             with contextlib.suppress(Exception):
                 action()
@@ -116,7 +117,7 @@ _active: Stop | None = None
 
 @contextlib.contextmanager
 def listening(*, owns_process: bool = False) -> Iterator[Stop]:
-    """Listen for SIGTERM and SIGINT; inside another `listening` block, return its `Stop`.
+    """Listen for SIGTERM, SIGINT and SIGHUP; inside another `listening` block, return its `Stop`.
 
     Args:
       owns_process: whether this process serves the command line alone and may be ended at any moment. Otherwise

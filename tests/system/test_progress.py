@@ -1,5 +1,9 @@
 """What is said of the progress without a terminal."""
 
+import errno
+import io
+import sys
+
 import pytest
 
 from collapse_jax.system import progress
@@ -42,3 +46,30 @@ def test_on_a_terminal_there_is_the_bar_alone(clock, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert "5.00/10.0" in said
     assert "a second" not in said
+
+
+class Broken:
+    """A stderr whose disk is full, or whose reader has gone."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self):
+        self.write("")
+
+    def isatty(self):
+        return False
+
+
+@pytest.mark.parametrize("stderr", [None, Broken(), io.StringIO()], ids=["none", "full", "closed"])
+def test_what_cannot_be_said_stops_nothing(monkeypatch, clock, stderr):
+    if hasattr(stderr, "close"):
+        stderr.close()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    shown = progress.Progress(total=10_000, done=0)
+    clock[0] += 100
+    shown.update(50)
+    progress.say("a line")
+    progress.tell("a last line")
+    shown.close()
+    assert shown.rate == 0.5

@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import jax
@@ -192,3 +193,19 @@ def test_training_and_cholesky_in_turns_do_not_hang():
         print("done")
     """
     assert run_python(code, XLA_FLAGS="").split() == ["done"]
+
+
+def test_without_home_and_user_the_cache_is_a_folder_that_nobody_else_can_fill(monkeypatch, tmp_path):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pathlib.Path, "home", no_home)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    own = tmp_path / f"user_{os.getuid()}"
+    assert runtime.cache_directory().is_relative_to(own)
+    assert own.stat().st_mode & 0o077 == 0
+    own.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    own.symlink_to(tmp_path / "elsewhere")  # made by another user, before us
+    assert not runtime.cache_directory().is_relative_to(own)

@@ -50,3 +50,18 @@ def test_after_an_echo_one_more_signal_is_the_second(clock):
     clock[0] += 5
     with pytest.raises(KeyboardInterrupt):
         stop.act(INT)
+
+
+def test_a_terminal_that_goes_away_is_a_wish_to_stop_unless_nohup_ignores_it():
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with signals.listening() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert stop.requested == "SIGHUP"
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with signals.listening() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert stop.requested is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
