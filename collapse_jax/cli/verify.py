@@ -15,7 +15,8 @@ def run(options: Options) -> None:
         print(f"{name}: {wrong or 'good'}")
         damaged += bool(wrong)
     if damaged:
-        raise StoreError(f"workdir={options.workdir}: {damaged} damaged; see docs/reliability.md for what to do")
+        wrong = f"{damaged} damaged or not readable"
+        raise StoreError(f"workdir={options.workdir}: {wrong}; see docs/reliability.md for what to do")
 
 
 COMMAND = Command(run, "read every file and say which are damaged", "--workdir=runs/quickstart")

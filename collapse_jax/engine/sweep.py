@@ -23,6 +23,7 @@ from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.points import point_text
 from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.system import signals
+from collapse_jax.system.files import is_there
 from collapse_jax.system.progress import Progress, say
 from collapse_jax.training import HEALTHY
 from collapse_jax.workdir.lock import Lock
@@ -79,7 +80,7 @@ class Sweep:
         self.diverged_at = np.full(runs, HEALTHY, np.int32)
         self.step = NOTHING_DONE
         steps = self.checkpoints.steps()
-        if not steps and (self.workdir / RESULTS).exists():
+        if not steps and is_there(self.workdir / RESULTS):
             # Results follow the first checkpoint, so it was there: beginning again would overwrite them.
             raise WorkdirError(
                 f"workdir={self.workdir}: holds {RESULTS} but no checkpoint; to begin again, move it away"
@@ -214,12 +215,11 @@ class Sweep:
 
     def _results_are_good(self) -> bool:
         """Whether the results on disk are those of the checkpoint; a damaged file is written anew."""
-        if not (self.workdir / RESULTS).exists():
+        if not is_there(self.workdir / RESULTS):
             return False
         try:
-            return (
-                open_results(self.workdir).drop_attrs(deep=False).identical(self._labelled().drop_attrs(deep=False))
-            )
+            found = open_results(self.workdir / RESULTS)
+            return found.drop_attrs(deep=False).identical(self._labelled().drop_attrs(deep=False))
         except WorkdirError as error:
             say(f"{error}; written anew from the checkpoint")
             return False

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax.errors import WorkdirError
-from collapse_jax.system.files import move
+from collapse_jax.errors import DamagedError, WorkdirError
+from collapse_jax.system.files import is_there, move
 from collapse_jax.workdir.netcdf import read_dataset
 
 MEASURES = "measures"
@@ -29,20 +29,20 @@ def take_up(path: epath.Path, key: str) -> None:
     if found not in (None, key):
         move(path, aside / f"{path.stem}-{found}.nc")
     kept = aside / f"{path.stem}-{key}.nc"
-    if not path.exists() and kept.exists():
+    if not is_there(path) and is_there(kept):
         move(kept, path)
 
 
 def key_of(path: epath.Path) -> str | None:
-    """Return the key of a file; None when there is none, "damaged" when it cannot be read or is no such key.
+    """Return the key of a file; None when there is none, "damaged" when it is damaged or holds no such key.
 
     The key becomes part of a file's name, so what a file says is not taken for it unchecked.
     """
-    if not path.exists():
+    if not is_there(path):
         return None
     try:
         key = str(read_dataset(path).attrs["key"])
-    except (ValueError, KeyError):
+    except (DamagedError, KeyError):
         return "damaged"
     return key if re.fullmatch(r"[0-9a-f]{16}", key) else "damaged"
 
@@ -63,7 +63,7 @@ def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset
         try:
             measured = read_dataset(path)
             fingerprint = measured.attrs["fingerprint"]
-        except (ValueError, KeyError):
+        except (DamagedError, KeyError):
             raise WorkdirError(
                 f"workdir={workdir}: {MEASURES}/{path.name} is damaged; delete it and measure again"
             ) from None

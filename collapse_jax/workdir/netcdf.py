@@ -1,4 +1,10 @@
-"""Datasets as NetCDF-4 files with a checksum of their content."""
+"""Datasets as NetCDF-4 files with two checksums: of all bytes of the file, and of what they mean.
+
+The last bytes of a file, its seal, are a line with the CRC-32 of those before, which HDF5 passes over. It is
+verified before HDF5 sees any: HDF5 checks next to nothing, and loops for ever on some damaged files. Files go
+through memory, since HDF5 locks those that it opens, which some file systems cannot, and ends the process with a
+segmentation fault when the disk is full (h5py issue 914).
+"""
 
 import io
 import json
@@ -12,10 +18,13 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax.errors import StoreError
-from collapse_jax.system.files import is_remote, replacing, storing
+from collapse_jax.errors import DamagedError, StoreError, first_line
+from collapse_jax.system.files import replacing, storing
 
 CHECKSUM = "crc32"
+SEAL = b"\ncollapse_jax crc32 %08x\n"
+SEAL_LENGTH = len(SEAL % 0)
+HDF5 = b"\x89HDF\r\n\x1a\n"
 
 # What NetCDF-4 says of its dimensions in attributes of HDF5; no attributes of the variables.
 _HIDDEN = {"CLASS", "DIMENSION_LIST", "NAME", "REFERENCE_LIST"}
@@ -24,7 +33,7 @@ _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
 
 
 def write_dataset(dataset: xr.Dataset, path: epath.Path) -> None:
-    """Write a dataset as compressed NetCDF-4 with a checksum of its content, whole or not at all.
+    """Write a dataset as compressed NetCDF-4 with its checksums, whole or not at all.
 
     Raises:
       StoreError: it cannot be written, or reads back with other content; what was there before is there still.
@@ -32,12 +41,62 @@ def write_dataset(dataset: xr.Dataset, path: epath.Path) -> None:
     encoding = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars if dataset[name].ndim}
     dataset = dataset.assign_attrs({CHECKSUM: checksum(dataset)})
     with storing(path), replacing(path) as temporary:
-        # Through memory: on a full disk HDF5 ends the process with a segmentation fault (h5py issue 914).
-        temporary.write_bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
+        temporary.write_bytes(sealed(bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))))
         try:
             read_dataset(temporary)
-        except ValueError as error:
+        except DamagedError as error:
             raise StoreError(f"{path} does not read back: {error}") from None
+
+
+def read_dataset(path: os.PathLike[str]) -> xr.Dataset:
+    """Read a dataset and verify it; files without checksums, of earlier versions, pass.
+
+    Raises:
+      DamagedError: the file is damaged.
+      StoreError: the system or an object store does not hand it out.
+    """
+    with storing(path, "read"):
+        content = epath.Path(path).read_bytes()
+    try:
+        with h5py.File(io.BytesIO(unsealed(content)), "r") as file:
+            dataset = xr.decode_cf(_plain_dataset(file))
+        expected = dataset.attrs.pop(CHECKSUM, None)
+        if expected not in (None, checksum(dataset)):
+            raise ValueError("its checksum differs")
+    except Exception as error:  # h5py and xarray raise many kinds for a damaged file
+        raise DamagedError(f"{path} is damaged: {first_line(error)}") from error
+    dataset.encoding["source"] = os.fspath(path)  # as xarray does; messages name the file
+    return dataset
+
+
+def sealed(content: bytes) -> bytes:
+    """Return an HDF5 file with the checksum of its bytes behind them."""
+    return content + SEAL % zlib.crc32(content)
+
+
+def unsealed(content: bytes) -> bytes:
+    """Return an HDF5 file without its seal.
+
+    Of a file without one only its length is known. A damaged seal is not taken for none: the file is then longer
+    than HDF5 has recorded.
+
+    Raises:
+      ValueError: the seal is not that of these bytes, or a file without one is not whole.
+    """
+    body, seal = content[:-SEAL_LENGTH], content[-SEAL_LENGTH:]
+    if seal == SEAL % zlib.crc32(body):
+        return body
+    if len(content) != _recorded_length(content):
+        raise ValueError("its checksum differs")
+    return content
+
+
+def _recorded_length(content: bytes) -> int:
+    """Return the end of file in the superblock of HDF5 (file format specification, II.A); -1 without one."""
+    if len(content) < 64 or not content.startswith(HDF5):
+        return -1
+    at = {0: 40, 1: 44}.get(content[8], 28)
+    return int.from_bytes(content[at : at + 8], "little")
 
 
 def checksum(dataset: xr.Dataset) -> int:
@@ -57,30 +116,6 @@ def checksum(dataset: xr.Dataset) -> int:
 
 def _plain(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(k): np.asarray(v).tolist() for k, v in sorted(attrs.items()) if k != CHECKSUM}
-
-
-def read_dataset(path: os.PathLike[str]) -> xr.Dataset:
-    """Read a dataset and verify it; files without a checksum, of version 0.1, pass.
-
-    Raises:
-      ValueError: the file is damaged.
-      StoreError: an object store does not hand it out.
-    """
-    source: Any = os.fspath(path)
-    if is_remote(path):
-        with storing(path, "read"):
-            source = io.BytesIO(epath.Path(path).read_bytes())
-    try:
-        with h5py.File(source, "r") as file:
-            dataset = xr.decode_cf(_plain_dataset(file))
-        expected = dataset.attrs.pop(CHECKSUM, None)
-        ok = expected is None or expected == checksum(dataset)
-    except Exception as error:  # h5py and xarray raise many kinds for a damaged file
-        raise ValueError(str(error)) from error
-    if not ok:
-        raise ValueError("its checksum differs")
-    dataset.encoding["source"] = os.fspath(path)  # as xarray does; messages name the file
-    return dataset
 
 
 def _plain_dataset(file: h5py.File) -> xr.Dataset:

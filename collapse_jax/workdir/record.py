@@ -25,7 +25,7 @@ from collapse_jax.experiment import config, identity
 from collapse_jax.experiment.choices import own_only
 from collapse_jax.experiment.cuts import Cut
 from collapse_jax.experiment.extensions import source_hashes
-from collapse_jax.system.files import make_folder, remove_left_overs, replacing, storing
+from collapse_jax.system.files import is_there, make_folder, remove_left_overs, replacing, storing
 from collapse_jax.workdir.lock import LOCK, writing_to
 from collapse_jax.workdir.software import software
 
@@ -87,7 +87,7 @@ def open_branch(workdir: epath.Path, experiment: config.Experiment, cut: Cut) ->
 
 
 def _is_begun(workdir: epath.Path) -> bool:
-    if (workdir / RECORD).exists():
+    if is_there(workdir / RECORD):
         return True
     if any(path.name != LOCK and not path.name.startswith(".") for path in workdir.iterdir()):
         raise WorkdirError(f"workdir={workdir}: holds files but no {RECORD}; name an empty or new directory")
@@ -155,12 +155,15 @@ def read_record(workdir: epath.Path) -> dict[str, Any]:
 
     Raises:
       WorkdirError: there is none, or it is not whole.
+      StoreError: the system does not hand it out.
     """
     path = workdir / RECORD
-    if not path.exists():
+    if not is_there(path):
         raise WorkdirError(f"workdir={workdir}: no sweep here, {RECORD} is missing")
+    with storing(path, "read"):
+        content = path.read_bytes()
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(content)
         expected = record.pop("crc32")
         if expected != _checksum(record):
             raise ValueError("checksum")

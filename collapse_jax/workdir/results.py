@@ -7,10 +7,11 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
-from collapse_jax.errors import WorkdirError
+from collapse_jax.errors import DamagedError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.grid import grid_coordinates
 from collapse_jax.measures import Variable
+from collapse_jax.system.files import is_there
 from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.join import join, name_axes, reached_steps
 from collapse_jax.workdir.measured import join_measures
@@ -89,16 +90,16 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
       WorkdirError: there are no results, or a file is damaged.
     """
     path = path_of("workdir", workdir)
-    if not path.exists():
+    if not is_there(path):
         raise WorkdirError(f"workdir={path}: no results here, {path.name} is missing")
     if not path.is_dir():
         return _read(path)
-    if not (path / RECORD).exists():  # results that were carried away without their sweep
+    if not is_there(path / RECORD):  # results that were carried away without their sweep
         return _of_directory(path)
     begun = list(nodes(path))
     held, empty = _held(begun[1:])
     if not held:
-        return _of_directory(path)
+        return _of_directory(path, begun[0].fingerprints)
     joined = join(begun[0].experiment, held)
     missing = [*absent(begun), *empty]
     return joined.assign_attrs(missing=", ".join(missing)) if missing else joined
@@ -163,18 +164,20 @@ def reached_step(results: xr.Dataset) -> int:
 
 def _held(begun: Sequence[Node]) -> tuple[list[tuple[Node, xr.Dataset]], list[str]]:
     """Read the leaves that have results, and name those that have none."""
-    read = [(node, _if_any(node.path)) for node in begun if node.is_leaf]
+    read = [(node, _if_any(node.path, node.fingerprints)) for node in begun if node.is_leaf]
     return [(n, r) for n, r in read if r is not None], [n.text for n, r in read if r is None]
 
 
-def _if_any(leaf: epath.Path) -> xr.Dataset | None:
-    """Read the results of a leaf; None where it has none yet."""
-    in_line = _read(leaf / RESULTS) if (leaf / RESULTS).exists() else None
-    return join_measures(in_line, leaf)
+def _if_any(folder: epath.Path, names: Sequence[str] = ()) -> xr.Dataset | None:
+    """Read the results of a folder; None where it has none yet. `names` are fingerprints of its experiment."""
+    in_line = _read(folder / RESULTS) if is_there(folder / RESULTS) else None
+    if in_line is not None and names and in_line.attrs.get("fingerprint") not in names:
+        raise WorkdirError(f"workdir={folder}: {RESULTS} belongs to another experiment than {RECORD}; move it away")
+    return join_measures(in_line, folder)
 
 
-def _of_directory(path: epath.Path) -> xr.Dataset:
-    results = _if_any(path)
+def _of_directory(path: epath.Path, names: Sequence[str] = ()) -> xr.Dataset:
+    results = _if_any(path, names)
     if results is None:
         raise WorkdirError(f"workdir={path}: no results here, {RESULTS} is missing")
     return results
@@ -183,5 +186,5 @@ def _of_directory(path: epath.Path) -> xr.Dataset:
 def _read(path: epath.Path) -> xr.Dataset:
     try:
         return read_dataset(path)
-    except ValueError:
+    except DamagedError:
         raise WorkdirError(f"workdir={path.parent}: {path.name} is damaged") from None

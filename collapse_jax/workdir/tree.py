@@ -7,9 +7,10 @@ from typing import Any
 from etils import epath
 
 from collapse_jax.errors import WorkdirError
+from collapse_jax.experiment import identity
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.cuts import SHARDS, WHOLE, Cut, Shard, next_cut, parts
-from collapse_jax.system.files import is_remote
+from collapse_jax.system.files import is_remote, is_there
 from collapse_jax.workdir import record
 from collapse_jax.workdir.record import PARTS, RECORD
 
@@ -25,6 +26,7 @@ class Node:
       point: the values of static axes that it was cut at.
       experiment: what is trained in it.
       cut: how it is cut; None for a leaf, which one writer trains.
+      recorded: the fingerprint in its record, "" for a node that is only planned.
     """
 
     path: epath.Path
@@ -33,6 +35,12 @@ class Node:
     point: dict[str, Any]
     experiment: Experiment
     cut: Cut | None
+    recorded: str = ""
+
+    @property
+    def fingerprints(self) -> tuple[str, str]:
+        """Names of its experiment: as it was recorded, and as this version computes it."""
+        return self.recorded, identity.fingerprint(self.experiment)
 
     @property
     def is_leaf(self) -> bool:
@@ -105,22 +113,23 @@ def nodes(workdir: epath.Path) -> Iterator[Node]:
     Raises:
       WorkdirError: there is no workdir, a record is damaged, or a part is of another experiment.
     """
-    if not workdir.is_dir() and not is_remote(workdir):
+    if not is_remote(workdir) and not is_there(workdir):
         raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
     found = record.read_record(workdir)
-    yield from _on_disk(Node(workdir, "", "", {}, record.read_experiment(found), record.cut_of(found)))
+    root = Node(workdir, "", "", {}, record.read_experiment(found), record.cut_of(found), found["fingerprint"])
+    yield from _on_disk(root)
 
 
 def _on_disk(node: Node) -> Iterator[Node]:
     yield node
     for child in _children(node):
-        if not (child.path / RECORD).exists():
+        if not is_there(child.path / RECORD):
             continue
         found = record.read_record(child.path)
         differing = record.differing_fields(record.read_experiment(found), child.experiment)
         if differing:
             raise WorkdirError(f"workdir={child.path}: belongs to another experiment: {'; '.join(differing)}")
-        yield from _on_disk(dataclasses.replace(child, cut=record.cut_of(found)))
+        yield from _on_disk(dataclasses.replace(child, cut=record.cut_of(found), recorded=found["fingerprint"]))
 
 
 def leaves(workdir: epath.Path) -> list[Node]:
