@@ -14,7 +14,7 @@ from collapse_jax.measures import Variable
 from collapse_jax.measures.labels import described
 from collapse_jax.measuring.requests import Request
 from collapse_jax.measuring.snapshots import StoredSnapshots
-from collapse_jax.system.files import make_folder, remove_left_overs, storing
+from collapse_jax.system.files import is_there, make_folder, remove_left_overs, storing
 from collapse_jax.training import HEALTHY
 from collapse_jax.workdir import measured
 from collapse_jax.workdir.netcdf import read_dataset, write_dataset
@@ -46,12 +46,13 @@ class MeasureFile:
             make_folder(self.path.parent)
             remove_left_overs(self.path.parent)
             measured.take_up(self.path, request.key)
-        self.columns = self._read() if self.path.exists() else {}
+        self.columns = self._read() if is_there(self.path) else {}
 
     def _read(self) -> dict[int, dict[str, np.ndarray]]:
         dataset = read_dataset(self.path)
         if not set(self.variables) <= set(dataset.data_vars):
             return {}  # of an earlier version of the measure
+        self._changed = not np.array_equal(dataset["diverged_at"].values.reshape(-1), self._diverged_at)
         return measured.columns(dataset, dataset["diverged_at"].dims, self.variables)
 
     def add(self, step: int, values: dict[str, np.ndarray]) -> None:

@@ -20,6 +20,7 @@ from collapse_jax.measuring.host import finish_each
 from collapse_jax.measuring.requests import Request, make_requests
 from collapse_jax.measuring.snapshots import StoredSnapshots, open_snapshots
 from collapse_jax.system import runtime
+from collapse_jax.system.files import is_there
 from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import Progress, say
 from collapse_jax.workdir.results import RESULTS, open_results
@@ -167,7 +168,7 @@ def _measure_leaf(workdir: epath.Path, asked: Asked) -> list[epath.Path]:
             requests = make_requests(snapshots, asked.measures, asked.splits, asked.options, asked.label)
             shapes = [shapes_of(request, snapshots) for request in requests]
             chosen = _choose_steps(snapshots, asked.steps)
-            in_line = open_results(workdir / RESULTS) if (workdir / RESULTS).exists() else None
+            in_line = open_results(workdir / RESULTS) if is_there(workdir / RESULTS) else None
             files = [MeasureFile(workdir, r, snapshots, s, in_line) for r, s in zip(requests, shapes, strict=True)]
             _warn_of_clashes(in_line, requests, files)
             Measurement(snapshots, list(zip(requests, files, strict=True)), chosen, asked.memory).run()

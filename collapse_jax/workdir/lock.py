@@ -30,7 +30,8 @@ STALE_SECONDS = 60.0
 SETTLE_SECONDS = 1.0  # in which two starters on different machines see each other's claim
 POLL_SECONDS = 0.5
 WIDTH = 512  # bytes of the record, fixed so that a heartbeat needs no space on a full disk
-NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# What a file system says that cannot lock; 524 is ENOTSUPP of the kernel, which some let out.
+NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, 524)
 
 
 class Lock:
@@ -48,8 +49,8 @@ class Lock:
             "since": _now(),
             "token": secrets.token_hex(8),
         }
-        self._claim()
         self._released = threading.Event()
+        self._claim()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def _claim(self) -> None:
@@ -94,7 +95,7 @@ class Lock:
 
     def _read(self) -> dict[str, Any] | None:
         with storing(self.path, "read"), contextlib.suppress(OSError):
-            return _parsed(self.path.read_text())
+            return _parsed(self.path.read_bytes())
         return None
 
     def _write(self) -> None:
@@ -127,12 +128,14 @@ class Lock:
 class LocalLock(Lock):
     """The lock of a workdir on a mounted file system, where the kernel arbitrates."""
 
+    _one_at_a_time = threading.RLock()  # the heartbeat makes no file anew while the sweep gives it back
+
     def _claim(self) -> None:
         while not self._try_to_claim():
             pass
 
     def _try_to_claim(self) -> bool:
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = self._open()
         try:
             self._flocked = self._flock()
             if not self._is_current():  # its holder removed the file between our two calls
@@ -153,20 +156,46 @@ class LocalLock(Lock):
             raise
         return True
 
+    def _open(self, flags: int = 0) -> int:
+        """Open the file, or make it: never another one through a link, and writable for whom the workdir is."""
+        if os.path.islink(self.path):
+            raise WorkdirError(f"workdir={self.path.parent}: {LOCK} is a symbolic link; remove it")
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | flags, 0o644)
+        with contextlib.suppress(OSError):  # of another user, who has done it
+            os.fchmod(file, os.stat(self.path.parent).st_mode & 0o666)
+        return file
+
     def _flock(self) -> bool:
-        """Lock by the kernel; False where the file system cannot."""
+        """Lock by the kernel; False where the file system cannot.
+
+        Raises:
+          WorkdirError: another process has locked it.
+          OSError: neither is known.
+        """
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in NO_FLOCK:
                 return False
+            if error.errno != errno.EWOULDBLOCK:
+                raise
             raise self._refusal(self._holder()) from None
         return True
+
+    def check(self) -> None:
+        """See `Lock.check`; a file that somebody removed is made again, unless another process was faster."""
+        with self._one_at_a_time, contextlib.suppress(FileExistsError):
+            if not self._released.is_set() and not os.path.lexists(self.path):
+                removed, self._file = self._file, self._open(os.O_EXCL)
+                os.close(removed)
+                self._flocked = self._flock()
+                self._write()
+        super().check()
 
     def _holder(self) -> dict[str, Any] | None:
         """Read who holds the kernel's lock; its record follows a moment after it got the lock."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while not (held := _parsed(os.pread(self._file, WIDTH, 0).decode(errors="replace"))):
+        while not (held := _parsed(os.pread(self._file, WIDTH, 0))):
             if time.monotonic() > deadline:
                 return None
             time.sleep(0.01)
@@ -184,12 +213,15 @@ class LocalLock(Lock):
 
     def _write(self) -> None:
         os.pwrite(self._file, self._record().encode(), 0)
+        if os.fstat(self._file).st_size > WIDTH:  # it was no lock that was taken over
+            os.ftruncate(self._file, WIDTH)
 
     def release(self) -> None:
         """Give the workdir back; the file goes before the kernel's lock, so that nobody holds a removed file."""
-        super().release()
-        with contextlib.suppress(OSError):
-            os.close(self._file)
+        with self._one_at_a_time:
+            super().release()
+            with contextlib.suppress(OSError):
+                os.close(self._file)
 
 
 @contextlib.contextmanager
@@ -224,9 +256,9 @@ def writing_to(workdir: epath.Path) -> Iterator[None]:
         raise kind(f"workdir={workdir}: cannot be written: {reason}") from None
 
 
-def _parsed(text: str) -> dict[str, Any] | None:
+def _parsed(content: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(text)
+        record = json.loads(content)
         record["pid"], record["since"], record["token"], record["host"].split()[0]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None

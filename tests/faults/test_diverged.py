@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
+from etils import epath
 from harness import experiment
 
 import collapse_jax
 from collapse_jax.__main__ import main
 from collapse_jax.experiment.config import Grid, Optimizer, Task
 from collapse_jax.training import RunState
+from collapse_jax.workdir.netcdf import write_dataset
 
 RATES = (1e-5, 2e-5)
 MEASURES = ("fit", "norms", "collapse")
@@ -46,6 +49,28 @@ def test_neighbours_keep_their_bits_and_the_report_names_the_run(without, tmp_pa
     assert last.startswith("1 of 3 runs diverged: ")
     assert f"learning rate {bad:g}" in last
     assert last.endswith(f"at step {first_bad}")
+
+
+def test_values_from_before_the_results_are_masked_all_the_same(tmp_path):
+    """Measured while there was no results.nc, and so nobody knew of the divergence: masked when it is known."""
+    workdir, away = tmp_path / "w", tmp_path / "results.nc"
+    trained = collapse_jax.train(sweep(RATES), workdir)
+    (workdir / "results.nc").rename(away)
+    early = collapse_jax.measure(workdir, "norms", label="later")
+    at = trained.diverged_at.where(trained.learning_rate == RATES[0], 15).astype(np.int32)
+    write_dataset(trained.assign(diverged_at=at), epath.Path(workdir / "results.nc"))
+    results = collapse_jax.open_results(workdir)
+    bad = (results.diverged_at >= 0) & (results.step >= results.diverged_at)
+    names = [name for name in early.data_vars if name.endswith("_later")]
+    for name in names:
+        known = results[name].sel(step=early.step)
+        assert known.where(bad).isnull().all(), name
+        xr.testing.assert_equal(known.where(~bad), early[name].where(~bad))
+    assert early.weight_norm_later.where(bad).notnull().any()  # else there was nothing to mask
+    collapse_jax.measure(workdir, "norms", label="later")  # has nothing to measure, and masks its file
+    file = collapse_jax.open_results(workdir / "measures" / "norms_later.nc")
+    assert file.weight_norm_later.where(bad).isnull().all()
+    assert file.diverged_at.equals(results.diverged_at)
 
 
 def test_parameters_that_overflow_without_the_loss_are_noticed(tmp_path, monkeypatch, capsys):

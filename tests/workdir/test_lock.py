@@ -12,7 +12,7 @@ import harness
 import pytest
 from harness import Child, assert_same_sweep, experiment
 
-from collapse_jax.errors import WorkdirError
+from collapse_jax.errors import CollapseError, WorkdirError
 from collapse_jax.workdir import lock
 from collapse_jax.workdir.lock import one_writer
 
@@ -143,6 +143,60 @@ def test_without_flock_the_record_decides(tmp_path, monkeypatch):
     held_elsewhere(tmp_path, host=_own_host(), pid=2**22 + 1)
     with one_writer(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("code", [lock.errno.ENOLCK, lock.errno.EINVAL, 524, lock.errno.EIO, lock.errno.ESTALE])
+def test_what_flock_says_is_not_taken_for_another_process(tmp_path, monkeypatch, code):
+    """A file system that cannot lock leaves it to the record; any other failure keeps its own words."""
+
+    def fails(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(lock.fcntl, "flock", fails)
+    if code in lock.NO_FLOCK:
+        with one_writer(tmp_path) as mine:
+            mine.check()
+    else:
+        with pytest.raises(CollapseError, match=f"cannot be written: {os.strerror(code)}"), one_writer(tmp_path):
+            pass
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00garbage", bytes(range(256)) * 4, b"{}", b""])
+def test_whatever_the_file_holds_it_is_taken_over(tmp_path, content):
+    (tmp_path / lock.LOCK).write_bytes(content)
+    with one_writer(tmp_path) as mine:
+        mine.check()
+        assert json.loads((tmp_path / lock.LOCK).read_text())["pid"] == os.getpid()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_is_not_followed(tmp_path):
+    mine, target = tmp_path / "w", tmp_path / "precious"
+    mine.mkdir()
+    target.write_text("precious")
+    (mine / lock.LOCK).symlink_to(target)
+    with pytest.raises(WorkdirError, match=r"writer\.lock is a symbolic link; remove it"), one_writer(mine):
+        pass
+    assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o755, 0o644), (0o775, 0o664), (0o777, 0o666)])
+def test_who_may_write_the_workdir_may_take_the_lock_over(tmp_path, folder, file):
+    tmp_path.chmod(folder)
+    with one_writer(tmp_path):
+        assert (tmp_path / lock.LOCK).stat().st_mode & 0o777 == file
+
+
+def test_a_lock_that_somebody_removes_is_made_again_and_holds(tmp_path):
+    with one_writer(tmp_path) as mine:
+        (tmp_path / lock.LOCK).unlink()
+        mine.check()
+        with pytest.raises(WorkdirError, match=rf"process {os.getpid()} on .* is writing it"), one_writer(tmp_path):
+            pass
+        (tmp_path / lock.LOCK).unlink()
+        with one_writer(tmp_path), pytest.raises(WorkdirError, match="has taken it over; this process stops"):
+            mine.check()  # another one was faster
+    assert not list(tmp_path.iterdir())
 
 
 def _own_host():
