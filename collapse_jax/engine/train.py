@@ -23,7 +23,7 @@ from collapse_jax.system import runtime, signals
 from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import say
 from collapse_jax.workdir.lock import one_writer
-from collapse_jax.workdir.record import open_leaf, recorded_packing
+from collapse_jax.workdir.record import note_continuation, open_leaf, recorded_packing
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.tree import Node, open_tree, planned
 
@@ -104,6 +104,8 @@ def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
         with stop.unsaved_work():
             sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock)
             try:
+                if sweep.step < experiment.steps:
+                    note_continuation(workdir, max(sweep.step, 0), layout.record())
                 sweep.run()
             except BaseException:
                 with contextlib.suppress(StoreError):  # of a later save; the first error is the one to report

@@ -10,6 +10,7 @@ import xarray as xr
 
 from collapse_jax.reporting.sweeps import Sweep, sizes
 from collapse_jax.reporting.tables import Table
+from collapse_jax.workdir.software import Origin, origins, version_of
 
 Rows = dict[str, str]
 
@@ -30,12 +31,16 @@ def _rows(sweep: Sweep) -> Rows:
         found = dict.fromkeys(text for manifest in manifests for text in read(manifest))
         if any(found):
             rows[title] = ", ".join(filter(None, found))
-    packages = dict.fromkeys(name for manifest in manifests for name in manifest.get("versions", {}))
-    for name in packages:
-        versions = dict.fromkeys(str(manifest["versions"].get(name, "")) for manifest in manifests)
-        rows[name] = ", ".join(versions)
+    packages = dict.fromkeys(
+        name for manifest in manifests for origin in origins(manifest) for name in origin["versions"] or {}
+    )
+    rows |= {name: _listed(manifests, version_of(name)) for name in packages}
     rows |= {f"size of {part}": humanize.naturalsize(size) for part, size in sizes(sweep.workdir).items()}
     return rows
+
+
+def _listed(manifests: Sequence[Mapping[str, Any]], read: Callable[[Origin], Any]) -> str:
+    return ", ".join(dict.fromkeys(text for manifest in manifests for text in _since(manifest, read)))
 
 
 def _packing(manifest: Mapping[str, Any]) -> list[str]:
@@ -44,9 +49,20 @@ def _packing(manifest: Mapping[str, Any]) -> list[str]:
     return [f"{packing.get('runs', '?')} runs on {layout}"]
 
 
+def _since(manifest: Mapping[str, Any], read: Callable[[Origin], Any]) -> list[str]:
+    """List what held when a leaf was begun, and every change of it with its step."""
+    said: list[str] = []
+    last = None
+    for origin in origins(manifest):
+        value = read(origin)
+        if value and value != last:
+            said.append(f"{value} from step {origin['step']}" if said else str(value))
+            last = value
+    return said
+
+
 def _device(manifest: Mapping[str, Any]) -> list[str]:
-    packing = manifest["packing"]
-    return [f"{packing.get('device_kind', '?')} ({packing.get('backend', '?')}), {manifest.get('machine', '?')}"]
+    return _since(manifest, lambda origin: f"{origin['device']}, {origin['machine'] or '?'}")
 
 
 def _data(manifest: Mapping[str, Any]) -> list[str]:
@@ -62,7 +78,7 @@ def _sources(manifest: Mapping[str, Any]) -> list[str]:
 _MANIFEST: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "device": _device,
     "packing": _packing,
-    "git commit": lambda manifest: [str(manifest.get("git_commit") or "")],
+    "git commit": lambda manifest: _since(manifest, lambda origin: origin["git_commit"]),
     "data (SHA-256)": _data,
     "own files (hash)": _sources,
 }

@@ -73,14 +73,11 @@ def require_readable(folder: epath.Path) -> None:
       StoreError: something cannot, with what the system or the object store says; what is missing is no such thing.
     """
     with storing(folder, "read"):
-        files = folder.rglob("*") if is_remote(folder) else _below(folder)
+        files = _below(folder)
     for file in files:
-        with storing(file, "read"), contextlib.suppress(FileNotFoundError):
-            if is_remote(folder) and file.is_dir():
-                continue
-            with file.open("rb") as opened:
-                while opened.read(2**24):
-                    pass
+        with storing(file, "read"), contextlib.suppress(FileNotFoundError), file.open("rb") as opened:
+            while opened.read(2**24):
+                pass
 
 
 def _below(folder: os.PathLike[str]) -> list[epath.Path]:
@@ -89,7 +86,7 @@ def _below(folder: os.PathLike[str]) -> list[epath.Path]:
     def fail(error: OSError) -> None:
         raise error
 
-    return [epath.Path(root, name) for root, _, names in os.walk(folder, onerror=fail) for name in names]
+    return [epath.Path(root, name) for root, _, names in epath.Path(folder).walk(on_error=fail) for name in names]
 
 
 def make_folder(path: os.PathLike[str]) -> None:

@@ -27,7 +27,7 @@ from collapse_jax.experiment.cuts import Cut
 from collapse_jax.experiment.extensions import source_hashes
 from collapse_jax.system.files import is_there, make_folder, remove_left_overs, replacing, storing
 from collapse_jax.workdir.lock import LOCK, writing_to
-from collapse_jax.workdir.software import software
+from collapse_jax.workdir.software import device_of, differ, origins, software
 
 RECORD = "experiment.json"
 PARTS = "parts"
@@ -132,8 +132,25 @@ def write_record(
         "cut": cut and dataclasses.asdict(cut),
         **details,
     }
+    _write(workdir, record)
+
+
+def _write(workdir: epath.Path, record: Mapping[str, Any]) -> None:
     with storing(workdir / RECORD), replacing(workdir / RECORD) as path:
-        path.write_text(json.dumps(record | {"crc32": _checksum(record)}, indent=1) + "\n")
+        path.write_text(json.dumps({**record, "crc32": _checksum(record)}, indent=1) + "\n")
+
+
+def note_continuation(workdir: epath.Path, step: int, packing: Mapping[str, Any]) -> None:
+    """Note in the record of a leaf who goes on from a step, if versions, machine or device are others than before.
+
+    Raises:
+      StoreError: the record cannot be written; it is as it was.
+    """
+    record = read_record(workdir)
+    now = {"step": step, "device": device_of(packing), **software()}
+    if differ(origins(record)[-1], now):
+        continued = [*record.get("continued", []), now]
+        _write(workdir, record | {"continued": continued})
 
 
 def describe(experiment: config.Experiment) -> dict[str, Any]:
@@ -186,7 +203,7 @@ def recorded_packing(workdir: epath.Path) -> dict[str, int]:
         return {}
 
 
-def _checksum(record: dict[str, Any]) -> int:
+def _checksum(record: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(json.loads(json.dumps(record)), sort_keys=True).encode())
 
 

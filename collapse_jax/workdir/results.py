@@ -13,6 +13,8 @@ from collapse_jax.experiment.grid import grid_coordinates
 from collapse_jax.measures import Variable
 from collapse_jax.system.files import is_there
 from collapse_jax.system.paths import path_of
+from collapse_jax.system.progress import say
+from collapse_jax.workdir.agreement import mixture, require_one_origin
 from collapse_jax.workdir.join import join, name_axes, reached_steps
 from collapse_jax.workdir.measured import join_measures
 from collapse_jax.workdir.netcdf import read_dataset, write_dataset
@@ -118,7 +120,8 @@ def merge(workdir: str | os.PathLike[str], *, partial: bool = False) -> epath.Pa
 
     Raises:
       WorkdirError: a part is not begun, not finished or lacks a measure that its siblings have (unless `partial`),
-        belongs to another experiment, or is damaged; the message names it.
+        belongs to another experiment, was trained on other data than its siblings, or is damaged; the message
+        names it. Other versions or devices are said, and merged.
       StoreError: the file cannot be written.
     """
     path = path_of("workdir", workdir)
@@ -138,6 +141,8 @@ def merge(workdir: str | os.PathLike[str], *, partial: bool = False) -> epath.Pa
         raise WorkdirError(f"workdir={path}: not finished: {names}; {advice}")
     if not partial:
         _require_same_measures(held)
+    for line in mixture([node for node, _ in held]):
+        say(f"workdir={path}: not all parts were trained alike; {line}")
     joined = join(begun[0].experiment, held)
     write_dataset(joined.assign_attrs(missing=names) if names else joined, path / RESULTS)
     return path / RESULTS
@@ -164,6 +169,7 @@ def reached_step(results: xr.Dataset) -> int:
 
 def _held(begun: Sequence[Node]) -> tuple[list[tuple[Node, xr.Dataset]], list[str]]:
     """Read the leaves that have results, and name those that have none."""
+    require_one_origin([node for node in begun if node.is_leaf])
     read = [(node, _if_any(node.path, node.fingerprints)) for node in begun if node.is_leaf]
     return [(n, r) for n, r in read if r is not None], [n.text for n, r in read if r is None]
 

@@ -1,14 +1,20 @@
 """With which software, on which kind of machine."""
 
+import functools
 import importlib.metadata
 import pathlib
 import platform
 import subprocess
+from collections.abc import Callable, Mapping
 from typing import Any
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
+Origin = Mapping[str, Any]
+
+
+@functools.cache
 def software() -> dict[str, Any]:
     """Return the versions of what computes, the machine, and the commit of a checkout."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
@@ -17,6 +23,30 @@ def software() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "git_commit": _git_commit(),
     }
+
+
+def origins(record: Mapping[str, Any]) -> list[Origin]:
+    """Return what trained a leaf, in order: from which `step` on, `versions`, `machine`, `device`, `git_commit`.
+
+    The first is that of its beginning; another stands for each time that a different one continued it.
+    """
+    begun = {name: record.get(name) for name in ("versions", "machine", "git_commit")}
+    return [{"step": 0, "device": device_of(record.get("packing", {})), **begun}, *record.get("continued", [])]
+
+
+def device_of(packing: Mapping[str, Any]) -> str:
+    """Name the kind of device of a recorded packing."""
+    return f"{packing.get('device_kind', '?')} ({packing.get('backend', '?')})"
+
+
+def differ(origin: Origin, other: Origin) -> bool:
+    """Whether two origins are more than two steps of one."""
+    return any(origin.get(name) != other.get(name) for name in {*origin, *other} - {"step"})
+
+
+def version_of(package: str) -> Callable[[Origin], Any]:
+    """Return what reads the version of a package from an origin, None where there is none."""
+    return lambda origin: (origin["versions"] or {}).get(package)
 
 
 def _own_version() -> str:

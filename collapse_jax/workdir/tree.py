@@ -1,7 +1,7 @@
 """A workdir as a tree: its leaves, whoever cut it and however often."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etils import epath
@@ -26,7 +26,7 @@ class Node:
       point: the values of static axes that it was cut at.
       experiment: what is trained in it.
       cut: how it is cut; None for a leaf, which one writer trains.
-      recorded: the fingerprint in its record, "" for a node that is only planned.
+      recorded: its record, {} for a node that is only planned.
     """
 
     path: epath.Path
@@ -35,12 +35,12 @@ class Node:
     point: dict[str, Any]
     experiment: Experiment
     cut: Cut | None
-    recorded: str = ""
+    recorded: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def fingerprints(self) -> tuple[str, str]:
         """Names of its experiment: as it was recorded, and as this version computes it."""
-        return self.recorded, identity.fingerprint(self.experiment)
+        return self.recorded["fingerprint"], identity.fingerprint(self.experiment)
 
     @property
     def is_leaf(self) -> bool:
@@ -116,7 +116,7 @@ def nodes(workdir: epath.Path) -> Iterator[Node]:
     if not is_remote(workdir) and not is_there(workdir):
         raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
     found = record.read_record(workdir)
-    root = Node(workdir, "", "", {}, record.read_experiment(found), record.cut_of(found), found["fingerprint"])
+    root = Node(workdir, "", "", {}, record.read_experiment(found), record.cut_of(found), found)
     yield from _on_disk(root)
 
 
@@ -129,7 +129,7 @@ def _on_disk(node: Node) -> Iterator[Node]:
         differing = record.differing_fields(record.read_experiment(found), child.experiment)
         if differing:
             raise WorkdirError(f"workdir={child.path}: belongs to another experiment: {'; '.join(differing)}")
-        yield from _on_disk(dataclasses.replace(child, cut=record.cut_of(found), recorded=found["fingerprint"]))
+        yield from _on_disk(dataclasses.replace(child, cut=record.cut_of(found), recorded=found))
 
 
 def leaves(workdir: epath.Path) -> list[Node]:

@@ -8,12 +8,17 @@ import shutil
 import harness
 import numpy as np
 import pytest
+from etils import epath
 from harness import assert_same_sweep, experiment, state
 
 import collapse_jax
 from collapse_jax.engine import sweep
 from collapse_jax.errors import CollapseError, Preempted, StoreError, WorkdirError
+from collapse_jax.reporting.provenance import provenance
+from collapse_jax.reporting.sweeps import load
+from collapse_jax.workdir import record
 from collapse_jax.workdir.lock import one_writer
+from collapse_jax.workdir.software import device_of
 from collapse_jax.workdir.trees import TreeStore
 from collapse_jax.workdir.verify import verify_workdir
 
@@ -254,6 +259,27 @@ def test_verify_names_what_is_damaged(undisturbed, tmp_path):
     assert {name for name, wrong in verify_workdir(copy) if wrong} == {"results.nc", "snapshots/30"}
     with pytest.raises(CollapseError):
         list(verify_workdir(tmp_path / "nowhere"))
+
+
+def test_another_version_that_continues_a_sweep_is_recorded_with_its_step(
+    half_done, undisturbed, tmp_path, monkeypatch
+):
+    copy = epath.Path(tmp_path / "copy")
+    shutil.copytree(half_done, copy)
+    step, begun = max(TreeStore(copy / "checkpoints").steps()), record.read_record(copy)
+    monkeypatch.setattr(record, "software", lambda: later)
+    later = {name: begun[name] for name in ("versions", "machine", "git_commit")}
+    later = later | {"versions": begun["versions"] | {"jax": "99.0"}}
+    collapse_jax.train(QUIET, copy)
+    expected = {"step": step, "device": device_of(begun["packing"]), **later}
+    assert record.read_record(copy) == begun | {"continued": [expected]}
+    later = later | {"versions": begun["versions"] | {"jax": "100.0"}}
+    collapse_jax.train(QUIET, copy)  # has nothing left to do
+    assert record.read_record(copy)["continued"] == [expected]
+    rows = dict(row for row in provenance(load([copy])).rows)
+    assert rows["jax"] == f"{begun['versions']['jax']}, 99.0 from step {step}"
+    assert rows["numpy"] == begun["versions"]["numpy"]
+    assert_same_sweep(tmp_path / "copy", undisturbed)
 
 
 def test_left_overs_of_killed_saves_are_removed(undisturbed, half_done, tmp_path):

@@ -15,6 +15,7 @@ from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.config import Grid, Schedule, Snapshots
 from collapse_jax.experiment.cuts import Shard
+from collapse_jax.workdir import record
 from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.results import merge, open_results
 from collapse_jax.workdir.verify import verify_workdir
@@ -192,3 +193,38 @@ def test_verify_reads_the_shards_that_were_begun(copied):
     (copied / "experiment.json").write_text("{")
     wrong = {name for name, what in verify_workdir(copied) if what}
     assert wrong == {"experiment.json", "parts/shard-2-of-3/results.nc"}
+
+
+def rewritten(folder, **changes):
+    """Write the record of a node anew, whole, with other fields."""
+    record._write(folder, record.read_record(folder) | changes)
+
+
+def test_shards_of_other_data_or_sources_are_not_joined(copied):
+    path, found = shard_of(copied, 1), record.read_record(shard_of(copied, 1))
+    hashes = found["data"]["sha256"]
+    for changes, what in (
+        ({"data": found["data"] | {"sha256": hashes | {"test_labels": "0" * 64}}}, r"the data \(test_labels\)"),
+        ({"sources": {"model.name": "other"}}, r"the file of model\.name"),
+    ):
+        rewritten(shard_of(copied, 0), sources={"model.name": "one"})
+        rewritten(path, **{"data": found["data"], "sources": {"model.name": "one"}} | changes)
+        for join in (merge, open_results):
+            with pytest.raises(WorkdirError, match=rf"shard-1-of-3: {what}.* differs from that of shard 0/3"):
+                join(copied)
+    rewritten(path, data=found["data"], sources={"model.name": "one"})
+    merge(copied)
+
+
+def test_shards_of_other_versions_or_devices_are_merged_and_said(copied, capsys):
+    merge(copied)
+    assert "not all parts" not in capsys.readouterr().err
+    path, found = shard_of(copied, 2), record.read_record(shard_of(copied, 2))
+    now, device = found["versions"]["jax"], found["packing"]["device_kind"]
+    versions = found["versions"] | {"jax": "99.0"}
+    rewritten(path, versions=versions, packing=found["packing"] | {"device_kind": "abacus"})
+    merge(copied)
+    said = capsys.readouterr().err
+    assert f"jax: {now} in shard 0/3, shard 1/3; 99.0 in shard 2/3" in said
+    assert f"device: {device} (cpu) in shard 0/3, shard 1/3; abacus (cpu) in shard 2/3" in said
+    assert said.count("not all parts were trained alike") == 2
