@@ -28,6 +28,7 @@ def usage() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; errors that a user can cause are one line on stderr."""
+    _open_standard_streams()
     argv = sys.argv[1:] if argv is None else argv
     try:
         if not argv or argv[0] in ("-h", "--help", "help"):
@@ -55,6 +56,15 @@ def main(argv: list[str] | None = None) -> int:
         tell("collapse-jax: interrupted; the same command continues")
         return INTERRUPTED
     return 0
+
+
+def _open_standard_streams() -> None:
+    """Give closed standard streams a place: else the first file opened gets their number, and XLA's messages."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 if __name__ == "__main__":

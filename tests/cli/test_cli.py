@@ -177,3 +177,11 @@ def test_a_reader_that_has_seen_enough_ends_the_command_quietly(workdir):
     os.close(writer)
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+def test_a_closed_stderr_does_not_become_a_file_of_the_sweep():
+    code = (
+        "import os; os.close(2); from collapse_jax.__main__ import main; main(['help']); print(os.fstat(2).st_rdev)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) == os.stat(os.devnull).st_rdev
