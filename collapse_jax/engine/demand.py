@@ -1,13 +1,36 @@
 """What runs take of a device, found by compiling the programs of a single one."""
 
 import dataclasses
+import functools
 from typing import Any
+
+import jax
 
 from collapse_jax import tasks
 from collapse_jax.engine import packing
 from collapse_jax.engine.compile import compile_for
+from collapse_jax.engine.memory import bytes_of
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import traced_axes
+from collapse_jax.experiment.grid import grid_runs
+from collapse_jax.training import init_run, make_recipe
+from collapse_jax.training.hyperparameters import stack_hyperparameters
+
+
+def require_memory(experiment: config.Experiment, data: tasks.Dataset, layout: packing.Layout) -> None:
+    """Make sure that the states of the runs and the gradients of a tile fit: a lower bound, by shapes alone.
+
+    Raises:
+      ConfigError: they do not, on a device whose memory is known.
+    """
+    recipe = make_recipe(experiment, data)
+    hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(grid_runs(experiment.grid)[:1]))
+    state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
+    least = packing.Demand(bytes_of(data), bytes_of(state), bytes_of(state.params))
+    limit, per_device = packing.device_memory(), -(-layout.runs // layout.devices)
+    tile = min(experiment.packing.runs_per_tile or 1, per_device)
+    if limit is not None and least.fitting(limit, per_device) < tile:
+        raise packing.too_large(layout.runs, layout.devices, least, limit)
 
 
 def demand(experiment: config.Experiment, device: Any = None) -> packing.Demand:

@@ -53,7 +53,7 @@ def of_programs(
     return Memory(
         # As they lie on the device, padding included.
         states=advance.output_size_in_bytes,
-        data=_bytes(data),
+        data=bytes_of(data),
         working=max(program.temp_size_in_bytes for program in (advance, measure, snapshot)),
         outputs=BOUNDARIES * (measure.output_size_in_bytes + snapshot.output_size_in_bytes),
         limit=packing.device_memory() if limit is None else limit,
@@ -65,5 +65,6 @@ def analysis(program: jax.stages.Compiled) -> Any:
     return program.memory_analysis()
 
 
-def _bytes(tree: Any) -> int:
+def bytes_of(tree: Any) -> int:
+    """Return the bytes of all arrays of a tree, or of their shapes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

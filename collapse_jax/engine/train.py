@@ -11,7 +11,7 @@ from etils import epath
 
 from collapse_jax import tasks
 from collapse_jax.engine.compile import check_model, compile_programs
-from collapse_jax.engine.demand import demand
+from collapse_jax.engine.demand import demand, require_memory
 from collapse_jax.engine.packing import choose_layout, settle_packing
 from collapse_jax.engine.sweep import Sweep
 from collapse_jax.engine.validate import begun
@@ -25,7 +25,7 @@ from collapse_jax.system.progress import say
 from collapse_jax.workdir.lock import one_writer
 from collapse_jax.workdir.record import note_continuation, open_leaf, recorded_packing
 from collapse_jax.workdir.results import open_results
-from collapse_jax.workdir.tree import Node, open_tree, planned
+from collapse_jax.workdir.tree import Node, leaves_of, open_tree, planned
 
 
 def train(experiment: Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
@@ -59,6 +59,9 @@ def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOL
       as `train`.
     """
     experiment = begun(experiment, lambda whole: begin(whole, workdir, shard))
+    for leaf in leaves_of(workdir, experiment, shard):  # all of them, before anything is written
+        with runtime.numbers(leaf.experiment):
+            check_leaf(leaf.experiment, leaf.path)
     leaves = open_tree(workdir, experiment, shard)
     if not leaves:
         say(f"shard {shard}: no runs, the grid has {number_of_runs(experiment.grid)}")
@@ -81,13 +84,24 @@ def begin(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE) -> 
     runtime.start(max(devices), training=True)
 
 
-def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
-    """Train a validated experiment without static axes in a directory of its own."""
-    runs = number_of_runs(experiment.grid)
+def check_leaf(experiment: Experiment, workdir: epath.Path) -> None:
+    """Make sure that what a leaf trains fits together, and into memory; warn of classes without examples.
+
+    Raises:
+      ConfigError: see `compile.check_model` and `demand.require_memory`.
+    """
     data = tasks.load(experiment.task, experiment.dtype)
     if none := tasks.without_examples(tasks.record(data)["train_class_counts"]):
         say(f"WARNING: {none} (task.order='stratified' takes of all)")
     check_model(experiment, data)
+    packing = settle_packing(experiment.packing, recorded_packing(workdir))
+    require_memory(experiment, data, choose_layout(packing, number_of_runs(experiment.grid)))
+
+
+def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
+    """Train an experiment without static axes, validated and checked, in a directory of its own."""
+    runs = number_of_runs(experiment.grid)
+    data = tasks.load(experiment.task, experiment.dtype)
     packing = settle_packing(experiment.packing, recorded_packing(workdir))
     layout = choose_layout(packing, runs, functools.partial(demand, experiment))
     with signals.listening() as stop, one_writer(workdir) as lock:

@@ -79,6 +79,13 @@ def _children(node: Node, shards: int = 1) -> Iterator[Node]:
         )
 
 
+def leaves_of(workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE) -> list[Node]:
+    """Return the leaves that a shard trains; pure."""
+    mine = f"shard-{shard.index}-of-{shard.count}"
+    found = [node for node in planned(workdir, experiment, shard.count) if node.is_leaf]
+    return [node for node in found if shard.count == 1 or node.path.name == mine]
+
+
 def open_tree(workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE) -> list[Node]:
     """Describe every branch in its directory, and return the leaves that a shard trains.
 
@@ -95,14 +102,10 @@ def open_tree(workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE)
     Raises:
       WorkdirError: a directory holds another experiment, is cut otherwise, or cannot be written.
     """
-    mine = f"shard-{shard.index}-of-{shard.count}"
-    found = []
     for node in planned(workdir, experiment, shard.count):
         if node.cut is not None:
             record.open_branch(node.path, node.experiment, node.cut)
-        elif shard.count == 1 or node.path.name == mine:
-            found.append(node)
-    return found
+    return leaves_of(workdir, experiment, shard)
 
 
 def nodes(workdir: epath.Path) -> Iterator[Node]:

@@ -98,7 +98,7 @@ def test_classes_that_are_not_trained_are_told_when_training_starts(tmp_path, ti
     for order in ("official", "stratified"):
         task = Task(path, train_size=12, order=order)
         with pytest.raises(Started):
-            train.train_leaf(tiny(task=task), tmp_path / "w")
+            train.check_leaf(tiny(task=task), tmp_path / "w")
         warned = "WARNING: no training example of 2 of the 3 classes: 1, 2" in capsys.readouterr().err
         assert warned == (order == "official")
 
