@@ -9,8 +9,7 @@ from collapse_jax.analysis import EVENTS, Thresholds, tables, thresholds_of, tim
 from collapse_jax.analysis import survival as estimate
 from collapse_jax.analysis.events import events_of
 from collapse_jax.analysis.groups import DEFAULT_AXIS
-from collapse_jax.analysis.timescales import times_of
-from collapse_jax.analysis.turnbull import Curve, turnbull
+from collapse_jax.analysis.turnbull import Curve
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 
@@ -35,16 +34,13 @@ def survival(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
     kinds = [estimate.survival(taus, lasting=lasting) for lasting in ((False, True) if passing else (False,))]
     figure = style.new_figure(1.4 + 3.4 * len(events), 1.2 + 2.7 * len(kinds))
     grid = figure.subplots(len(kinds), len(events), squeeze=False, sharey=True, sharex=True)
-    own = [timescales(group.runs, thresholds) for group in groups]
     left_out = 0
     for axes, found in zip(grid.flat, [one for kind in kinds for one in kind], strict=True):
-        for group, times_of_group in zip(groups, own, strict=True):
-            times = times_of(times_of_group, found.event, group.runs)
-            kept = estimate.known(times)
-            left_out += int((~kept).sum()) * (not found.event.for_good)
-            if kept.any():
-                curve = turnbull(times.lower[kept], times.upper[kept])
-                _draw(axes, curve, group, found.event.tau, float(results["step"].max()))
+        for group in groups:
+            runs = _of_series(found, group)
+            left_out += (group.runs.sizes["run"] - runs.runs) * (not found.event.for_good)
+            if runs.curve is not None:
+                _draw(axes, runs.curve, group, found.event.tau, float(results["step"].max()))
         axes.set_title(found.event.condition(thresholds), fontsize=9.5)
         axes.text(0.03, 0.06, _test_text(found.p), transform=axes.transAxes, fontsize=8.5, color="#555555")
         axes.set_ylim(-0.03, 1.06)
@@ -56,6 +52,14 @@ def survival(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
     lines.legend(figure, list(grid.flat), groups)
     style.heading(figure, "To how many runs has it not happened yet?", _note(results, left_out))
     return figure
+
+
+def _of_series(found: estimate.Survival, series: lines.Series) -> estimate.Group:
+    """The estimate of the runs of a series."""
+    points = [
+        {name: group.point.get(name, value) for name, value in series.point.items()} for group in found.groups
+    ]
+    return found.groups[points.index(series.point)]
 
 
 def _first(taus: xr.Dataset) -> float:

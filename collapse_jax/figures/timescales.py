@@ -90,35 +90,22 @@ def _panel(
         for place in places[np.isin(places, at[ok])]:
             mine = ok & (at == place)
             _column(axes, event, place * shift, y[mine], bound[mine], side)
-            between = ok & mine & ~bound
-            axes.vlines(
-                np.full(between.sum(), place * shift),
-                np.maximum(lower[between], 1.0),
-                upper[between],
-                color=event.colour,
-                alpha=0.3,
-                linewidth=2.6,
-                gid=f"between_{event.name}",
-            )
+            between = mine & ~bound
+            _between(axes, event, place * shift, lower[between], upper[between])
         fit = table.sel(tau=event.tau)
         text = f"{event.title} ({event.condition(thresholds)})\n{_slope_text(fit, axis_text(x))}"
         height = np.exp(np.log(y[ok]).mean()) if ok.any() else 1.0
         if np.isfinite(fit["slope"]):
-            slope, scale = float(fit["slope"]), np.exp(float(fit["intercept"]))
-            rejected = bool(fit["p"] < REJECTED)
-            shape: dict[str, Any] = {"linestyle": ":" if rejected else "-", "alpha": 0.6 if rejected else 1.0}
-            axes.plot(
-                span, scale * span**slope, color=event.colour, linewidth=1.3, gid=f"fit_{event.name}", **shape
-            )
-            height, middle = scale * span[1] ** slope, np.sqrt(span.prod())
-            if np.isfinite(fit["theory"]):
-                ideal = scale * middle**slope * (span / middle) ** float(fit["theory"])
-                look: dict[str, Any] = {"color": style.GREY, "linewidth": 1.0, "linestyle": style.DASHED}
-                axes.plot(span, ideal, gid=f"theory_{event.name}", **look)
+            height = _line(axes, event, fit, span)
         if int(fit["censored"]):
             text += f"\n{int(fit['censored'])} of {int(fit['runs'])} runs did not reach it"
         texts.append((float(height), text, event.colour))
     axes.set_xlim(span[0] / 1.1, span[1] * 1.1)
+    _name_axes(axes, places)
+    return texts
+
+
+def _name_axes(axes: Axes, places: np.ndarray) -> None:
     axes.set_ylabel("training steps until …")
     if len(places) <= 10 and all(len(f"{d:g}") <= 6 for d in places):
         axes.set_xticks(places)
@@ -126,7 +113,26 @@ def _panel(
         axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(style.short_number))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    return texts
+
+
+def _between(axes: Axes, event: Event, x: float, lower: np.ndarray, upper: np.ndarray) -> None:
+    """Bars between the log steps of which a time is known to lie between."""
+    look: dict[str, Any] = {"color": event.colour, "alpha": 0.3, "linewidth": 2.6}
+    axes.vlines(np.full(len(lower), x), np.maximum(lower, 1.0), upper, gid=f"between_{event.name}", **look)
+
+
+def _line(axes: Axes, event: Event, fit: xr.Dataset, span: np.ndarray) -> float:
+    """The fitted line, dotted where the times reject it, and that of theory; returns the height of its end."""
+    slope, scale = float(fit["slope"]), np.exp(float(fit["intercept"]))
+    rejected = bool(fit["p"] < REJECTED)
+    shape: dict[str, Any] = {"linestyle": ":" if rejected else "-", "alpha": 0.6 if rejected else 1.0}
+    axes.plot(span, scale * span**slope, color=event.colour, linewidth=1.3, gid=f"fit_{event.name}", **shape)
+    if np.isfinite(fit["theory"]):
+        middle = np.sqrt(span.prod())
+        ideal = scale * middle**slope * (span / middle) ** float(fit["theory"])
+        look: dict[str, Any] = {"color": style.GREY, "linewidth": 1.0, "linestyle": style.DASHED}
+        axes.plot(span, ideal, gid=f"theory_{event.name}", **look)
+    return float(scale * span[1] ** slope)
 
 
 def _column(axes: Axes, event: Event, x: float, tau: np.ndarray, bound: np.ndarray, side: float) -> None:
