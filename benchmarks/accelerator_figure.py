@@ -54,7 +54,7 @@ def draw(found: dict[str, Any]) -> Figure:
         "The main network on one accelerator: MLP 784-200-200-200-10, batch 100, AdamW",
         f"{found['device']}; jax {packages['jax']}, PyTorch {packages['torch']}; "
         f"commit {found['machine']['commit']}. Floor: parameters and moments read and written, "
-        "batch read, at the bandwidth of a copy.",
+        f"batch read, at the bandwidth of a copy.\n{found.get('note', '')}",
     )
     return figure
 
@@ -63,7 +63,10 @@ def _throughput(axes: Axes, found: dict[str, Any]) -> None:
     series = (("runs", "collapse_jax, float32", OURS, "o-"), ("tf32", "collapse_jax, TF32 products", TF32, "s--"))
     for name, label, colour, marker in series:
         rows = _measured(found[name])
-        axes.plot(_column(rows, "runs"), _column(rows, "run_steps_per_second"), marker, color=colour, label=label)
+        if rows:
+            axes.plot(
+                _column(rows, "runs"), _column(rows, "run_steps_per_second"), marker, color=colour, label=label
+            )
     ensembles = [row for row in _measured(found["pytorch"]) if row["way"].startswith("ensemble")]
     axes.plot(
         _column(ensembles, "runs"),
@@ -84,14 +87,17 @@ def _throughput(axes: Axes, found: dict[str, Any]) -> None:
 
 def _ways(axes: Axes, found: dict[str, Any]) -> None:
     ensembles = [row["runs"] for row in found["pytorch"] if row["way"].startswith("ensemble")]
-    runs = min(ensembles, default=found["runs"][0]["runs"])
+    runs = min(ensembles, default=found["tf32"][0]["runs"])
     rates = {NAMES[row["way"]]: row for row in _measured(found["pytorch"]) if row["runs"] in (1, runs)}
-    ours = next(row for row in _measured(found["runs"]) if row["runs"] == runs)
-    bars = {"collapse_jax": ours} | rates
+    precisions = {"collapse_jax": "runs", "collapse_jax, TF32 products": "tf32"}
+    ours = {
+        label: row for label, name in precisions.items() for row in _measured(found[name]) if row["runs"] == runs
+    }
+    bars = ours | rates
     axes.barh(
         list(bars),
         [row["run_steps_per_second"] for row in bars.values()],
-        color=[OURS, *[THEIRS] * len(rates)],
+        color=[*[OURS, TF32][-len(ours) :], *[THEIRS] * len(rates)],
     )
     for position, row in enumerate(bars.values()):
         text = f" {row['run_steps_per_second']:,.0f}"
@@ -99,7 +105,7 @@ def _ways(axes: Axes, found: dict[str, Any]) -> None:
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.set_xlim(0, 1.25 * max(row["run_steps_per_second"] for row in bars.values()))
-    axes.set(title=f"{runs} runs, float32", xlabel="run-steps per second")
+    axes.set(title=f"{runs} runs, PyTorch in float32", xlabel="run-steps per second")
 
 
 def _measured(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
