@@ -1,8 +1,13 @@
-"""Whether reported errors are those of fresh samples: a small part of benchmarks/calibration.py."""
+"""Whether reported errors are those of fresh samples: a small part of benchmarks/calibration.py, and its table."""
+
+import pathlib
+import statistics
 
 import pytest
 
-from benchmarks.calibration import MEASURES, errors_of
+from benchmarks.calibration import COUNTS, MEASURES, WIDTHS, errors_of
+
+TABLE = pathlib.Path(__file__).parents[2] / "benchmarks" / "results" / "calibration.txt"
 
 
 def test_errors_of_the_noisy_channel_are_those_of_fresh_samples():
@@ -22,3 +27,12 @@ def test_errors_of_mutual_information_are_those_of_fresh_samples(kind, count):
     for name in ("mi_zx", "mi_zy", "superfluous_information"):
         _, true, reported = found[name]
         assert 0.6 < reported / true < 2, name
+
+
+def test_the_committed_table_is_near_one():
+    lines = [line.split() for line in TABLE.read_text().splitlines() if line]
+    rows = {row[0]: row[1:] for row in lines if len(row) == 1 + len(COUNTS) * len(WIDTHS)}
+    assert {"nhsic_zx", "mi_zx", "mi_zy", "noisy_zx_sigma010", "kde_lower_zx_sigma010", "layer_binned_zx"} <= set(rows)
+    ratios = [float(ratio) for row in rows.values() for ratio in row if ratio != "-"]
+    assert 0.9 < statistics.median(ratios) < 1.3
+    assert min(ratios) > 0.6  # no error is far too small
