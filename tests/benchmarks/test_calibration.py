@@ -32,7 +32,8 @@ def test_errors_of_mutual_information_are_those_of_fresh_samples(kind, count):
 def test_the_committed_table_is_near_one():
     lines = [line.split() for line in TABLE.read_text().splitlines() if line]
     rows = {row[0]: row[1:] for row in lines if len(row) == 1 + len(COUNTS) * len(WIDTHS)}
-    assert {"nhsic_zx", "mi_zx", "mi_zy", "noisy_zx_sigma010", "kde_lower_zx_sigma010", "layer_binned_zx"} <= set(rows)
+    expected = {"nhsic_zx", "mi_zx", "mi_zy", "noisy_zx_sigma010", "kde_lower_zx_sigma010", "layer_binned_zx"}
+    assert expected <= set(rows)
     ratios = [float(ratio) for row in rows.values() for ratio in row if ratio != "-"]
     assert 0.9 < statistics.median(ratios) < 1.3
     assert min(ratios) > 0.6  # no error is far too small
