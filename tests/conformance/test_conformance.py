@@ -59,7 +59,8 @@ FAMILIES = tuple(dict.fromkeys(case.measure for case in cases()))
 
 
 @pytest.mark.parametrize(
-    "measure", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES]
+    "measure",
+    [pytest.param(name, marks=pytest.mark.bits if name in QUICK else pytest.mark.slow) for name in FAMILIES],
 )
 def test_this_installation(measure):
     verdicts = check(this_installation, measure)

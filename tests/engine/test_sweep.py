@@ -16,6 +16,9 @@ from collapse_jax.workdir.record import read_experiment, read_record
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.trees import TreeStore
 
+# A checkpoint after every call of the training program; slow machines make no more calls than fast ones.
+EVERYWHERE = {"checkpoint_seconds": 1e-9, "chunk_seconds": 1e9}
+
 
 def final_state(workdir):
     checkpoints = TreeStore(workdir / "checkpoints")
@@ -116,7 +119,7 @@ def test_measures_of_the_stored_snapshot_equal_the_in_line_ones(finished):
 
 def test_measures_snapshots_and_schedule_change_no_bit_of_training(finished, tiny, tmp_path):
     _, workdir, _ = finished
-    plain = tiny(log=Schedule(rule="explicit"), measures=("norms",), checkpoint_seconds=1e-9)
+    plain = tiny(log=Schedule(rule="explicit"), measures=("norms",), **EVERYWHERE)
     collapse_jax.train(plain, tmp_path / "plain")
     full, bare = final_state(workdir), final_state(tmp_path / "plain")
     parameters = [name for name in bare if name.startswith("states/")]
@@ -135,7 +138,7 @@ def test_running_again_on_a_finished_sweep_changes_nothing(finished):
 def test_an_interrupted_sweep_continues_to_the_same_bits(finished, tmp_path, monkeypatch):
     """Stop at every boundary in turn, with a checkpoint at each: each continuation must end equal."""
     experiment, workdir, _ = finished
-    experiment = dataclasses.replace(experiment, checkpoint_seconds=1e-9)
+    experiment = dataclasses.replace(experiment, **EVERYWHERE)
     share_programs(monkeypatch)
     boundaries = [0, 7, 11, 20]
     stops = iter([*boundaries, None])

@@ -35,7 +35,8 @@ def swept(tmp_path_factory):
     from conftest import tiny_experiment
 
     snapshots = Snapshots(Schedule(rule="explicit", at=(20,)), ("parameters",), 50)
-    experiment = tiny_experiment(model=BATCH_NORM, measures=MEASURES, snapshots=snapshots, checkpoint_seconds=1e-9)
+    times = {"checkpoint_seconds": 1e-9, "chunk_seconds": 1e9}
+    experiment = tiny_experiment(model=BATCH_NORM, measures=MEASURES, snapshots=snapshots, **times)
     workdir = tmp_path_factory.mktemp("batch_stats") / "sweep"
     return experiment, workdir, collapse_jax.train(experiment, workdir)
 

@@ -16,7 +16,7 @@ from collapse_jax.analysis import tables
 from collapse_jax.cli import parse as cli
 from collapse_jax.engine import sweep, train
 from collapse_jax.errors import ConfigError, Preempted, WorkdirError
-from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Thresholds
+from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
 from collapse_jax.experiment.cuts import AXES, Cut, Shard, parts
 from collapse_jax.figures import registry
 from collapse_jax.workdir.join import join, select_part
@@ -33,7 +33,11 @@ def experiment():
     from conftest import tiny_experiment
 
     return tiny_experiment(
-        grid=GRID, model=Model(hidden=(12,)), snapshots=SNAPSHOTS, measures=("fit", "norms", "balancedness")
+        grid=GRID,
+        model=Model(hidden=(12,)),
+        task=Task(test_size=150),  # the grid has the number of training examples
+        snapshots=SNAPSHOTS,
+        measures=("fit", "norms", "balancedness"),
     )
 
 
