@@ -21,10 +21,10 @@ from collapse_jax.measures.options import bind, complete, options_of
 from collapse_jax.models import HEAD
 from collapse_jax.tasks import Dataset
 from collapse_jax.training import (
-    LOSSES,
     Recipe,
     RunState,
     advance_run,
+    find_loss,
     has_finite_parameters,
     init_run,
     make_recipe,
@@ -112,6 +112,9 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
         heads.check_shapes(name, observed)
         if is_extension(name):
             heads.check_head(name, recipe, hparams, data)
+        if is_extension(experiment.loss) or is_extension(experiment.optimizer.name):
+            step = jax.ShapeDtypeStruct((), np.int32)
+            jax.eval_shape(functools.partial(advance_run, recipe), state, hparams, data, step, step)
     except CollapseError:
         raise
     except Exception as error:
@@ -199,7 +202,7 @@ def inline_measures(experiment: config.Experiment) -> tuple[Measure, ...]:
 
 def bind_measure(experiment: config.Experiment, family: Measure) -> Measure:
     """Bind the options that the experiment fixes: the loss, and its unit."""
-    loss = LOSSES[experiment.loss]
+    loss = find_loss(experiment.loss)
     units = {"loss": loss.units}
     variables = {
         name: dataclasses.replace(v, units=units.get(v.units, v.units)) for name, v in family.variables.items()

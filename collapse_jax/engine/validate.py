@@ -30,7 +30,7 @@ FIELDS: checks.Fields = {
     **LEVELS,
     "steps": COUNT,
     "batch_size": NUMBER,
-    "loss": OneOf(training.LOSSES),
+    "loss": lambda _, name: training.check_loss(name),
     "precision": OneOf(("highest", "high", "default")),
     "dtype": OneOf(("float32", "float64")),
     "packing.devices": AUTOMATIC,
@@ -123,8 +123,7 @@ def _choices(e: Experiment) -> None:
 
 def _optimizers(e: Experiment) -> None:
     names = e.grid.optimizer or (e.optimizer.name,)
-    OneOf(training.OPTIMIZERS)("optimizer.name", names)
-    require_own("optimizer", e.optimizer, {name: CHOICES["optimizer"][name] for name in names})
+    require_own("optimizer", e.optimizer, {name: training.options_of_optimizer(name) for name in names})
 
 
 def _models(e: Experiment) -> None:

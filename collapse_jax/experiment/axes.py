@@ -111,9 +111,9 @@ class Grid:
       weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
       learning_rate: eta.
       init_scale: alpha, multiplies the initial parameters that `Model.init` names.
-      b1: of AdamW, for `optimizer.b1`.
-      b2: of AdamW, for `optimizer.b2`.
-      momentum: of SGD and GD, for `optimizer.momentum`.
+      b1: of AdamW and Lion, for `optimizer.b1`.
+      b2: of AdamW and Lion, for `optimizer.b2`.
+      momentum: of SGD, GD and Muon, for `optimizer.momentum`.
       flip_rate: share of the training labels that are wrong, drawn anew by every seed; see `Dataset.of`.
       weight_noise: delta, of the term of this name (`training.terms`).
       l1: c, of the term of this name.

@@ -69,9 +69,25 @@ class SGD:
     momentum: float = 0.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Lion:
+    """Options of Lion (arXiv 2302.06675)."""
+
+    b1: float = 0.9
+    b2: float = 0.99
+
+
+@dataclasses.dataclass(frozen=True)
+class Muon:
+    """Options of Muon: momentum, orthogonalised, on matrices; AdamW with Nesterov's look ahead on all else."""
+
+    momentum: float = 0.95
+
+
 MODULAR = "modular_addition"  # the one data set with a modulus
 
-# By the field of the experiment, and by the name that stands in it; a model may also be a file of the user's own.
+# By the field of the experiment, and by the name that stands in it; a model or an optimizer may also be a
+# file of the user's own.
 CHOICES: Mapping[str, Mapping[str, type]] = {
     "model": {
         "mlp": MLP,
@@ -79,7 +95,7 @@ CHOICES: Mapping[str, Mapping[str, type]] = {
         "transformer": Transformer,
         **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), ResNet),
     },
-    "optimizer": {"adamw": AdamW, "sgd": SGD, "gd": SGD},
+    "optimizer": {"adamw": AdamW, "sgd": SGD, "gd": SGD, "lion": Lion, "muon": Muon},
 }
 
 

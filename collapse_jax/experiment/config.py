@@ -97,12 +97,13 @@ class Optimizer:
     """The update rule; its learning rate and weight decay are hyperparameters of the grid. None as in `Model`.
 
     Attributes:
-      name: "adamw" (decoupled decay on all parameters), "sgd" (coupled decay, as in PyTorch) or "gd" (sgd on
-        the full batch).
-      b1: AdamW's decay of the first moment.
-      b2: AdamW's decay of the second moment.
+      name: "adamw" (decoupled decay on all parameters), "sgd" (coupled decay, as in PyTorch), "gd" (sgd on the
+        full batch), "lion", "muon" (both with decoupled decay on all parameters), or FILE.py:NAME of an
+        `OwnOptimizer` (docs/extending.md).
+      b1: AdamW's decay of the first moment; in Lion what the step keeps of it.
+      b2: AdamW's decay of the second moment; Lion's of the first.
       eps: AdamW's constant beside the root of the second moment.
-      momentum: of SGD and GD; 0 is none.
+      momentum: of SGD, GD (0 is none) and Muon.
     """
 
     name: str = "adamw"
@@ -186,8 +187,8 @@ class Experiment:
       steps: optimizer updates per run.
       batch_size: examples per step, drawn by a fresh permutation per epoch (the last batch of an epoch may be
         shorter); 0 means the whole training set.
-      loss: "squared_error_sum" (over batch and classes, no 1/2), "squared_error_mean" (over both) or
-        "cross_entropy" (mean over the batch).
+      loss: "squared_error_sum" (over batch and classes, no 1/2), "squared_error_mean" (over both),
+        "cross_entropy" or "stablemax_cross_entropy" (means over the batch), or FILE.py:NAME of a `Loss`.
       task: the data.
       model: the network.
       optimizer: the update rule.

@@ -1,11 +1,13 @@
-"""What a user defines in a file of their own: models, tasks and measures, `my_model.py:MODEL`."""
+"""What a user defines in a file of their own, `my_model.py:MODEL`: models, tasks, optimizers, losses, measures."""
 
+import functools
 import hashlib
 import importlib.util
 import pathlib
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from collapse_jax.errors import ConfigError, unknown
@@ -16,13 +18,18 @@ Kind = TypeVar("Kind")
 
 
 def named_files(experiment: config.Experiment) -> dict[str, str]:
-    """Return the "FILE.py:NAME" of an experiment by field: those of its model and its task."""
-    fields = {"model.name": experiment.model.name, "task.dataset": experiment.task.dataset}
+    """Return the "FILE.py:NAME" of an experiment by field: its model, task, optimizer, loss."""
+    fields = {
+        "model.name": experiment.model.name,
+        "task.dataset": experiment.task.dataset,
+        "optimizer.name": experiment.optimizer.name,
+        "loss": experiment.loss,
+    }
     return {field: name for field, name in fields.items() if is_extension(name)}
 
 
 def source_hashes(experiment: config.Experiment) -> dict[str, str]:
-    """Name the contents of the files that define the model and the task of an experiment, by field."""
+    """Name the contents of the files that an experiment names, by field."""
     return {field: source_hash(field, name) for field, name in named_files(experiment).items()}
 
 
@@ -79,6 +86,19 @@ def load_file(field: str, where: str, form: str) -> types.ModuleType:
         sys.modules.pop(spec.name, None)
         raise ConfigError(field, where, told(error, file)) from None
     return module
+
+
+def guarded(field: str, where: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a user's function so that what it raises, where it is traced, is told in one line of its file."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception as error:
+            raise ConfigError(field, where, told(error, file_of(field, where))) from None
+
+    return call
 
 
 def _same(filename: str, file: pathlib.Path) -> bool:

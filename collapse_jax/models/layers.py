@@ -26,6 +26,8 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "smooth_leaky_relu": smooth_leaky_relu,
     "gelu": gelu,
+    "tanh": jnp.tanh,
+    "silu": jax.nn.silu,
 }
 
 

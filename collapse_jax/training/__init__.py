@@ -1,9 +1,9 @@
 """Training of one run: losses, optimizers, batches, and the step as a chain of terms."""
 
 from collapse_jax.training.check import FIELDS, RELATIONS
-from collapse_jax.training.losses import LOSSES
+from collapse_jax.training.losses import LOSSES, Loss, check_loss, find_loss
 from collapse_jax.training.observe import measurable, observe_probe, observe_run
-from collapse_jax.training.optimizers import OPTIMIZERS
+from collapse_jax.training.optimizers import OPTIMIZERS, OwnOptimizer, options_of_optimizer
 from collapse_jax.training.run import advance_run, init_run
 from collapse_jax.training.schemes import SCHEMES
 from collapse_jax.training.state import HEALTHY, Recipe, RunState, has_finite_parameters, make_recipe, network_of
@@ -17,9 +17,13 @@ __all__ = [
     "RELATIONS",
     "SCHEMES",
     "TERMS",
+    "Loss",
+    "OwnOptimizer",
     "Recipe",
     "RunState",
     "advance_run",
+    "check_loss",
+    "find_loss",
     "has_finite_parameters",
     "init_run",
     "make_recipe",
@@ -27,4 +31,5 @@ __all__ = [
     "network_of",
     "observe_probe",
     "observe_run",
+    "options_of_optimizer",
 ]

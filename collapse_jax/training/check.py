@@ -5,7 +5,8 @@ from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.checks import DECAY, NUMBER, POSITIVE, Check, Fields, OneOf, Relations
-from collapse_jax.experiment.choices import CHOICES, names_of
+from collapse_jax.experiment.choices import names_of
+from collapse_jax.training.optimizers import options_of_optimizer
 from collapse_jax.training.schemes import SCHEMES
 from collapse_jax.training.terms import SWITCHED, TERMS
 
@@ -36,10 +37,15 @@ def _terms(e: config.Experiment) -> None:
 
 
 def _axes(e: config.Experiment) -> None:
-    own = names_of(CHOICES["optimizer"][e.optimizer.name])
+    own = names_of(options_of_optimizer(e.optimizer.name))
     for name, values in traced_axes(e.grid).items():
         idle = AXES[name].field.startswith("optimizer.") and name not in own
-        require(not idle, f"grid.{name}", values, f"{e.optimizer.name} has none; it has {', '.join(own)}")
+        require(
+            not idle,
+            f"grid.{name}",
+            values,
+            f"{e.optimizer.name} has none; it has {', '.join(own) or 'no options'}",
+        )
 
 
 def _levels(e: config.Experiment) -> None:

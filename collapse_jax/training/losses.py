@@ -1,4 +1,4 @@
-"""Losses: a value per example, and how a batch of them is reduced to the training objective."""
+"""Losses, by name in `LOSSES`: a value per example, and how a batch of them is reduced to the objective."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,10 +6,13 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.experiment.extensions import guarded, is_extension, load_extension
+
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """A training loss.
+    """A training loss; one of your own is a `Loss` in a file, `--config.loss=FILE.py:NAME`.
 
     Attributes:
       per_example: maps logits [N, K] and labels [N] to losses [N]; logged losses are its mean.
@@ -45,8 +48,51 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1)[:, 0]
 
 
+def stablemax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Return -log (s(f_y) / sum_k s(f_k)) per example [N], in nats, s(x) = x + 1 for x >= 0 and 1 / (1 - x) below.
+
+    It has no exponential, so that large logits of the right class do not round the others away and end the training
+    (arXiv 2501.04697).
+    """
+    # Each branch sees only what it can take, or the gradient of the other would be nan.
+    below = 1 / (1 - jnp.minimum(logits, 0))
+    scores = jnp.where(logits >= 0, logits + 1, below)
+    right = jnp.take_along_axis(scores, labels[:, None], axis=-1)[:, 0]
+    return jnp.log(jnp.sum(scores, axis=-1)) - jnp.log(right)
+
+
 LOSSES: dict[str, Loss] = {
     "squared_error_sum": Loss(squared_error, summed=True, units="1"),
     "squared_error_mean": Loss(mean_squared_error, summed=False, units="1"),
     "cross_entropy": Loss(cross_entropy, summed=False, units="nats"),
+    "stablemax_cross_entropy": Loss(stablemax_cross_entropy, summed=False, units="nats"),
 }
+
+
+def find_loss(name: str) -> Loss:
+    """Return the loss called `name`, or the one that "FILE.py:NAME" defines.
+
+    Raises:
+      ConfigError: there is none. Where it is traced: it raised, or does not return one number per example.
+    """
+    if not is_extension(name):
+        if name not in LOSSES:
+            raise ConfigError("loss", name, f"{unknown('loss', name, LOSSES)}; or FILE.py:NAME")
+        return LOSSES[name]
+    loss = load_extension("loss", name, Loss)
+    per_example = guarded("loss", name, loss.per_example)
+
+    def checked(logits: jax.Array, labels: jax.Array) -> jax.Array:
+        found = per_example(logits, labels)
+        if getattr(found, "shape", None) != labels.shape or not jnp.issubdtype(found.dtype, jnp.floating):
+            raise ConfigError(
+                "loss", name, f"must map logits [N, K] and labels [N] to real losses [N], not {found}"
+            )
+        return found
+
+    return dataclasses.replace(loss, per_example=checked)
+
+
+def check_loss(name: str) -> None:
+    """Raise `ConfigError` unless `find_loss` finds it."""
+    find_loss(name)

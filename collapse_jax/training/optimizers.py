@@ -1,20 +1,36 @@
-"""Optimizers, built from one run's hyperparameters inside the step.
+"""Optimizers, built from one run's hyperparameters inside the step; `OPTIMIZERS` names them.
 
 An optimizer made outside would hold the tracers of another trace; one made here is a constant of the program
 except for the numbers that the grid varies.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 
+from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment import choices, config
+from collapse_jax.experiment.extensions import guarded, is_extension, load_extension
 from collapse_jax.training.hyperparameters import Hyperparameters
 
 MakeOptimizer = Callable[[Hyperparameters], optax.GradientTransformation]
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnOptimizer:
+    """An optimizer in a file of the user's own, `--config.optimizer.name=FILE.py:NAME`.
+
+    Attributes:
+      make: maps the hyperparameters of one run, traced numbers, to an optax transformation whose updates are the
+        changes of the parameters: `lambda h: optax.lion(h.learning_rate, weight_decay=h.weight_decay)`.
+    """
+
+    make: MakeOptimizer
 
 
 def adamw(
@@ -71,10 +87,85 @@ def _sgd(c: choices.SGD) -> MakeOptimizer:
     return make
 
 
+def _lion(c: choices.Lion) -> MakeOptimizer:
+    return lambda h: optax.lion(h.learning_rate, h.get("b1", c.b1), h.get("b2", c.b2), weight_decay=h.weight_decay)
+
+
+def _muon(c: choices.Muon) -> MakeOptimizer:
+    """Return Muon on matrices and Nesterov's AdamW on all else, with the rate and decay of the grid."""
+
+    def make(h: Hyperparameters) -> optax.GradientTransformation:
+        decay = h.weight_decay
+        beta = h.get("momentum", c.momentum)
+        return optax.contrib.muon(h.learning_rate, beta=beta, weight_decay=decay, adam_weight_decay=decay)
+
+    return make
+
+
 # "gd" differs from "sgd" only in that validation requires the full batch.
-OPTIMIZERS: dict[str, Callable[[Any], MakeOptimizer]] = {"adamw": _adamw, "sgd": _sgd, "gd": _sgd}
+OPTIMIZERS: dict[str, Callable[[Any], MakeOptimizer]] = {
+    "adamw": _adamw,
+    "sgd": _sgd,
+    "gd": _sgd,
+    "lion": _lion,
+    "muon": _muon,
+}
+
+
+def find_own(name: str) -> OwnOptimizer | None:
+    """Return the optimizer that "FILE.py:NAME" defines; None for one of `OPTIMIZERS`.
+
+    Raises:
+      ConfigError: there is neither.
+    """
+    if is_extension(name):
+        return load_extension("optimizer.name", name, OwnOptimizer)
+    if name not in OPTIMIZERS:
+        raise ConfigError("optimizer.name", name, f"{unknown('optimizer', name, OPTIMIZERS)}; or FILE.py:NAME")
+    return None
+
+
+def options_of_optimizer(name: str) -> type:
+    """Return the options that an optimizer has: one of the user's own has none beside learning rate and decay.
+
+    Raises:
+      ConfigError: there is no such optimizer.
+    """
+    return choices.NoOptions if find_own(name) else choices.CHOICES["optimizer"][name]
 
 
 def optimizer_of(c: config.Optimizer) -> MakeOptimizer:
     """Return what makes the optimizer of a config from one run's hyperparameters, which win where they are axes."""
+    own = find_own(c.name)
+    if own is not None:
+        return _checked(c.name, own)
     return OPTIMIZERS[c.name](choices.options(c, choices.CHOICES["optimizer"][c.name]))
+
+
+def _checked(name: str, own: OwnOptimizer) -> MakeOptimizer:
+    """Tell what is wrong with a user's optimizer where it is traced: it raised, or changes shapes."""
+    make = guarded("optimizer.name", name, own.make)
+
+    def checked(h: Hyperparameters) -> optax.GradientTransformation:
+        made = make(h)
+        if not isinstance(made, optax.GradientTransformation):
+            raise ConfigError("optimizer.name", name, f"make must return an optax transformation, not {made!r}")
+        init, update = (guarded("optimizer.name", name, part) for part in made)
+
+        def checked_update(
+            gradient: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+        ) -> tuple[optax.Updates, optax.OptState]:
+            steps, new = update(gradient, state, params)
+            for what, found, right in (("updates", steps, gradient), ("state", new, state)):
+                if _shapes(found) != _shapes(right):
+                    allowed = f"its {what} must keep structure, shapes and types: {_shapes(right)}"
+                    raise ConfigError("optimizer.name", name, f"{allowed}; not {_shapes(found)}"[:400])
+            return steps, new
+
+        return optax.GradientTransformation(init, checked_update)
+
+    return checked
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf).name), tree)

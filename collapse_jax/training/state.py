@@ -12,7 +12,7 @@ from collapse_jax import models
 from collapse_jax.experiment import config
 from collapse_jax.models import InitialScale
 from collapse_jax.tasks import Dataset
-from collapse_jax.training.losses import LOSSES, Loss
+from collapse_jax.training.losses import Loss, find_loss
 from collapse_jax.training.optimizers import MakeOptimizer, optimizer_of
 from collapse_jax.training.rates import Factor, make_factor
 from collapse_jax.training.schemes import SCHEMES, EndToEnd
@@ -85,7 +85,7 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
     info, training = models.find_model(experiment.model.name), experiment.training
     return Recipe(
         model=models.make_model(experiment.model, data.num_classes, data.vocabulary_size),
-        loss=LOSSES[experiment.loss],
+        loss=find_loss(experiment.loss),
         make_optimizer=optimizer_of(experiment.optimizer),
         batch_size=experiment.batch_size or experiment.task.train_size,
         initial_scale=models.initial_scale(info, experiment.model.init),
