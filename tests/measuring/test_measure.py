@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import textwrap
 
 import numpy as np
 import pytest
@@ -230,13 +231,15 @@ def test_damaged_and_foreign_files_of_measures(workdir):
         collapse_jax.open_results(workdir)
 
 
-def test_the_name_of_a_measure_is_no_path(workdir):
-    def own(snapshot):
-        return snapshot.train.features.mean()
+def test_the_name_of_a_measure_is_no_path(workdir, tmp_path):
+    text = """
+    from collapse_jax.measures import Measure
 
-    own.__name__ = "../../own"
+    OWN = Measure("../../own", lambda snapshot: {"own": snapshot.train.features.mean()}, {}, needs=())
+    """
+    (tmp_path / "mine.py").write_text(textwrap.dedent(text))
     with pytest.raises(ConfigError, match=r"^measures='\.\./\.\./own': .* no /"):
-        collapse_jax.measure(workdir, own)
+        collapse_jax.measure(workdir, f"{tmp_path}/mine.py:OWN")
 
 
 def test_axes_of_equal_name_and_other_length_do_not_clash(workdir):
