@@ -16,7 +16,7 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax.engine import train
+from collapse_jax.engine import replay, train
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.config import Packing, Schedule, Snapshots
 from collapse_jax.workdir.results import open_results
@@ -50,7 +50,8 @@ def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests o
         cache[key] = cache.get(key) or original(experiment, layout, *data)
         return cache[key]
 
-    monkeypatch.setattr(train, "compile_programs", compiled)
+    for module in (train, replay):
+        monkeypatch.setattr(module, "compile_programs", compiled)
 
 
 @pytest.fixture(autouse=True)

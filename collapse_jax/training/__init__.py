@@ -6,7 +6,16 @@ from collapse_jax.training.observe import measurable, observe_probe, observe_run
 from collapse_jax.training.optimizers import OPTIMIZERS, OwnOptimizer, options_of_optimizer
 from collapse_jax.training.run import advance_run, init_run
 from collapse_jax.training.schemes import SCHEMES
-from collapse_jax.training.state import HEALTHY, Recipe, RunState, has_finite_parameters, make_recipe, network_of
+from collapse_jax.training.state import (
+    HEALTHY,
+    Recipe,
+    RunState,
+    has_finite_parameters,
+    is_network_alone,
+    make_recipe,
+    network_of,
+    state_of,
+)
 from collapse_jax.training.terms import TERMS
 
 __all__ = [
@@ -26,10 +35,12 @@ __all__ = [
     "find_loss",
     "has_finite_parameters",
     "init_run",
+    "is_network_alone",
     "make_recipe",
     "measurable",
     "network_of",
     "observe_probe",
     "observe_run",
     "options_of_optimizer",
+    "state_of",
 ]

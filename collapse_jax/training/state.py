@@ -112,3 +112,15 @@ def network_of(state: RunState) -> dict[str, Any]:
     """
     beside = {BATCH_STATS: state.batch_stats, MASK: state.mask}
     return own(state.params) | {name: tree for name, tree in beside.items() if tree}
+
+
+def is_network_alone(state: RunState) -> bool:
+    """Whether `network_of` is all that changes: no moments of the optimizer, no local heads."""
+    return not jax.tree.leaves(state.opt_state) and own(state.params).keys() == state.params.keys()
+
+
+def state_of(network: dict[str, Any], like: RunState, diverged_at: Any) -> RunState:
+    """Inverse of `network_of` for a state that `is_network_alone`; `like` has its structure."""
+    params = {name: tree for name, tree in network.items() if name in like.params}
+    beside = {name: network.get(name, {}) for name in (BATCH_STATS, MASK)}
+    return dataclasses.replace(like, params=params, diverged_at=diverged_at, **beside)

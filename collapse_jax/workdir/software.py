@@ -44,6 +44,20 @@ def differ(origin: Origin, other: Origin) -> bool:
     return any(origin.get(name) != other.get(name) for name in {*origin, *other} - {"step"})
 
 
+def during(record: Mapping[str, Any], start: int, stop: int) -> list[Origin]:
+    """Return those of `origins` that trained some of the steps from `start` to `stop`."""
+    every = origins(record)
+    ends = [*(origin["step"] for origin in every[1:]), stop + 1]
+    return [origin for origin, end in zip(every, ends, strict=True) if origin["step"] < stop and end > start]
+
+
+def unlike(origin: Origin, other: Origin) -> list[str]:
+    """Name the packages, the machine and the device of an origin that are others in another one."""
+    names = [name for name in ("machine", "device") if origin.get(name) != other.get(name)]
+    packages = [name for name in PACKAGES if version_of(name)(origin) != version_of(name)(other)]
+    return [f"{name} {version_of(name)(origin)}" for name in packages] + [f"{n} {origin.get(n)}" for n in names]
+
+
 def version_of(package: str) -> Callable[[Origin], Any]:
     """Return what reads the version of a package from an origin, None where there is none."""
     return lambda origin: (origin["versions"] or {}).get(package)

@@ -66,6 +66,8 @@ def test_anothers_is_run_with_consent_only(sweep, workdir, monkeypatch, capsys):
     assert "--trust" in error[0]
     with pytest.raises(WorkdirError, match="not yours"):
         collapse_jax.open_snapshots(workdir)
+    assert main(["verify", f"--workdir={workdir}", "--replay=1"]) == 2
+    assert "is not yours" in capsys.readouterr().err
     assert not sweep[2].exists()
     assert main(["measure", f"--workdir={workdir}", "--measures=fit", "--trust"]) == 0
     assert sweep[2].exists()
