@@ -107,6 +107,7 @@ class Grid:
       norm: static, of `model.norm`.
       optimizer: static, of `optimizer.name`; gd takes the whole training set whatever `batch_size` is.
       loss: static, of `loss`.
+      batch_size: static, of `batch_size`.
       scheme: static, of `training.scheme`.
       weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
       learning_rate: eta.
@@ -117,6 +118,7 @@ class Grid:
       flip_rate: share of the training labels that are wrong, drawn anew by every seed; see `Dataset.of`.
       weight_noise: delta, of the term of this name (`training.terms`).
       l1: c, of the term of this name.
+      grokfast: c, of the term of this name.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the traced axes value by value (axes of one value repeat).
     """
@@ -133,6 +135,7 @@ class Grid:
     norm: tuple[str, ...] = static("normalisation", "model.norm")
     optimizer: tuple[str, ...] = static("optimizer", "optimizer.name", place=_optimizer)
     loss: tuple[str, ...] = static("loss", "loss")
+    batch_size: tuple[int, ...] = static("batch size", "batch_size")
     scheme: tuple[str, ...] = static("training scheme", "training.scheme")
     weight_decay: tuple[float, ...] = traced(
         "weight decay λ", (0.01,), symbol="λ", check=NOT_NEGATIVE, dimension=True
@@ -145,6 +148,7 @@ class Grid:
     flip_rate: tuple[float, ...] = traced("share of wrong labels", symbol="flip rate", check=SHARE, neutral=0.0)
     weight_noise: tuple[float, ...] = traced("noise on the weights δ", symbol="δ", check=NOT_NEGATIVE, neutral=0.0)
     l1: tuple[float, ...] = traced("L1 penalty c", symbol="L1", check=NOT_NEGATIVE, neutral=0.0)
+    grokfast: tuple[float, ...] = traced("Grokfast c", symbol="Grokfast", check=NOT_NEGATIVE, neutral=0.0)
     # The last, so that the seeds of a setting lie side by side.
     seed: tuple[int, ...] = traced("seed", (0,), check=SEED, dimension=True)
     mode: str = "product"

@@ -48,7 +48,8 @@ class Training:
       scheme: which loss trains which parameters: "end_to_end", or "layerwise": a linear head and a loss of its own
         for each block, and no gradient from one block to another.
       terms: names of terms of the step, of those without an axis of the grid: "fixed_norm" (after each step all
-        kernels are multiplied so that their common norm is the initial one).
+        kernels are multiplied so that their common norm is the initial one), "orthogonal_gradient" (of each array
+        of parameters only the part of its gradient orthogonal to it).
       rate: of the learning rate in time.
       levels: of pruning and rewinding.
       batch_norm: the statistics with which BatchNorm is evaluated: "running", or "batch", those of the examples

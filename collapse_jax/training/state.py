@@ -16,7 +16,7 @@ from collapse_jax.training.losses import Loss, find_loss
 from collapse_jax.training.optimizers import MakeOptimizer, optimizer_of
 from collapse_jax.training.rates import Factor, make_factor
 from collapse_jax.training.schemes import SCHEMES, EndToEnd
-from collapse_jax.training.terms import terms_of
+from collapse_jax.training.terms import filtered, terms_of
 from collapse_jax.training.trees import all_finite, own
 
 HEALTHY = -1
@@ -83,14 +83,15 @@ class Recipe:
 def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
     """Collect what a validated experiment fixes for all runs."""
     info, training = models.find_model(experiment.model.name), experiment.training
+    terms = terms_of(experiment)
     return Recipe(
         model=models.make_model(experiment.model, data.num_classes, data.vocabulary_size),
         loss=find_loss(experiment.loss),
-        make_optimizer=optimizer_of(experiment.optimizer),
+        make_optimizer=filtered(terms, optimizer_of(experiment.optimizer)),
         batch_size=experiment.batch_size or experiment.task.train_size,
         initial_scale=models.initial_scale(info, experiment.model.init),
         scheme=SCHEMES[training.scheme](info),
-        terms=terms_of(experiment),
+        terms=terms,
         rate=make_factor(training.rate),
         level_steps=training.levels.steps,
         prune=training.levels.prune,

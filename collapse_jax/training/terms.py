@@ -1,19 +1,20 @@
 """The terms of a step beyond loss and optimizer, in one table.
 
-A step is a chain: perturb -> forward -> loss + penalties -> optimizer -> project. Whether a term is in it is static
-(its axis has values, or `training.terms` names it), its strength is traced. To add one, write its function and name
-it in `TERMS`; one with a strength has an axis of the same name in `experiment.axes`.
+A step is a chain: perturb -> forward -> loss + penalties -> filter -> optimizer -> project. Whether a term is in it
+is static (its axis has values, or `training.terms` names it), its strength is traced. To add one, write its function
+and name it in `TERMS`; one with a strength has an axis of the same name in `experiment.axes`.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from collapse_jax.experiment import config
-from collapse_jax.experiment.axes import traced_axes
+from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.keys import Purpose
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.trees import kernels, map_kernels, own
@@ -50,6 +51,19 @@ class Penalty:
 
 
 @dataclasses.dataclass(frozen=True)
+class Filter:
+    """Changes the gradient before the optimizer sees it.
+
+    Attributes:
+      function: strength, None for one that is only switched on -> optax transformation of gradients.
+      factorises: as above.
+    """
+
+    function: Callable[[Any], optax.GradientTransformation]
+    factorises: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Project:
     """Changes the parameters after the optimizer's step; has no strength.
 
@@ -65,7 +79,8 @@ class Project:
     factorises: bool = False
 
 
-Term = Perturb | Penalty | Project
+Term = Perturb | Penalty | Filter | Project
+SLOW = 0.98  # of the running mean of Grokfast, its paper's choice
 
 
 def weight_noise(params: Params, strength: jax.Array, key: jax.Array) -> Params:
@@ -83,6 +98,42 @@ def l1(params: Params, strength: jax.Array) -> jax.Array:
     return strength * sum(jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(own(params)))
 
 
+class Slow(NamedTuple):
+    """State of `grokfast`: steps taken, and the running mean of the gradient."""
+
+    steps: jax.Array
+    mean: Params
+
+
+def grokfast(strength: jax.Array) -> optax.GradientTransformation:
+    """Return g + c m, with the running mean m <- .98 m + .02 g that begins as g (2405.20233, its EMA filter)."""
+
+    def init(params: Params) -> Slow:
+        return Slow(jnp.zeros([], jnp.int32), jax.tree.map(jnp.zeros_like, params))
+
+    def update(gradient: Params, state: Slow, params: Params | None = None) -> tuple[Params, Slow]:
+        kept = jnp.where(state.steps == 0, 0.0, SLOW)
+        mean = jax.tree.map(lambda m, g: (kept * m + (1 - kept) * g).astype(g.dtype), state.mean, gradient)
+        return jax.tree.map(lambda g, m: g + strength * m, gradient, mean), Slow(state.steps + 1, mean)
+
+    return optax.GradientTransformation(init, update)
+
+
+def orthogonal_gradient(_: None = None) -> optax.GradientTransformation:
+    """Return of each array of parameters w the part of its gradient orthogonal to w, as long as the gradient was.
+
+    g' = u |g| / |u| with u = g - (w.g / w.w) w: no step scales the weights, and with them the logits (2501.04697;
+    its equation takes all parameters as one vector and leaves the length, its code is as here).
+    """
+    tiny = 1e-30
+
+    def orthogonal(g: jax.Array, w: jax.Array) -> jax.Array:
+        u = g - jnp.vdot(w, g) / (jnp.vdot(w, w) + tiny) * w
+        return u * (jnp.linalg.norm(jnp.ravel(g)) / (jnp.linalg.norm(jnp.ravel(u)) + tiny))
+
+    return optax.stateless(lambda gradient, params: jax.tree.map(orthogonal, gradient, params))
+
+
 def kernel_norm(params: Params) -> jax.Array:
     """Return the Euclidean norm of all kernels of the network together."""
     return jnp.sqrt(sum(jnp.sum(jnp.square(kernel)) for kernel in kernels(params)))
@@ -97,9 +148,11 @@ def fixed_norm(params: Params, norm: jax.Array) -> Params:
 TERMS: dict[str, Term] = {
     "weight_noise": Perturb(weight_noise, Purpose.WEIGHT_NOISE),
     "l1": Penalty(l1),
+    "grokfast": Filter(grokfast),
+    "orthogonal_gradient": Filter(orthogonal_gradient),
     "fixed_norm": Project(fixed_norm, anchor=kernel_norm),
 }
-SWITCHED = tuple(name for name, term in TERMS.items() if isinstance(term, Project))
+SWITCHED = tuple(name for name in TERMS if name not in AXES)
 
 
 def terms_of(experiment: config.Experiment) -> tuple[str, ...]:
@@ -129,6 +182,16 @@ def penalised(names: Iterable[str], value: jax.Array, params: Params, h: Hyperpa
     for name, term in _of_kind(names, Penalty).items():
         value = value + term.function(params, h.values[name])
     return value
+
+
+def filtered(
+    names: Iterable[str], make: Callable[[Hyperparameters], optax.GradientTransformation]
+) -> Callable[[Hyperparameters], optax.GradientTransformation]:
+    """Return what makes the optimizer with the filters before it; without any, the same."""
+    filters = _of_kind(names, Filter)
+    if not filters:
+        return make
+    return lambda h: optax.chain(*(term.function(h.get(name, None)) for name, term in filters.items()), make(h))
 
 
 def anchors_of(names: Iterable[str], begin: Callable[[], Params]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Model, Optimizer, Packing, Training
 from collapse_jax.experiment.keys import Purpose
-from collapse_jax.training import TERMS, advance_run, init_run
+from collapse_jax.training import TERMS, advance_run, init_run, terms
 from collapse_jax.training.terms import SWITCHED, factorising, weight_noise
 
 RATE = 1e-4
@@ -71,7 +71,7 @@ def test_the_l1_penalty_adds_the_sign_of_every_parameter_to_the_gradient(tiny):
     assert distance(with_l1, without) == pytest.approx(RATE * 5.0, rel=1e-2)
 
 
-@pytest.mark.parametrize("name", ["weight_noise", "l1"])
+@pytest.mark.parametrize("name", ["weight_noise", "l1", "grokfast"])
 def test_a_term_of_strength_0_is_none(tiny, name):
     """To rounding: the program is another one."""
     experiment = tiny(grid=Grid(weight_decay=(0.1, 0.01), seed=(1, 2), init_scale=(1.0,), **{name: (0.0,)}))
@@ -147,3 +147,45 @@ def test_terms_that_factorise_need_one_run_per_tile_on_cpu_with_an_old_jax(monke
         ((), 2, "0.9.1"),
     ):
         packing.require_one_by_one(names, Packing(2, asked), version)
+
+
+def test_grokfast_adds_the_running_mean_of_the_gradients():
+    gradients = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    rule = terms.grokfast(jnp.float32(2.0))
+    state = rule.init({"w": jnp.zeros(5)})
+    mean = gradients[0]
+    for gradient in gradients:
+        mean = 0.98 * mean + 0.02 * gradient
+        found, state = rule.update({"w": jnp.asarray(gradient)}, state)
+        np.testing.assert_allclose(found["w"], gradient + 2 * mean, rtol=1e-5)
+
+
+def test_the_orthogonal_gradient_is_orthogonal_and_as_long(tiny):
+    rng = np.random.default_rng(0)
+    weights, gradient = ({"a": rng.normal(size=(4, 3)), "b": np.zeros(3), "c": rng.normal(size=5)} for _ in "wg")
+    gradient["b"] = rng.normal(size=3)
+    found, _ = terms.orthogonal_gradient().update(gradient, terms.orthogonal_gradient().init(weights), weights)
+    for name, w in weights.items():
+        assert abs(np.vdot(w, found[name])) < 1e-5
+        assert np.linalg.norm(found[name]) == pytest.approx(np.linalg.norm(gradient[name]), rel=1e-5)
+    np.testing.assert_allclose(found["b"], gradient["b"], rtol=1e-6)  # no direction to be orthogonal to
+
+
+def test_under_orthogonal_gradient_descent_weights_can_only_grow(tiny):
+    """|w - eta g|^2 = |w|^2 + eta^2 |g|^2 for every array, whatever the loss wants; cut anywhere, the same bits."""
+    runs = [take(train(plain(tiny, Training(terms=("orthogonal_gradient",)), steps=n)), 0).params for n in (0, 1)]
+    recipe, h, data = one(plain(tiny))
+    gradient = jax.grad(loss_of(recipe, data))(runs[0])
+    for before, after, g in zip(*map(jax.tree.leaves, (*runs, gradient)), strict=True):
+        expected = np.sum(np.square(before, dtype=float)) + RATE**2 * np.sum(np.square(g, dtype=float))
+        assert np.sum(np.square(after, dtype=float)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_filters_keep_their_state_over_cuts(tiny):
+    experiment = tiny(
+        grid=Grid(weight_decay=(0.1,), seed=(1,), init_scale=(1.0,), grokfast=(0.5, 2.0)),
+        training=Training(terms=("orthogonal_gradient",)),
+    )
+    whole = train(experiment)
+    assert_same_bits(whole, train(experiment, cuts=(1, 17)))
+    assert distance(take(whole, 0).params, take(whole, 1).params) > 1e-4
