@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from etils import epath
 
+from collapse_jax.engine import upgrade
 from collapse_jax.engine.chunks import Chunks
 from collapse_jax.engine.compile import Programs
 from collapse_jax.engine.packing import Layout
@@ -73,9 +74,10 @@ class Sweep:
         """Take the newest good checkpoint; say which were skipped and why, never begin again silently."""
         runs = self.layout.runs
         self.states = self.programs.initial()
+        self.variables = dict(self.programs.variables)
         self.results = {
             name: np.full((runs, len(self.log_steps), *self.programs.shapes[name]), np.nan, np.float32)
-            for name in self.programs.variables
+            for name in self.variables
         }
         self.diverged_at = np.full(runs, HEALTHY, np.int32)
         self.step = NOTHING_DONE
@@ -91,11 +93,11 @@ class Sweep:
             except DamagedError as error:
                 say(f"skipped a checkpoint: {error}")
                 continue
-            whole = from_flat(flat, {"states": self.states, "results": self.results, "diverged_at": 0})
+            whole = from_flat(flat, {"states": self.states, "diverged_at": 0})
             self.states = self.programs.place(whole["states"])
-            self.results = jax.tree.map(np.array, whole["results"])
             self.diverged_at, self.step = np.array(whole["diverged_at"]), step
             say(f"continuing at step {step}")
+            self._take_up_results(flat)
             self._say_missing_snapshots()
             break
         else:
@@ -106,6 +108,20 @@ class Sweep:
         # Anything newer than the restored state is written again, with the same bits.
         self.checkpoints.delete_after(self.step)
         self.snapshots.delete_after(self.step)
+
+    def _take_up_results(self, flat: dict[str, np.ndarray]) -> None:
+        """Take the values so far, also of a version whose in-line measures have other variables."""
+        begun = upgrade.results_of(flat)
+        upgrade.require_same_shapes(self.workdir, begun, self.results)
+        if lost := upgrade.described(self.workdir, begun.keys() - self.results.keys()):
+            self.variables |= lost
+            say(f"{', '.join(lost)}: no measure of this version; the values up to step {self.step} are kept")
+        if new := sorted(self.results.keys() - begun.keys()):
+            if self.step >= self.experiment.steps:  # a variable without a value would hide a later measurement
+                self.results = {name: self.results[name] for name in begun}
+            else:
+                say(f"{', '.join(new)}: not measured by the version that began; nan up to step {self.step}")
+        self.results |= {name: np.array(values) for name, values in begun.items()}
 
     def _say_missing_snapshots(self) -> None:
         missing = sorted({*self.snapshot_steps[self.snapshot_steps <= self.step]} - {*self.snapshots.steps()})
@@ -225,7 +241,7 @@ class Sweep:
             return False
 
     def _labelled(self) -> xr.Dataset:
-        return label(self.experiment.grid, self.log_steps, self.results, self.diverged_at, self.programs.variables)
+        return label(self.experiment.grid, self.log_steps, self.results, self.diverged_at, self.variables)
 
     def _write_results(self) -> None:
         dataset = self._labelled().assign_attrs(attributes(self.experiment))

@@ -27,7 +27,7 @@ from collapse_jax.experiment.cuts import Cut
 from collapse_jax.experiment.extensions import source_hashes
 from collapse_jax.system.files import is_there, make_folder, remove_left_overs, replacing, storing
 from collapse_jax.workdir.lock import LOCK, writing_to
-from collapse_jax.workdir.software import device_of, differ, origins, software
+from collapse_jax.workdir.software import device_of, differ, origins, software, written_by
 
 RECORD = "experiment.json"
 PARTS = "parts"
@@ -171,7 +171,7 @@ def read_record(workdir: epath.Path) -> dict[str, Any]:
     """Read the record of a node.
 
     Raises:
-      WorkdirError: there is none, or it is not whole.
+      WorkdirError: there is none, it is not whole, or a later version wrote what this one does not know.
       StoreError: the system does not hand it out.
     """
     path = workdir / RECORD
@@ -184,6 +184,12 @@ def read_record(workdir: epath.Path) -> dict[str, Any]:
         expected = record.pop("crc32")
         if expected != _checksum(record):
             raise ValueError("checksum")
+        if unknown := _unknown_fields(record):
+            raise WorkdirError(
+                f"workdir={workdir}: {RECORD} says {', '.join(unknown)}, of which this version of collapse_jax, "
+                f"{software()['versions']['collapse_jax']}, knows nothing; it was written by {written_by(record)}: "
+                "read and continue it with that or a later one"
+            )
         read_experiment(record), cut_of(record)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WorkdirError(f"workdir={workdir}: {RECORD} is damaged") from None
@@ -210,6 +216,20 @@ def _checksum(record: Mapping[str, Any]) -> int:
 def read_experiment(record: dict[str, Any]) -> config.Experiment:
     """Build the experiment that a record, or the attributes of results, describe."""
     return own_only(_from_dict(config.Experiment, record["experiment"]))
+
+
+def _unknown_fields(record: Mapping[str, Any]) -> list[str]:
+    """Name the fields of a whole record that are none of this version, with their values."""
+    known = {*identity.flatten(config.Experiment())} | {f"cut.{item.name}" for item in dataclasses.fields(Cut)}
+    found = _flat(record["experiment"]) | _flat(record.get("cut") or {}, "cut.")
+    return [f"{name}={value!r}" for name, value in found.items() if name not in known]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
 
 
 def differing_fields(there: config.Experiment, asked: config.Experiment) -> list[str]:

@@ -63,6 +63,13 @@ def version_of(package: str) -> Callable[[Origin], Any]:
     return lambda origin: (origin["versions"] or {}).get(package)
 
 
+def written_by(record: Mapping[str, Any]) -> str:
+    """Name the version of this package that last trained a node, as far as its record says."""
+    last = origins(record)[-1]
+    version, commit = version_of("collapse_jax")(last), last.get("git_commit")
+    return f"collapse_jax {version or 'of an unknown version'}{f' (commit {commit})' if commit else ''}"
+
+
 def _own_version() -> str:
     try:
         return importlib.metadata.version("collapse-jax")
