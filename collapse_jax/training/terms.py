@@ -1,8 +1,8 @@
 """The terms of a step beyond loss and optimizer, in one table.
 
-A step is a chain: perturb -> forward -> loss + penalties -> filter -> optimizer -> project. Whether a term is in it
-is static (its axis has values, or `training.terms` names it), its strength is traced. To add one, write its function
-and name it in `TERMS`; one with a strength has an axis of the same name in `experiment.axes`.
+A step is a chain: perturb -> forward -> loss + penalties -> filter -> optimizer -> project. Whether a term is in
+it is static (its axis has values, or `training.terms` names it), its strength is traced. To add one, write its
+function and name it in `TERMS`; one with a strength has an axis of the same name in `experiment.axes`.
 """
 
 import dataclasses

@@ -92,6 +92,7 @@ OVERRULED = [  # a field, a value, an axis that overrules it
     ("task.train_size", "50", "train_size=(60,40)"),
     ("task.label_noise", "0.1", "label_noise=(0.0,0.2)"),
     ("model.norm", "layer", "norm=('none',)"),
+    ("batch_size", "5", "batch_size=(10,20)"),
     ("training.scheme", "layerwise", "scheme=('end_to_end',)"),
     ("model.hidden", "8,8", "width=(8,9)"),
     ("model.hidden", "8,8", "depth=(1,2)"),
