@@ -174,7 +174,7 @@ def test_the_orthogonal_gradient_is_orthogonal_and_as_long(tiny):
 def test_under_orthogonal_gradient_descent_weights_can_only_grow(tiny):
     """|w - eta g|^2 = |w|^2 + eta^2 |g|^2 for every array, whatever the loss wants; cut anywhere, the same bits."""
     runs = [take(train(plain(tiny, Training(terms=("orthogonal_gradient",)), steps=n)), 0).params for n in (0, 1)]
-    recipe, h, data = one(plain(tiny))
+    recipe, _, data = one(plain(tiny))
     gradient = jax.grad(loss_of(recipe, data))(runs[0])
     for before, after, g in zip(*map(jax.tree.leaves, (*runs, gradient)), strict=True):
         expected = np.sum(np.square(before, dtype=float)) + RATE**2 * np.sum(np.square(g, dtype=float))
