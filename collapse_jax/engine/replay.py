@@ -23,6 +23,7 @@ from collapse_jax.experiment.grid import grid_runs
 from collapse_jax.experiment.points import point_text
 from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.system import runtime
+from collapse_jax.system.files import is_there
 from collapse_jax.system.progress import Progress, say
 from collapse_jax.training import HEALTHY, RunState, is_network_alone, state_of
 from collapse_jax.workdir.record import read_record, recorded_packing, refuse_other_data
@@ -182,7 +183,8 @@ def _good(folder: epath.Path, fingerprint: str) -> dict[int, Flat]:
         try:
             found[step] = store.load(step)
         except DamagedError as error:
-            say(f"left out: {error}")
+            if is_there(folder / str(step)):  # else a sweep that trains has removed it meanwhile
+                say(f"left out: {error}")
     store.close()
     return found
 

@@ -8,19 +8,25 @@ Paths are `epath.Path`: local ones, and `gs://`, `s3://` and `az://` where the m
 
 import contextlib
 import errno
+import glob
 import os
 import pathlib
 import secrets
 import tempfile
-from collections.abc import Iterator
+import time
+import zlib
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from etils import epath
 from fsspec.config import conf
 
 from collapse_jax.errors import CollapseError, StoreError, first_line
+from collapse_jax.system.host import is_running, this_host
 
 SUFFIX = ".tmp"
+# Age of a temporary file of another machine, from which on nobody writes it any more.
+ABANDONED_SECONDS = 86_400.0
 # What a file system says that cannot sync files of this kind, such as folders.
 NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 # Files of one tree that are synced together: the disk commits them as one.
@@ -151,34 +157,47 @@ def remove_left_overs(directory: epath.Path) -> None:
     """
     if is_remote(directory):
         return
-    for path in [*directory.glob(f".*{SUFFIX}"), *directory.glob(f"*/.*{SUFFIX}")]:
-        if not _is_being_written(path):
-            path.unlink(missing_ok=True)
+    _remove_abandoned([*directory.glob(f".*{SUFFIX}"), *directory.glob(f"*/.*{SUFFIX}")])
 
 
-def _is_being_written(path: epath.Path) -> bool:
-    """Whether the process that is named in a temporary file lives, such as another command that draws figures."""
-    pid = path.name.removesuffix(SUFFIX).rpartition(".")[2]
-    if not pid.isdigit() or int(pid) == os.getpid():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        pass
-    return True
+_being_written: set[str] = set()  # by this process
+
+
+def _remove_abandoned(paths: Iterable[os.PathLike[str]]) -> None:
+    for path in map(pathlib.Path, paths):
+        with contextlib.suppress(OSError):  # another command was faster, or it is not ours to remove
+            if _is_abandoned(path):
+                path.unlink()
+
+
+def _is_abandoned(path: pathlib.Path) -> bool:
+    """Whether who wrote a temporary file is dead, such as another command that drew figures.
+
+    Of a process on another machine nothing is known; its file is abandoned when it is old.
+    """
+    host, _, pid = path.name.removesuffix(SUFFIX).rpartition(".")[2].rpartition("-")
+    if host and host != _host():
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+    if pid == str(os.getpid()):  # a container's processes have the numbers of those before them
+        return path.name not in _being_written
+    return not pid.isdigit() or not is_running(pid)
+
+
+def _host() -> str:
+    """Return a short name of this machine, as a part of a file's name."""
+    return f"{zlib.crc32(this_host().encode()):08x}"
 
 
 @contextlib.contextmanager
 def replacing(path: os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yield a local path; what is written there replaces `path` when the block ends well.
 
-    The content and the new name are on the disk when the block is left, also after a loss of power.
+    The content and the new name are on the disk when the block is left, also after a loss of power. What killed
+    writers of the same file left is removed.
     """
     whole = epath.Path(path)
     # The name is random too, since two hosts on a shared disk may have processes of the same number.
-    name = f".{whole.name}.{secrets.token_hex(4)}.{os.getpid()}{SUFFIX}"
+    name = f".{whole.name}.{secrets.token_hex(4)}.{_host()}-{os.getpid()}{SUFFIX}"
     if is_remote(whole):
         with tempfile.TemporaryDirectory() as directory:
             temporary = pathlib.Path(directory) / name
@@ -186,11 +205,15 @@ def replacing(path: os.PathLike[str]) -> Iterator[pathlib.Path]:
             whole.write_bytes(temporary.read_bytes())
         return
     temporary = pathlib.Path(os.fspath(whole)).with_name(name)
+    earlier = temporary.parent.glob(f".{glob.escape(whole.name)}.{'[0-9a-f]' * 8}.*-*{SUFFIX}")
+    _remove_abandoned(earlier)
+    _being_written.add(name)
     try:
         yield temporary
         sync(temporary)
         temporary.replace(os.fspath(whole))
         sync(temporary.parent)
     finally:
+        _being_written.discard(name)
         with contextlib.suppress(OSError):  # a read-only disk must not hide the first error
             temporary.unlink(missing_ok=True)

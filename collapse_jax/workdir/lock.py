@@ -10,9 +10,7 @@ import errno
 import fcntl
 import json
 import os
-import pathlib
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from etils import epath
 
 from collapse_jax.errors import CollapseError, StoreError, WorkdirError, first_line, is_storage_error
 from collapse_jax.system.files import is_remote, make_folder, storing
+from collapse_jax.system.host import is_running, this_host
 from collapse_jax.system.progress import say
 
 LOCK = "writer.lock"
@@ -44,7 +43,7 @@ class Lock:
     def __init__(self, workdir: epath.Path):
         self.path = workdir / LOCK
         self._own = {
-            "host": f"{socket.gethostname()} {_boot()}".strip(),
+            "host": this_host(),
             "pid": os.getpid(),
             "since": _now(),
             "token": secrets.token_hex(8),
@@ -63,7 +62,7 @@ class Lock:
     def _is_live(self, held: dict[str, Any]) -> bool:
         """Watch a lock until its heartbeat changes or is too old; only this process's clock is used."""
         if self._of_this_host(held):
-            return _is_running(held["pid"])
+            return is_running(held["pid"])
         say(
             f"workdir={self.path.parent}: held by {_who(held)}; waiting up to {STALE_SECONDS:g} s for its heartbeat"
         )
@@ -269,24 +268,6 @@ def _who(held: dict[str, Any] | None) -> str:
     return (
         f"process {held['pid']} on {held['host'].split()[0]} since {held['since']}" if held else "another process"
     )
-
-
-def _is_running(pid: Any) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, TypeError, ValueError):
-        return True
-    return True
-
-
-def _boot() -> str:
-    """Name this start of this machine, so that machines and containers with equal host names are told apart."""
-    try:
-        return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 def _now() -> str:

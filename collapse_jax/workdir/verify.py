@@ -42,7 +42,9 @@ def _verify(folder: epath.Path, below: str) -> Iterator[tuple[str, str]]:
         if (folder / name).is_dir():
             trees = TreeStore(folder / name, fingerprint=fingerprint)
             for step in trees.steps():
-                yield _checked(f"{below}{name}/{step}", trees.load, step)
+                found = _checked(f"{below}{name}/{step}", trees.load, step)
+                if _has(folder / name / str(step)):  # else a sweep that trains has removed it meanwhile
+                    yield found
     for part in sorted((folder / PARTS).glob("*")):
         yield from _verify(part, f"{below}{PARTS}/{part.name}/")
 

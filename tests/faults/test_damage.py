@@ -18,6 +18,7 @@ from collapse_jax.reporting.provenance import provenance
 from collapse_jax.reporting.sweeps import load
 from collapse_jax.workdir import record
 from collapse_jax.workdir.lock import one_writer
+from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.software import device_of
 from collapse_jax.workdir.trees import TreeStore
 from collapse_jax.workdir.verify import verify_workdir
@@ -291,10 +292,44 @@ def test_left_overs_of_killed_saves_are_removed(undisturbed, half_done, tmp_path
     dead = 2**22 + 1  # no process has this number
     for name in ("", "measures/", "figures/"):
         (copy / f"{name}.x.{dead}.tmp").write_bytes(b"half")
-    foreign = copy / "figures" / f".phases.png.{os.getppid()}.tmp"
-    foreign.write_bytes(b"being drawn by another command")
+    foreign = [copy / "figures" / f".phases.png.{who}.tmp" for who in (os.getppid(), f"0badcafe-{dead}")]
+    for path in foreign:
+        path.write_bytes(b"being drawn by another command, of this machine or of another one")
     collapse_jax.train(QUIET, copy)
-    assert foreign.exists()
-    foreign.unlink()
+    for path in foreign:
+        path.unlink()
     assert_same_sweep(copy, undisturbed)
     assert state(copy)
+
+
+def test_a_step_that_a_trainer_removes_meanwhile_is_no_damage(undisturbed, tmp_path, monkeypatch):
+    copy = shutil.copytree(undisturbed, tmp_path / "copy")
+    earlier = TreeStore(copy / "checkpoints").steps()[0]
+    load = TreeStore.load
+
+    def removed(self, step, only=""):
+        if step == earlier:
+            shutil.rmtree(self.directory / str(step))
+        return load(self, step, only)
+
+    monkeypatch.setattr(TreeStore, "load", removed)
+    found = dict(verify_workdir(epath.Path(copy)))
+    assert f"checkpoints/{earlier}" not in found
+    assert "checkpoints/40" in found
+    assert not any(found.values())
+
+
+def test_what_was_measured_later_makes_a_finished_sweep_write_nothing_and_is_verified(undisturbed, tmp_path):
+    copy = epath.Path(shutil.copytree(undisturbed, tmp_path / "copy"))
+    measured = collapse_jax.open_results(copy)[["weight_norm"]].rename(weight_norm="measured_later")
+    for path in (copy / "measures/norms.nc", copy / "measures/other_options/norms-0123456789abcdef.nc"):
+        path.parent.mkdir()
+        write_dataset(measured, path)
+    stamp = os.stat(copy / "results.nc").st_mtime_ns
+    assert "measured_later" in collapse_jax.train(WHAT, copy)
+    assert os.stat(copy / "results.nc").st_mtime_ns == stamp
+    assert not any(wrong for _, wrong in verify_workdir(copy))
+    for path in (copy / "measures/norms.nc", copy / "measures/other_options/norms-0123456789abcdef.nc"):
+        os.truncate(path, 1000)
+    wrong = [name for name, what in verify_workdir(copy) if what]
+    assert wrong == ["measures/norms.nc", "measures/other_options/norms-0123456789abcdef.nc"]
