@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from collapse_jax.errors import ConfigError
+from collapse_jax.system.programs import replace_damaged_entries
 
 # jax 0.10.2 can hang on small CPU machines when a program with Cholesky factorisations alternates with training,
 # unless its concurrency-optimised scheduler is off; the speed of training is the same.
@@ -74,6 +75,7 @@ def start(devices: int = 0, *, training: bool = False) -> None:
     from absl import logging
 
     logging.set_verbosity(logging.WARNING)
+    replace_damaged_entries()
     if not getattr(jax.config, "jax_compilation_cache_dir", None):
         jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
