@@ -209,6 +209,9 @@ class Measurement:
         memory: float,
     ):
         self.snapshots, self.work, self.memory = snapshots, work, memory
+        # Of all that is asked, not of what is left of it: how many runs are taken together decides last bits, and a
+        # call that continues another one must not change them.
+        self.units = len(steps) * len(snapshots.runs)
         self.lacking = [[step for step in steps if step not in file.columns] for _, file in work]
         self.damaged: list[str] = []
         self._batches: dict[str, Batch] = {}
@@ -224,7 +227,7 @@ class Measurement:
                 for (request, file), lacking in zip(self.work, self.lacking, strict=True):
                     todo = [step for step in parts if step in lacking]
                     if todo:
-                        self._take(request, file, {step: parts[step] for step in todo}, len(lacking) * runs)
+                        self._take(request, file, {step: parts[step] for step in todo})
                     progress.add(runs * sum(step in lacking for step in group), request.name)
                 if time.monotonic() - saved > SAVE_SECONDS:
                     self._save()
@@ -254,11 +257,11 @@ class Measurement:
                 self.damaged.append(str(error))
         return parts
 
-    def _take(self, request: Request, file: MeasureFile, parts: dict[int, Any], units: int) -> None:
+    def _take(self, request: Request, file: MeasureFile, parts: dict[int, Any]) -> None:
         if request.name not in self._batches:
             say(f"{request.name}: compiling ...")
             began = time.monotonic()
-            batch = compile_batch(request, self.snapshots, units, usable_devices(), self.memory)
+            batch = compile_batch(request, self.snapshots, self.units, usable_devices(), self.memory)
             took, layout = time.monotonic() - began, batch.layout
             say(
                 f"{request.name}: compiled in {took:.1f} s; {layout.runs} run(s) at a time on {layout.devices} "

@@ -160,6 +160,32 @@ def test_an_interrupted_call_continues_and_takes_no_step_twice(workdir, monkeypa
     assert len(taken) == 4
 
 
+def test_a_call_that_continues_takes_as_many_runs_at_once_as_the_one_before(workdir, monkeypatch):
+    """How many runs a tile holds decides last bits: it follows from what is asked, not from what is left of it."""
+    tiles, compiled = [], engine.compile_batch
+
+    def noted(*arguments):
+        tiles.append((batch := compiled(*arguments)).layout.runs_per_tile)
+        return batch
+
+    monkeypatch.setattr(engine, "compile_batch", noted)
+    monkeypatch.setattr(engine, "RUNS_TOGETHER", 1)
+    add = MeasureFile.add
+    with monkeypatch.context() as patch:
+
+        def stopped(self, step, values):
+            if step == 40:
+                raise KeyboardInterrupt
+            add(self, step, values)
+
+        patch.setattr(MeasureFile, "add", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            collapse_jax.measure(workdir, "norms", label="stopped")
+    collapse_jax.measure(workdir, "norms", label="stopped")
+    assert len(tiles) == 2
+    assert tiles[0] == tiles[1] > 4  # four runs are left
+
+
 def test_other_options_measure_anew_and_the_earlier_file_is_taken_back(workdir, monkeypatch):
     arguments = {"label": "a", "steps": [0], "test_size": 40}
     first = collapse_jax.measure(workdir, "moment", options={"power": 2}, **arguments)
