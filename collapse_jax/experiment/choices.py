@@ -60,6 +60,7 @@ class AdamW:
     b1: float = 0.9
     b2: float = 0.999
     eps: float = 1e-8
+    decay: str = "all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,7 @@ class SGD:
     """Options of gradient descent, stochastic or not."""
 
     momentum: float = 0.0
+    decay: str = "all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +77,15 @@ class Lion:
 
     b1: float = 0.9
     b2: float = 0.99
+    decay: str = "all"
 
 
 @dataclasses.dataclass(frozen=True)
 class Muon:
-    """Options of Muon: momentum, orthogonalised, on matrices; AdamW with Nesterov's look ahead on all else."""
+    """Options of Muon: orthogonalised momentum in hidden dense layers, Nesterov's AdamW elsewhere."""
 
     momentum: float = 0.95
+    decay: str = "all"
 
 
 MODULAR = "modular_addition"  # the one data set with a modulus

@@ -104,6 +104,8 @@ class Optimizer:
       b2: AdamW's decay of the second moment; Lion's of the first.
       eps: AdamW's constant beside the root of the second moment.
       momentum: of SGD, GD (0 is none) and Muon.
+      decay: which parameters the weight decay is on: "all", or "matrices" for those of two dimensions and more, so
+        that biases and scales of normalisation are free.
     """
 
     name: str = "adamw"
@@ -111,6 +113,7 @@ class Optimizer:
     b2: float | None = None
     eps: float | None = None
     momentum: float | None = None
+    decay: str | None = None
 
 
 @dataclasses.dataclass

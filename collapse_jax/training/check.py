@@ -20,6 +20,7 @@ FIELDS: Fields = {
     "optimizer.b2": DECAY,
     "optimizer.momentum": DECAY,
     "optimizer.eps": POSITIVE,
+    "optimizer.decay": OneOf(("all", "matrices")),
 }
 
 

@@ -16,7 +16,9 @@ import optax.contrib
 from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment import choices, config
 from collapse_jax.experiment.extensions import guarded, is_extension, load_extension
+from collapse_jax.models import HEAD
 from collapse_jax.training.hyperparameters import Hyperparameters
+from collapse_jax.training.trees import LOCAL_HEADS, is_kernel
 
 MakeOptimizer = Callable[[Hyperparameters], optax.GradientTransformation]
 
@@ -34,9 +36,9 @@ class OwnOptimizer:
 
 
 def adamw(
-    learning_rate: jax.Array, weight_decay: jax.Array, b1: float, b2: float, eps: float
+    learning_rate: jax.Array, weight_decay: jax.Array, b1: float, b2: float, eps: float, decay: str = "all"
 ) -> optax.GradientTransformation:
-    """AdamW with the decay on every parameter, biases too.
+    """AdamW with the decay on every parameter, biases too, or on those of two dimensions and more.
 
     p <- p - eta m_hat / (sqrt(v_hat) + eps) - eta lambda p, with m_hat = m / (1 - b1^t), v_hat = v / (1 - b2^t).
 
@@ -52,6 +54,7 @@ def adamw(
       b1: decay of the first moment m.
       b2: decay of the second moment v.
       eps: added to the root of the second moment.
+      decay: "all" or "matrices", see `config.Optimizer`.
     """
 
     def init(params: optax.Params) -> optax.OptState:
@@ -64,17 +67,27 @@ def adamw(
         assert isinstance(state, optax.ScaleByAdamState)
         count = state.count + 1
         c1, c2 = 1 - b1**count, jnp.sqrt(1 - b2**count)
-        rate, small, decay = learning_rate * c2 / c1, eps * c2, learning_rate * weight_decay
+        rate, small, pull = learning_rate * c2 / c1, eps * c2, learning_rate * weight_decay
         mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, gradient)
         nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * (g * g), state.nu, gradient)
-        steps = jax.tree.map(lambda m, v, p: -(rate * m / (jnp.sqrt(v) + small) + decay * p), mu, nu, params)
+
+        def step(m: jax.Array, v: jax.Array, p: jax.Array) -> jax.Array:
+            adam = rate * m / (jnp.sqrt(v) + small)
+            return -(adam + pull * p) if decay == "all" or p.ndim > 1 else -adam
+
+        steps = jax.tree.map(step, mu, nu, params)
         return steps, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(init, update)
 
 
 def _adamw(c: choices.AdamW) -> MakeOptimizer:
-    return lambda h: adamw(h.learning_rate, h.weight_decay, h.get("b1", c.b1), h.get("b2", c.b2), c.eps)
+    return lambda h: adamw(h.learning_rate, h.weight_decay, h.get("b1", c.b1), h.get("b2", c.b2), c.eps, c.decay)
+
+
+def _decaying(decay: str) -> Callable[[optax.Params], Any] | None:
+    """Return which parameters the decay is on, as optax takes it; None for all."""
+    return None if decay == "all" else lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def _sgd(c: choices.SGD) -> MakeOptimizer:
@@ -82,22 +95,39 @@ def _sgd(c: choices.SGD) -> MakeOptimizer:
 
     def make(h: Hyperparameters) -> optax.GradientTransformation:
         momentum = h.get("momentum", c.momentum or None)
-        return optax.chain(optax.add_decayed_weights(h.weight_decay), optax.sgd(h.learning_rate, momentum=momentum))
+        decayed = optax.add_decayed_weights(h.weight_decay, _decaying(c.decay))
+        return optax.chain(decayed, optax.sgd(h.learning_rate, momentum=momentum))
 
     return make
 
 
 def _lion(c: choices.Lion) -> MakeOptimizer:
-    return lambda h: optax.lion(h.learning_rate, h.get("b1", c.b1), h.get("b2", c.b2), weight_decay=h.weight_decay)
+    def make(h: Hyperparameters) -> optax.GradientTransformation:
+        b1, b2, mask = h.get("b1", c.b1), h.get("b2", c.b2), _decaying(c.decay)
+        return optax.lion(h.learning_rate, b1, b2, weight_decay=h.weight_decay, mask=mask)
+
+    return make
 
 
 def _muon(c: choices.Muon) -> MakeOptimizer:
-    """Return Muon on matrices and Nesterov's AdamW on all else, with the rate and decay of the grid."""
+    """Return Muon on kernels of hidden dense layers, Nesterov's AdamW on all else; rate and decay of the grid."""
+
+    def sides(params: optax.Params) -> Any:
+        # Kernels are [out, in] while a run is trained, see `trees.transposed`.
+        matrix = optax.contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=0)
+
+        def side(path: tuple, leaf: Any) -> Any:
+            hidden = is_kernel(path) and path[0].key not in (HEAD, LOCAL_HEADS)
+            return matrix if hidden and leaf.ndim == 2 else None
+
+        return jax.tree_util.tree_map_with_path(side, params)
 
     def make(h: Hyperparameters) -> optax.GradientTransformation:
-        decay = h.weight_decay
-        beta = h.get("momentum", c.momentum)
-        return optax.contrib.muon(h.learning_rate, beta=beta, weight_decay=decay, adam_weight_decay=decay)
+        rule = optax.contrib.muon(
+            h.learning_rate, beta=h.get("momentum", c.momentum), muon_weight_dimension_numbers=sides
+        )
+        pull = optax.add_decayed_weights(-h.learning_rate * h.weight_decay, _decaying(c.decay))
+        return optax.chain(rule, pull)
 
     return make
 

@@ -101,6 +101,34 @@ def test_lion_is_its_three_lines():
     np.testing.assert_allclose(steps_of("lion", 5, gradients), w, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("adamw", {}), ("sgd", {"momentum": 0.5}), ("lion", {}), ("muon", {})]
+)
+def test_the_decay_can_leave_out_biases_and_scales(name, options):
+    """With no gradient only the decay moves anything, by 1 - eta lambda (SGD adds it to the gradient)."""
+    h = Hyperparameters({"learning_rate": jnp.float32(0.1), "weight_decay": jnp.float32(0.5)})
+    params = {"dense": {"kernel": jnp.full((3, 2), 2.0), "bias": jnp.full(2, 2.0)}}
+    zero = jax.tree.map(jnp.zeros_like, params)
+    for decay, bias in (("all", 1.9), ("matrices", 2.0)):
+        rule = optimizer_of(Optimizer(name, decay=decay))(h)
+        updates, _ = rule.update(zero, rule.init(params), params)
+        after = jax.tree.map(jnp.add, params, updates)["dense"]
+        np.testing.assert_allclose(after["kernel"], 1.9, rtol=1e-6)
+        np.testing.assert_allclose(after["bias"], bias, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("shape", "factor"), [((8, 2), 2.0), ((2, 8), 1.0)])  # [out, in], as in training
+def test_muon_scales_by_the_root_of_outputs_over_inputs(shape, factor):
+    h = Hyperparameters({"learning_rate": jnp.float32(0.1), "weight_decay": jnp.float32(0.0)})
+    rule = optimizer_of(Optimizer("muon"))(h)
+    params = {"dense": {"kernel": jnp.zeros(shape)}, "head": {"kernel": jnp.zeros(shape)}}
+    gradient = jax.tree.map(lambda p: jax.random.normal(jax.random.key(0), p.shape), params)
+    updates, _ = rule.update(gradient, rule.init(params), params)
+    values = np.linalg.svd(np.asarray(updates["dense"]["kernel"]), compute_uv=False) / 0.1 / factor
+    assert np.all((values > 0.6) & (values < 1.3))
+    np.testing.assert_allclose(np.abs(updates["head"]["kernel"]), 0.1 * (1 + 0.09 / 0.19), rtol=1e-4)  # Adam's
+
+
 def test_muon_moves_a_matrix_by_an_orthogonal_one():
     """The first update of a matrix of full rank has singular values near 1 (Newton-Schulz), times the rate."""
     h = Hyperparameters({"learning_rate": jnp.float32(0.1), "weight_decay": jnp.float32(0.0)})
