@@ -37,7 +37,7 @@ def test_what_is_not_given_is_filled_in_and_is_the_same_experiment():
     assert validate(plain) == validate(said)
     assert identity.fingerprint(plain) == identity.fingerprint(said) == identity.fingerprint(validate(plain))
     assert validate(plain).model == Model("mlp", "default", (200, 200, 200), "relu", True, "none")
-    assert validate(plain).optimizer == Optimizer("adamw", 0.9, 0.999, 1e-8)
+    assert validate(plain).optimizer == Optimizer("adamw", 0.9, 0.999, 1e-8, decay="all")
     assert identity.fingerprint(plain) != identity.fingerprint(Experiment(model=Model(hidden=(200, 200))))
     cnn = validate(Experiment(model=Model("cnn", width=8))).model
     assert cnn == Model("cnn", activation="relu", last_layer_act=True, width=8)
@@ -53,9 +53,12 @@ def test_what_is_not_given_is_filled_in_and_is_the_same_experiment():
         ({"model": Model(heads=4)}, "model.heads=4: the model 'mlp' has no such field; it has hidden, activation"),
         (
             {"optimizer": Optimizer(momentum=0.0)},
-            "optimizer.momentum=0.0: the optimizer 'adamw' .* it has b1, b2, eps$",
+            "optimizer.momentum=0.0: the optimizer 'adamw' .* it has b1, b2, eps, decay$",
         ),
-        ({"optimizer": Optimizer("sgd", b2=0.9)}, "optimizer.b2=0.9: the optimizer 'sgd' .* it has momentum$"),
+        (
+            {"optimizer": Optimizer("sgd", b2=0.9)},
+            "optimizer.b2=0.9: the optimizer 'sgd' .* it has momentum, decay$",
+        ),
         ({"task": Task(modulus=97)}, "task.modulus=97: only beside 'modular_addition', not 'mnist'"),
         ({"model": Model(width=0)}, "model.width=0: the model 'mlp'"),
         ({"model": Model("cnn", width=0)}, "model.width=0: must be >= 1"),
@@ -87,8 +90,8 @@ def test_an_option_is_dropped_for_the_values_of_an_axis_that_do_not_have_it():
     assert placed(e, "model", "cnn").model == Model("cnn", activation="relu", last_layer_act=True, width=12)
     assert placed(e, "model", "transformer").model.hidden is None
     assert placed(e, "model", "transformer").model.width == 12
-    assert placed(e, "optimizer", "sgd").optimizer == Optimizer("sgd", momentum=0.9)
-    assert placed(e, "optimizer", "adamw").optimizer == Optimizer("adamw", 0.9, 0.5, 1e-8)
+    assert placed(e, "optimizer", "sgd").optimizer == Optimizer("sgd", momentum=0.9, decay="all")
+    assert placed(e, "optimizer", "adamw").optimizer == Optimizer("adamw", 0.9, 0.5, 1e-8, decay="all")
     assert placed(e, "dataset", "modular_addition").task.modulus == 11
     assert placed(e, "dataset", "mnist").task.modulus is None
     own = placed(e, "model", "own.py:MODEL").model  # whose options are not known
