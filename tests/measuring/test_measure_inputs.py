@@ -200,7 +200,7 @@ WRONG = [
     (["--measures=OWN:participation"], "did you mean 'participation_ratio'?"),
     (["--measures=OWN:not_a_function"], "unknown function in"),
     (["--measures=OWN:wrong"], "own.py, line 20: AttributeError"),
-    (["--measures=OWN:words"], "it must return numbers or a dict of numbers"),
+    (["--measures=OWN:words"], "it must return real numbers or a dict of real numbers"),
     (["--measures=OWN:participation_ratio", "--options=top=1"], "these measures take no options"),
 ]
 
