@@ -30,7 +30,7 @@ FIELDS: checks.Fields = {
     **LEVELS,
     "steps": COUNT,
     "batch_size": NUMBER,
-    "loss": lambda _, name: training.check_loss(name),
+    "loss": lambda _, name: training.find_loss(name),
     "precision": OneOf(("highest", "high", "default")),
     "dtype": OneOf(("float32", "float64")),
     "packing.devices": AUTOMATIC,

@@ -51,7 +51,7 @@ LEVEL = Check("must be in (0, 1]", lambda value: 0 < value <= 1)
 DECAY = Check("must be in [0, 1)", lambda value: 0 <= value < 1)
 SEED = between(0, MAX_SEED)
 
-Fields = Mapping[str, Callable[[str, Any], None]]
+Fields = Mapping[str, Callable[[str, Any], Any]]
 # Fields and groups of fields that are read, and what refuses them together.
 Relations = Sequence[tuple[tuple[str, ...], Callable[[Any], Any]]]
 

@@ -7,7 +7,7 @@ import pathlib
 import sys
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from collapse_jax.errors import ConfigError, unknown
@@ -41,6 +41,19 @@ def source_hash(field: str, where: str) -> str:
 def is_extension(name: str) -> bool:
     """Whether a name is "FILE.py:NAME" and not that of something in the package."""
     return name.endswith(".py") or ".py:" in name
+
+
+def find(field: str, name: str, known: Mapping[str, Any], kind: type[Kind]) -> Any:
+    """Return what `known` calls `name`, or the `kind` that "FILE.py:NAME" defines.
+
+    Raises:
+      ConfigError: there is neither, as `load_extension`.
+    """
+    if is_extension(name):
+        return load_extension(field, name, kind)
+    if name not in known:
+        raise ConfigError(field, name, f"{unknown(field.partition('.')[0], name, known)}; or FILE.py:NAME")
+    return known[name]
 
 
 def load_extension(field: str, where: str, kind: type[Kind]) -> Kind:

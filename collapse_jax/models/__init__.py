@@ -15,10 +15,9 @@ To add one, write a file with a `ModelInfo` and name it in `MODELS`, or, outside
 
 from flax import linen as nn
 
-from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment import config
 from collapse_jax.experiment.choices import options
-from collapse_jax.experiment.extensions import is_extension, load_extension
+from collapse_jax.experiment.extensions import find
 from collapse_jax.models import cnn, mlp, resnet, transformer
 from collapse_jax.models.base import HEAD, INITS, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
@@ -39,11 +38,7 @@ def find_model(name: str) -> ModelInfo:
     Raises:
       ConfigError: there is none.
     """
-    if is_extension(name):
-        return load_extension("model.name", name, ModelInfo)
-    if name not in MODELS:
-        raise ConfigError("model.name", name, f"{unknown('model', name, MODELS)}; or FILE.py:NAME")
-    return MODELS[name]
+    return find("model.name", name, MODELS, ModelInfo)
 
 
 def make_model(c: config.Model, num_classes: int, vocabulary_size: int = 0) -> nn.Module:

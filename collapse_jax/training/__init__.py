@@ -1,7 +1,7 @@
 """Training of one run: losses, optimizers, batches, and the step as a chain of terms."""
 
 from collapse_jax.training.check import FIELDS, RELATIONS
-from collapse_jax.training.losses import LOSSES, Loss, check_loss, find_loss
+from collapse_jax.training.losses import LOSSES, Loss, find_loss
 from collapse_jax.training.observe import measurable, observe_probe, observe_run
 from collapse_jax.training.optimizers import OPTIMIZERS, OwnOptimizer, options_of_optimizer
 from collapse_jax.training.run import advance_run, init_run
@@ -31,7 +31,6 @@ __all__ = [
     "Recipe",
     "RunState",
     "advance_run",
-    "check_loss",
     "find_loss",
     "has_finite_parameters",
     "init_run",

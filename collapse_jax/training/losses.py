@@ -6,8 +6,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from collapse_jax.errors import ConfigError, unknown
-from collapse_jax.experiment.extensions import guarded, is_extension, load_extension
+from collapse_jax.errors import ConfigError
+from collapse_jax.experiment.extensions import find, guarded, is_extension
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +75,9 @@ def find_loss(name: str) -> Loss:
     Raises:
       ConfigError: there is none. Where it is traced: it raised, or does not return one number per example.
     """
+    loss = find("loss", name, LOSSES, Loss)
     if not is_extension(name):
-        if name not in LOSSES:
-            raise ConfigError("loss", name, f"{unknown('loss', name, LOSSES)}; or FILE.py:NAME")
-        return LOSSES[name]
-    loss = load_extension("loss", name, Loss)
+        return loss
     per_example = guarded("loss", name, loss.per_example)
 
     def checked(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -91,8 +89,3 @@ def find_loss(name: str) -> Loss:
         return found
 
     return dataclasses.replace(loss, per_example=checked)
-
-
-def check_loss(name: str) -> None:
-    """Raise `ConfigError` unless `find_loss` finds it."""
-    find_loss(name)

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
-from collapse_jax.errors import ConfigError, unknown
+from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import choices, config
-from collapse_jax.experiment.extensions import guarded, is_extension, load_extension
+from collapse_jax.experiment.extensions import find, guarded
 from collapse_jax.models import HEAD
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.trees import LOCAL_HEADS, is_kernel
@@ -148,11 +148,8 @@ def find_own(name: str) -> OwnOptimizer | None:
     Raises:
       ConfigError: there is neither.
     """
-    if is_extension(name):
-        return load_extension("optimizer.name", name, OwnOptimizer)
-    if name not in OPTIMIZERS:
-        raise ConfigError("optimizer.name", name, f"{unknown('optimizer', name, OPTIMIZERS)}; or FILE.py:NAME")
-    return None
+    found = find("optimizer.name", name, OPTIMIZERS, OwnOptimizer)
+    return found if isinstance(found, OwnOptimizer) else None
 
 
 def options_of_optimizer(name: str) -> type:
