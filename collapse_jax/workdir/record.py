@@ -252,7 +252,7 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
 
 
 def refuse_other_sources(workdir: epath.Path, record: dict[str, Any], experiment: config.Experiment) -> None:
-    """Raise `WorkdirError` when the user's file of the model or the task is not the one of the beginning."""
+    """Raise `WorkdirError` when a file that the experiment names is not the one of the beginning."""
     begun = record.get("sources", {})
     for field, source in source_hashes(experiment).items():
         if begun.get(field) != source:

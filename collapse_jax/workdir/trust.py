@@ -1,7 +1,8 @@
 """Which code that a workdir names may run: the user's own, as it was when the sweep was begun, or what is trusted.
 
 A config that a user gives is run as it is. A workdir can come from anybody, and its record can name any file as the
-one of its model or task; to look at a workdir (`show`, `plot`, `report`, `verify`, `merge`) runs none of them.
+one of its model, task, optimizer or loss; to look at a workdir (`show`, `plot`, `report`, `verify`, `merge`) runs
+none of them.
 """
 
 import os
