@@ -1,4 +1,4 @@
-"""Which share of its time does a sweep spend in steps that count when it is killed every k minutes, with which bits?
+"""Goodput: which share of its time a sweep that is killed every k minutes spends in steps that count; its bits.
 
 taskset -c 1 python -m benchmarks.goodput --every=120 --seconds=3700 --beside=0 \\
     --runs="--config.grid.weight_decay=0.1"
