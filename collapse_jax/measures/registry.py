@@ -8,6 +8,7 @@ from collapse_jax.experiment.extensions import is_extension
 from collapse_jax.measures.base import Measure
 from collapse_jax.measures.custom import from_function, load_measure
 from collapse_jax.measures.families.balancedness import BALANCEDNESS
+from collapse_jax.measures.families.cka import CKA
 from collapse_jax.measures.families.collapse import COLLAPSE
 from collapse_jax.measures.families.collapse_bounds import COLLAPSE_BOUNDS
 from collapse_jax.measures.families.compressed_size import COMPRESSED_SIZE
@@ -38,6 +39,7 @@ MEASURES: dict[str, Measure] = {
         LAYERWISE,
         LABEL_NULLS,
         LAYER_LABEL_NULLS,
+        CKA,
         OOD,
         NHSIC,
         MUTUAL_INFORMATION,

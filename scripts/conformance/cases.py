@@ -202,6 +202,15 @@ NETWORKS = [
         {"bandwidth": "median"} | _BATCH,
         rtol=1e-3,
     ),
+    Case(
+        "network",
+        "cka",
+        "network",
+        "Both hidden layers, one with the other and with itself at theta_0, of which the mask takes nothing.",
+        networks.cka,
+        {"permutations": 0},
+        atol=1e-5,
+    ),
 ]
 
 CASES: list[Case] = [*COLLAPSE, *GEOMETRY, *SPECTRUM, *HEADS, *INFORMATION, *NETWORKS]

@@ -2,6 +2,7 @@
 
 import bz2
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 from geometry import Values, collapse
@@ -141,6 +142,55 @@ def layerwise(arrays: Arrays, bandwidth: str) -> Values:
         found = nhsic(own, "centred", bandwidth, epsilon=1e-3, sigma=1.0)
         rows.append(row | {f"layer_{name}": value for name, value in found.items()})
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def cka(arrays: Arrays) -> Values:
+    """Linear CKA of all pairs of layers, and of each with that of theta_0, by N x N matrices of inner products."""
+    values: Values = {}
+    for kind, suffix in (("train", ""), ("test", "_test")):
+        names = sorted(name for name in arrays if name.startswith(f"{kind}_layers/"))
+        grams = [centred_gram(arrays[name]) for name in names]
+        for name, estimate in (("cka", biased_hsic), ("cka_debiased", unbiased_hsic)):
+            values[name + suffix] = np.array([[aligned(estimate, a, b) for b in grams] for a in grams])
+    began = [centred_gram(layer) for layer in hidden_outputs(arrays, "initial")]
+    now = [centred_gram(layer) for layer in hidden_outputs(arrays, "parameters")]
+    for name, estimate in (("cka_initial", biased_hsic), ("cka_initial_debiased", unbiased_hsic)):
+        values[name] = np.array([aligned(estimate, a, b) for a, b in zip(now, began, strict=True)])
+    return values
+
+
+def centred_gram(layer: np.ndarray) -> np.ndarray:
+    """Inner products of the rows minus their mean."""
+    centred = layer - layer.mean(axis=0)
+    return centred @ centred.T
+
+
+def aligned(estimate: Callable[[np.ndarray, np.ndarray], float], first: np.ndarray, second: np.ndarray) -> float:
+    """Ratio of a dependence to the geometric mean of those with oneself; nan where one of these is not positive."""
+    own = estimate(first, first), estimate(second, second)
+    return estimate(first, second) / np.sqrt(own[0] * own[1]) if min(own) > 0 else np.nan
+
+
+def biased_hsic(first: np.ndarray, second: np.ndarray) -> float:
+    """Trace of K L, centred."""
+    return float(np.sum(first * second))
+
+
+def unbiased_hsic(first: np.ndarray, second: np.ndarray) -> float:
+    """Song et al. 2012, Equation 5, times N (N - 3)."""
+    count = len(first)
+    k, m = (gram - np.diag(np.diag(gram)) for gram in (first, second))
+    return float(np.sum(k * m) + k.sum() * m.sum() / (count - 1) / (count - 2) - 2 * np.sum(k @ m) / (count - 2))
+
+
+def hidden_outputs(arrays: Arrays, kind: str) -> list[np.ndarray]:
+    """Outputs of the hidden layers with the parameters of a kind."""
+    own = tensors(arrays, kind)
+    output, found = arrays["inputs"], []
+    for name in sorted({name.split("/")[0] for name in own} - {"head"}):
+        output = np.maximum(output @ own[f"{name}/kernel"] + own[f"{name}/bias"], 0)
+        found.append(output)
+    return found
 
 
 def centre_accuracy(arrays: Arrays, kind: str) -> float:
