@@ -6,30 +6,24 @@ through memory, since HDF5 locks those that it opens, which some file systems ca
 segmentation fault when the disk is full (h5py issue 914).
 """
 
-import io
 import json
 import os
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
 from etils import epath
 
 from collapse_jax.errors import DamagedError, StoreError, first_line
 from collapse_jax.system.files import replacing, storing
+from collapse_jax.workdir import hdf5
 
 CHECKSUM = "crc32"
 SEAL = b"\ncollapse_jax crc32 %08x\n"
 SEAL_LENGTH = len(SEAL % 0)
 HDF5 = b"\x89HDF\r\n\x1a\n"
-
-# What NetCDF-4 says of its dimensions in attributes of HDF5; no attributes of the variables.
-_HIDDEN = {"CLASS", "DIMENSION_LIST", "NAME", "REFERENCE_LIST"}
-_HIDDEN |= {"_NCProperties", "_Netcdf4Coordinates", "_Netcdf4Dimid"}
-_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
 
 
 def write_dataset(dataset: xr.Dataset, path: epath.Path) -> None:
@@ -38,10 +32,9 @@ def write_dataset(dataset: xr.Dataset, path: epath.Path) -> None:
     Raises:
       StoreError: it cannot be written, or reads back with other content; what was there before is there still.
     """
-    encoding = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars if dataset[name].ndim}
     dataset = dataset.assign_attrs({CHECKSUM: checksum(dataset)})
     with storing(path), replacing(path) as temporary:
-        temporary.write_bytes(sealed(bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))))
+        temporary.write_bytes(sealed(hdf5.encode(dataset)))
         try:
             read_dataset(temporary)
         except DamagedError as error:
@@ -58,8 +51,7 @@ def read_dataset(path: os.PathLike[str]) -> xr.Dataset:
     with storing(path, "read"):
         content = epath.Path(path).read_bytes()
     try:
-        with h5py.File(io.BytesIO(unsealed(content)), "r") as file:
-            dataset = xr.decode_cf(_plain_dataset(file))
+        dataset = hdf5.decode(unsealed(content))
         expected = dataset.attrs.pop(CHECKSUM, None)
         if expected not in (None, checksum(dataset)):
             raise ValueError("its checksum differs")
@@ -116,36 +108,3 @@ def checksum(dataset: xr.Dataset) -> int:
 
 def _plain(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(k): np.asarray(v).tolist() for k, v in sorted(attrs.items()) if k != CHECKSUM}
-
-
-def _plain_dataset(file: h5py.File) -> xr.Dataset:
-    """Read the variables of a NetCDF-4 file; h5netcdf looks up dimensions all the time, for 5 times as long."""
-    variables = {}
-    for name, data in file.items():
-        if isinstance(data, h5py.Dataset) and not data.attrs.get("NAME", b"").startswith(_NO_VARIABLE):
-            text = h5py.check_string_dtype(data.dtype)
-            values, encoding = (data.asstr()[()], {"dtype": str}) if text else (data[()], {})
-            variables[name] = xr.Variable(_dimensions(file, name, data), values, _attributes(data), encoding)
-    return xr.Dataset(variables, attrs=_attributes(file))
-
-
-def _dimensions(file: h5py.File, name: str, data: h5py.Dataset) -> list[str]:
-    if data.attrs.get("CLASS") == b"DIMENSION_SCALE":
-        return [name]
-    if not data.ndim:
-        return []
-    return [file[scale].name.removeprefix("/") for (scale,) in data.attrs["DIMENSION_LIST"]]
-
-
-def _attributes(of: h5py.File | h5py.Dataset) -> dict[str, Any]:
-    return {name: _attribute(value) for name, value in of.attrs.items() if name not in _HIDDEN}
-
-
-def _attribute(value: Any) -> Any:
-    """Take texts as such, and what is alone out of its array: NetCDF-4 stores a number as an array of one."""
-    if isinstance(value, bytes):
-        return value.decode()
-    if not isinstance(value, np.ndarray):
-        return value
-    several = value.tolist() if value.dtype == object else value
-    return several[0] if len(several) == 1 else several

@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import io
 import os
 import shutil
 
@@ -14,7 +13,7 @@ from etils import epath
 
 import collapse_jax
 from collapse_jax.errors import CollapseError, DamagedError, StoreError, WorkdirError
-from collapse_jax.workdir import netcdf
+from collapse_jax.workdir import hdf5, netcdf
 from collapse_jax.workdir.netcdf import SEAL_LENGTH, read_dataset, write_dataset
 from collapse_jax.workdir.verify import verify_workdir
 
@@ -51,13 +50,15 @@ def test_no_damaged_byte_reaches_hdf5(written, tmp_path, monkeypatch, rng):
     """HDF5 loops for ever on some of these files; what it is given is what was written, whole."""
     path, dataset = written
     content, given = path.read_bytes(), []
-    parse = netcdf.h5py.File
+    parse = hdf5.h5py.File
 
-    def looked_at(source, mode):
-        given.append(source.getvalue() if isinstance(source, io.BytesIO) else source)
-        return parse(source, mode)
+    class LookedAt(parse):
+        @classmethod
+        def in_memory(cls, source, **options):
+            given.append(source)
+            return parse.in_memory(source, **options)
 
-    monkeypatch.setattr(netcdf.h5py, "File", looked_at)
+    monkeypatch.setattr(hdf5.h5py, "File", LookedAt)
     copy, refused, changed = tmp_path / "results.nc", 0, 0
     for i in range(400):
         copy.write_bytes(damaged(content, ("bit", "zeros", "noise", "cut")[i % 4], rng))
@@ -83,6 +84,45 @@ def test_other_readers_pass_over_the_seal_and_files_without_one_are_read(written
     assert read_dataset(copy).identical(dataset)
     dataset.to_netcdf(copy, engine="h5netcdf")  # by somebody else
     assert read_dataset(copy).identical(dataset)
+
+
+def everything():
+    """Every kind of value, dimension and attribute that there may be."""
+    values = {
+        "single": (
+            ("x", "y"),
+            np.array([[0, -0.0, np.nan], [np.inf, 1e-45, -1]], np.float32),
+            {"units": "ü", "e": ""},
+        ),
+        "whole": (("y",), np.array([1, -(2**62), 3]), {"number": 2.5, "several": [1, 2], "texts": ["a", "λ"]}),
+        "yes": (("x",), np.array([True, False])),
+        "texts": (("x",), np.array(["", "λ and more"])),
+        "alone": ((), 2.5),
+        "text": ((), "one"),
+        "empty": (("none", "x"), np.zeros((0, 2))),
+        "one": (("bare",), np.ones(1, np.int32)),
+    }
+    coordinates = {"x": [0.1, 0.01], "y": ["p", "q", "λ"], "of_x": ("x", ["u", "v"]), "of_none": 1.5}
+    return xr.Dataset(values, coordinates, {"title": "α", "number": 3})
+
+
+@pytest.mark.parametrize("dataset", [everything(), everything()[["alone"]], xr.Dataset()])
+def test_files_are_netcdf_as_an_independent_library_reads_and_writes_it(tmp_path, dataset):
+    path = epath.Path(tmp_path / "own.nc")
+    write_dataset(dataset, path)
+    assert read_dataset(path).identical(dataset)
+    with xr.open_dataset(path, engine="h5netcdf") as found:
+        assert found.attrs.pop(netcdf.CHECKSUM) == netcdf.checksum(dataset)
+        xr.testing.assert_identical(found.load(), dataset)
+        assert {v.dtype for v in found.variables.values()} == {v.dtype for v in dataset.variables.values()}
+    dataset.to_netcdf(tmp_path / "theirs.nc", engine="h5netcdf")
+    xr.testing.assert_identical(read_dataset(tmp_path / "theirs.nc"), dataset)
+
+
+def test_what_is_neither_numbers_nor_text_is_not_written():
+    for wrong in (xr.Dataset({"a": 1j}), xr.Dataset(attrs={"a": True}), xr.Dataset(attrs={"a": [1j]})):
+        with pytest.raises(TypeError, match=r"a: (complex128|bool) is neither numbers nor text"):
+            hdf5.encode(wrong)
 
 
 def test_every_committed_file_is_sealed():
