@@ -16,6 +16,7 @@ from collapse_jax.measures.families.distance import DISTANCE
 from collapse_jax.measures.families.fit import FIT
 from collapse_jax.measures.families.generalisation import GENERALISATION
 from collapse_jax.measures.families.geometry import GEOMETRY
+from collapse_jax.measures.families.heavy_tails import HEAVY_TAILS
 from collapse_jax.measures.families.label_nulls import LABEL_NULLS, LAYER_LABEL_NULLS
 from collapse_jax.measures.families.layer_information import LAYER_INFORMATION
 from collapse_jax.measures.families.layerwise import LAYERWISE
@@ -49,6 +50,7 @@ MEASURES: dict[str, Measure] = {
         COLLAPSE_BOUNDS,
         BALANCEDNESS,
         DISTANCE,
+        HEAVY_TAILS,
         COMPRESSED_SIZE,
     )
 }

@@ -4,6 +4,7 @@ import geometry
 import heads
 import information
 import networks
+import spectra
 from case import Case
 
 GENERAL = "Classes of different sizes that overlap: weights of classes matter, no value is special."
@@ -210,6 +211,14 @@ NETWORKS = [
         networks.cka,
         {"permutations": 0},
         atol=1e-5,
+    ),
+    Case(
+        "wide",
+        "heavy_tails",
+        "wide",
+        "Clauset's fit for kernels of 16, 9 and 3 eigenvalues; of the last there is none.",
+        spectra.heavy_tails,
+        {"permutations": 0},
     ),
 ]
 

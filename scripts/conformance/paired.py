@@ -88,4 +88,14 @@ def network() -> Arrays:
     }
 
 
-PAIRED = (pairs, layered, columns, repeated, far_apart, one_point, network)
+def wide() -> Arrays:
+    """Kernels with more eigenvalues: one normal, one with heavy-tailed entries, a head of three."""
+    features = normal(91, 6, 9)
+    heavy = normal(93, 16, 9) ** 3
+    kernels = {"hidden_0": normal(92, 20, 16), "hidden_1": np.round(heavy * 64) / 64, "head": normal(94, 9, 3)}
+    parameters = {f"parameters/{name}/kernel": kernel for name, kernel in kernels.items()}
+    others = {f"{kind}/{name}/kernel": 0 * k + 1 for name, k in kernels.items() for kind in ("initial", "mask")}
+    return {"train_features": features, "train_labels": np.arange(6) % 3} | parameters | others
+
+
+PAIRED = (pairs, layered, columns, repeated, far_apart, one_point, network, wide)

@@ -65,7 +65,7 @@ def written(value: Any) -> Any:
     """A number to 10 digits, "inf" and "nan" as text, an array as nested lists."""
     if np.ndim(value):
         return [written(item) for item in value]
-    number = float(f"{float(value):.10g}") if abs(value) > ROUNDED else 0.0
+    number = 0.0 if abs(value) <= ROUNDED else float(f"{float(value):.10g}")
     return number if np.isfinite(number) else str(number)
 
 
