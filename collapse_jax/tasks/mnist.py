@@ -1,5 +1,6 @@
 """MNIST: the embedded subset of the first 1000 training and all 10,000 test images, in the official order."""
 
+import functools
 import hashlib
 import io
 import pathlib
@@ -39,11 +40,17 @@ def load(task: config.Task, archive: pathlib.Path = ARCHIVE) -> Dataset:
     found = hashlib.sha256(packed).hexdigest()
     if found != SHA256:
         raise StoreError(f"{archive}: sha256 {found} is not {SHA256}; install the package again")
+    return assemble(task, "image", *_unpacked(packed), 10)
+
+
+@functools.lru_cache(maxsize=1)
+def _unpacked(packed: bytes) -> tuple[InMemory, InMemory]:
+    """Return the training and the test images; a sweep asks for them several times, and each takes a while."""
     with np.load(io.BytesIO(packed)) as arrays:
         train, test = (
             InMemory(arrays[f"{part}_images"][..., None], arrays[f"{part}_labels"]) for part in ("train", "test")
         )
-    return assemble(task, "image", train, test, 10)
+    return train, test
 
 
 MNIST = TaskInfo(load=load, train_size=1000, test_size=10_000, num_classes=10)
