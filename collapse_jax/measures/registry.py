@@ -20,6 +20,7 @@ from collapse_jax.measures.families.heavy_tails import HEAVY_TAILS
 from collapse_jax.measures.families.label_nulls import LABEL_NULLS, LAYER_LABEL_NULLS
 from collapse_jax.measures.families.layer_information import LAYER_INFORMATION
 from collapse_jax.measures.families.layerwise import LAYERWISE
+from collapse_jax.measures.families.learning_coefficient import LEARNING_COEFFICIENT
 from collapse_jax.measures.families.margins import MARGINS
 from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION
 from collapse_jax.measures.families.nhsic import NHSIC
@@ -51,6 +52,7 @@ MEASURES: dict[str, Measure] = {
         BALANCEDNESS,
         DISTANCE,
         HEAVY_TAILS,
+        LEARNING_COEFFICIENT,
         COMPRESSED_SIZE,
     )
 }

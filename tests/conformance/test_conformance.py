@@ -35,8 +35,8 @@ def test_the_script_is_independent():
             assert {name.split(".")[0] for name in names} <= allowed, file.name
 
 
-# What is drawn at random: nulls, errors, p-values, Monte Carlo estimates.
-DRAWN = re.compile(r"(layer_)?noisy_z.*|.*_(null|null_sd|p|(?<!etf_)(?<!train_)(?<!test_)error)(_sigma\d+)?")
+# What is drawn at random: nulls, errors, p-values, Monte Carlo estimates, Langevin chains.
+DRAWN = re.compile(r"(layer_)?noisy_z.*|llc.*|.*_(null|null_sd|p|(?<!etf_)(?<!train_)(?<!test_)error)(_sigma\d+)?")
 
 
 def test_every_variable_that_is_not_drawn_at_random_has_a_right_value():
