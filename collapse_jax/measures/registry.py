@@ -7,6 +7,7 @@ from collapse_jax.errors import ConfigError, unknown
 from collapse_jax.experiment.extensions import is_extension
 from collapse_jax.measures.base import Measure
 from collapse_jax.measures.custom import from_function, load_measure
+from collapse_jax.measures.families.angles import ANGLES
 from collapse_jax.measures.families.balancedness import BALANCEDNESS
 from collapse_jax.measures.families.cka import CKA
 from collapse_jax.measures.families.collapse import COLLAPSE
@@ -36,6 +37,7 @@ MEASURES: dict[str, Measure] = {
         NORMS,
         COLLAPSE,
         GEOMETRY,
+        ANGLES,
         SPECTRUM,
         MARGINS,
         LAYERWISE,

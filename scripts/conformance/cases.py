@@ -39,6 +39,11 @@ GEOMETRY = [
     Case("simplex", "geometry", "simplex", SIMPLEX, geometry.geometry),
     Case("equal_means", "geometry", "equal_means", EQUAL, geometry.geometry, variables=("cdnv", "cdnv_max")),
 ]
+ANGLES = [
+    Case("general", "angles", "general", GENERAL, geometry.angles),
+    Case("exponent", "angles", "general", "CDNV with p = 1.", lambda a: geometry.angles(a, 1.0), {"exponent": 1.0}),
+    Case("absent", "angles", "absent", ABSENT, geometry.angles),
+]
 SPECTRUM = [
     Case("general", "spectrum", "general", GENERAL, geometry.spectrum),
     Case("shifted", "spectrum", "shifted", SHIFTED, geometry.spectrum),
@@ -222,4 +227,4 @@ NETWORKS = [
     ),
 ]
 
-CASES: list[Case] = [*COLLAPSE, *GEOMETRY, *SPECTRUM, *HEADS, *INFORMATION, *NETWORKS]
+CASES: list[Case] = [*COLLAPSE, *GEOMETRY, *ANGLES, *SPECTRUM, *HEADS, *INFORMATION, *NETWORKS]

@@ -153,3 +153,40 @@ def spectrum(arrays: Arrays) -> Values:
             f"stable_rank{suffix}": eigenvalues.sum() / eigenvalues.max(),
         }
     return values
+
+
+def angles(arrays: Arrays, exponent: float = 2.0) -> Values:
+    """Equality of angles of class means and weights, duality class by class, CDNV with an exponent."""
+    values: Values = {}
+    for suffix, (features, labels) in probes(arrays).items():
+        means = means_of(features, labels)
+        centre = np.mean(list(means.values()), axis=0)
+        pairs = list(itertools.combinations(means, 2))
+        spreads = {c: np.mean(np.sum((features[labels == c] - mean) ** 2, axis=1)) for c, mean in means.items()}
+        distances = [np.linalg.norm(means[a] - means[b]) for a, b in pairs]
+        duals = [cosine(arrays["head_kernel"][:, c], mean - centre) for c, mean in means.items()]
+        found = {
+            "nc2_equiangularity": np.std([cosine(means[a] - centre, means[b] - centre) for a, b in pairs]),
+            "nc3_cosine": np.mean(duals),
+            "unc3": np.std(duals),
+            "cdnv_power": np.mean(
+                [
+                    (spreads[a] + spreads[b]) / 2 / d ** (2 * exponent)
+                    for (a, b), d in zip(pairs, distances, strict=True)
+                ]
+            ),
+        }
+        values |= {name + suffix: value for name, value in found.items()}
+    weights = arrays["head_kernel"].T[np.unique(arrays["train_labels"])]
+    lengths = np.linalg.norm(weights, axis=1)
+    cosines = np.array([cosine(a, b) for a, b in itertools.combinations(weights, 2)])
+    return values | {
+        "nc2_equinorm_head": np.std(lengths) / np.mean(lengths),
+        "nc2_equiangularity_head": np.std(cosines),
+        "nc2_etf_error_head": np.mean(np.abs(cosines + 1 / (len(weights) - 1))),
+    }
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    """Cosine of the angle between two vectors."""
+    return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
