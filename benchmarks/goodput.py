@@ -1,29 +1,32 @@
 """Goodput: which share of its time a sweep that is killed every k minutes spends in steps that count; its bits.
 
-taskset -c 1 python -m benchmarks.goodput --every=120 --seconds=3700 --beside=0 \\
-    --runs="--config.grid.weight_decay=0.1"
+taskset -c 1 python -m benchmarks.goodput --every=120 --seconds=4000 --checkpoint-seconds=10
 
-`train --config=configs/mnist_mlp.py:cpu` (6 runs of the main experiment's network) on one device, with as many
-steps as fill `--seconds`, is started, killed with SIGKILL after `--every` seconds (give or take half the time
-between two checkpoints, so that kills fall anywhere between them), started again, and so on until it is done. Then
-the bits of its results, snapshots and last checkpoint are compared with those of a sweep of the same packing that
-nobody disturbed: of the same experiment, or of some of its runs (`--runs`), whose bits do not depend on the others.
+`train --config=configs/mnist_mlp.py:cpu` (6 runs of the main experiment's network) on one device is started, killed
+with SIGKILL after `--every` seconds (give or take half the time between checkpoints, so that kills fall anywhere
+there), started again, and so on for `--seconds`; the last life ends with SIGTERM, which saves. Then the same is
+trained up to that step and left alone, all of it or some of its runs (`--runs`), whose bits do not depend on the
+others, and the bits of results, snapshots and the last state are compared. Other sweeps that nobody disturbed, in
+`whole` beside them, are compared where they have the same steps. A grid of one run is measured in other last bits
+than one of several, so that of such a one states and snapshots count alone.
 
 Goodput = 1 - (start-up + restore + lost) / total, over the lives of all processes, see `goodput_accounting`: from
 the start of each process to its end, by what it notes, on two clocks. Jobs beside this one stretch the wall clock,
-and hardly the processor time, which is what the machine would take alone if it never waited for its disk. "saving"
-is the time inside of calls that save, which is no loss here; the device trains meanwhile, so it bounds what
-checkpoints cost from above.
+and hardly the processor time, which is what the machine would take alone if it never waited for its disk. What a
+kill costs is seconds on either clock; goodput on the processor's is that of kills every so many of its seconds.
+"saving" is the time inside of calls that save, which is no loss here; the device trains meanwhile.
 
 Checkpoints: losing half an interval t of each time M between kills and C / t of all time for saves of C seconds, t
 had best be sqrt(2 C M) (Young 1974, doi:10.1145/361147.361115): with C = 0.5 s 11 s for M = 120 s, 24 s for 600 s.
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,67 +39,54 @@ import xarray as xr
 
 from benchmarks import machine
 from benchmarks.goodput_accounting import Life, account, cost, goodput, life_of, projected, seconds
+from collapse_jax.experiment.axes import AXES
+from collapse_jax.workdir.results import open_results
+from collapse_jax.workdir.trees import TreeStore
 
 CLOCKS = ("wall", "processor")
 CONFIG = "configs/mnist_mlp.py:cpu"
-TRIAL_SECONDS, TRIAL_STEPS = 60.0, 10_000_000
-KEPT_SHARE = 0.9  # guess, for the number of steps alone
+STEPS = 10_000_000  # never reached
+SAVED = 75  # exit code of a stop by a signal
 
 
 class Trainer:
-    """Trains one workdir in processes that may be killed.
+    """Trains one workdir in processes that are ended.
 
     Args:
       workdir: of the sweep; notes, and what the processes say, are files beside it.
       flags: of `train`.
-      core: on which the processes run, at low priority; None: as this process.
     """
 
-    def __init__(self, workdir: pathlib.Path, flags: Sequence[str], core: int | None = None):
-        self.workdir, self.flags, self.core = workdir, flags, core
-        self.lives, self.done = 0, False
+    def __init__(self, workdir: pathlib.Path, flags: Sequence[str]):
+        self.workdir, self.flags, self.lives = workdir, flags, 0
 
-    def begin(self) -> None:
-        """Start a process."""
-        self.notes = self._beside(f"{self.lives}.jsonl")
+    def live(self, seconds: float = float("inf"), ending: signal.Signals = signal.SIGKILL) -> None:
+        """Start a process, end it with a signal when it has lived for so many seconds, and note when it ended."""
+        notes, said = (self.workdir.with_suffix(f".{what}") for what in (f"{self.lives}.jsonl", "txt"))
         self.lives += 1
-        self.notes.touch()
-        command = [sys.executable, "-m", "benchmarks.goodput_life", str(self.notes), f"--config={CONFIG}"]
-        self.began = time.monotonic()
-        with self._beside("txt").open("a") as said:
-            self.process = subprocess.Popen(
+        began = time.monotonic()
+        command = [sys.executable, "-m", "benchmarks.goodput_life", str(notes), f"--config={CONFIG}"]
+        with said.open("a") as output:
+            process = subprocess.Popen(
                 [*command, *self.flags, f"--workdir={self.workdir}"],
                 cwd=machine.ROOT,
-                env=os.environ | {"BEGAN": repr(self.began)},
-                stdout=said,
-                stderr=said,
-                preexec_fn=None if self.core is None else self._step_aside,
+                env=os.environ | {"BEGAN": repr(began)},
+                stdout=output,
+                stderr=output,
             )
-
-    def _beside(self, suffix: str) -> pathlib.Path:
-        return self.workdir.with_name(f"{self.workdir.name}.{suffix}")
-
-    def _step_aside(self) -> None:
-        assert self.core is not None
-        os.sched_setaffinity(0, {self.core})
-        os.nice(10)
-
-    def end(self, after: float = float("inf")) -> None:
-        """Wait for the end of the process, and kill it when it has lived for so many seconds."""
-        status = None
-        while status is None:
-            if time.monotonic() - self.began >= after:
-                self.process.kill()
-                after = float("inf")
+        expected, ended = 0, 0
+        while not ended:
+            if time.monotonic() - began >= seconds:
+                process.send_signal(ending)
+                expected, seconds = SAVED if ending == signal.SIGTERM else -ending, float("inf")
             time.sleep(0.02)
-            pid, code, used = os.wait4(self.process.pid, os.WNOHANG)
-            status = os.waitstatus_to_exitcode(code) if pid else None
-        ended = {"wall": time.monotonic() - self.began, "processor": used.ru_utime + used.ru_stime}
-        with self.notes.open("a") as file:
-            file.write(json.dumps({"name": "ended"} | ended) + "\n")
-        self.process.returncode, self.done = status, status == 0
-        if not self.done and after < float("inf"):
-            raise RuntimeError(f"ended with {status}, see {self._beside('txt')}")
+            ended, code, used = os.wait4(process.pid, os.WNOHANG)
+        process.returncode = os.waitstatus_to_exitcode(code)
+        if process.returncode != expected:
+            raise RuntimeError(f"ended with {process.returncode}, see {said}")
+        last = {"wall": time.monotonic() - began, "processor": used.ru_utime + used.ru_stime}
+        with notes.open("a") as file:
+            file.write(json.dumps({"name": "ended"} | last) + "\n")
 
 
 def lives_of(workdir: pathlib.Path) -> tuple[dict[str, list[Life]], float]:
@@ -107,76 +97,63 @@ def lives_of(workdir: pathlib.Path) -> tuple[dict[str, list[Life]], float]:
     return {clock: [life_of(own, clock) for own in notes] for clock in CLOCKS}, saving
 
 
-def different(one: pathlib.Path, other: pathlib.Path) -> dict[str, Any]:
-    """Compare the bits of results, snapshots and last checkpoint for all runs of the second sweep: which differ."""
-    from collapse_jax.experiment.axes import AXES
-    from collapse_jax.workdir.results import open_results
-    from collapse_jax.workdir.trees import TreeStore
-
-    whole, part = (open_results(folder) for folder in (one, other))
+def different(killed: pathlib.Path, alone: pathlib.Path) -> dict[str, Any]:
+    """Compare the bits of results, snapshots and the last state, of the runs and steps that both sweeps have."""
+    whole, part = (open_results(folder) for folder in (killed, alone))
     axes = {axis: part[axis].values for axis in AXES if axis in part.dims}
     sizes = [whole.sizes[axis] for axis in axes]
     numbers = xr.DataArray(np.arange(np.prod(sizes)).reshape(sizes), {axis: whole[axis].values for axis in axes})
     runs = numbers.sel(axes).values.ravel()
-    chosen = whole.sel(axes)
-    pairs = {f"results/{n}": (chosen[n].values, part[n].values) for n in {*chosen.variables} & {*part.variables}}
-    found = sorted({*chosen.variables} ^ {*part.variables})
-    for kind, kept in (("snapshots", slice(None)), ("checkpoints", slice(-1, None))):
-        stores = [TreeStore(folder / kind) for folder in (one, other)]
-        steps = [store.steps()[kept] for store in stores]
-        if steps[0] != steps[1] or not steps[0]:
-            found.append(f"steps of {kind}")
-        for step in sorted({*steps[0]} & {*steps[1]}):
-            first, second = (store.load(step) for store in stores)
-            pairs |= {f"{kind}/{step}/{name}": (of_runs(first[name], runs), second[name]) for name in first}
+    last = TreeStore(killed / "checkpoints").steps()[-1]
+    steps = np.intersect1d(whole["step"], part["step"])
+    steps = steps[steps <= last]
+    first, second = whole.sel(axes | {"step": steps}), part.sel(step=steps)
+    names = part.data_vars if len(runs) > 1 else ()
+    pairs = {f"results/{name}": (first[name].values, second[name].values) for name in names}
+    for kind, only in (("snapshots", ""), ("checkpoints", "states")):
+        stores = [TreeStore(folder / kind) for folder in (killed, alone)]
+        for step in {*stores[0].steps()} & {*stores[1].steps()}:
+            trees = [store.load(step, only) for store in stores]
+            for name, leaf in trees[0].items():
+                pairs[f"{kind}/{step}/{name}"] = (leaf[runs] if leaf.ndim else leaf, trees[1][name])
     same = [(a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs.values()]
-    found += [name for name, equal in zip(pairs, same, strict=True) if not equal]
+    kinds = collections.Counter(name.split("/")[0] for name in pairs)
     return {
         "runs": len(runs),
-        "arrays": len(pairs),
+        "log_steps": len(steps),
+        "arrays": dict(kinds),
         "numbers": sum(a.size for a, _ in pairs.values()),
-        "different": found,
+        "different": [name for name, equal in zip(pairs, same, strict=True) if not equal],
     }
 
 
-def of_runs(leaf: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """Return the rows of some runs; what has none, such as the step, is of all."""
-    return leaf[runs] if leaf.ndim else leaf
-
-
-def steps_that_fill(seconds: float, flags: Sequence[str], folder: pathlib.Path) -> int:
-    """Train for a minute, and return how many steps a sweep that is killed takes in so many seconds."""
-    trial = Trainer(folder / "trial", [*flags, f"--config.steps={TRIAL_STEPS}"])
-    trial.begin()
-    trial.end(after=TRIAL_SECONDS)
-    (first, began), *_, (last, ended) = lives_of(trial.workdir)[0]["wall"][0].reached
-    return int((last - first) / (ended - began) * seconds * KEPT_SHARE)
-
-
-def kill_until_done(arguments: argparse.Namespace, folder: pathlib.Path) -> None:
-    """Kill a sweep until it is done; train one, of some of its runs or of all, that is left alone."""
-    interval = arguments.checkpoint_seconds
-    flags = [f"--config.checkpoint_seconds={interval}", "--config.packing.devices=1", "--nofigures"]
-    steps = arguments.steps or steps_that_fill(arguments.seconds, flags, folder)
-    flags.append(f"--config.steps={steps}")
-    killed = Trainer(folder / "killed", flags)
-    whole = Trainer(folder / "whole", [*flags, *arguments.runs.split()], arguments.beside)
-    if arguments.beside is not None:
-        whole.begin()
+def kill_again_and_again(arguments: argparse.Namespace, workdir: pathlib.Path, flags: Sequence[str]) -> None:
+    """Train for the given time, in lives that are killed; the last one saves."""
+    trainer = Trainer(workdir, [*flags, f"--config.steps={STEPS}"])
     jitter, began = random.Random(0), time.monotonic()
-    while not killed.done:
-        killed.begin()
-        killed.end(after=arguments.every + interval * (jitter.random() - 0.5))
-        share = goodput(account(lives_of(killed.workdir)[0]["wall"]))
-        print(f"{time.monotonic() - began:5.0f} s, {killed.lives} lives: {share:.4f}", flush=True)
-    if arguments.beside is None:
-        whole.begin()
-    whole.end()
+    while (left := began + arguments.seconds - time.monotonic()) > 1.5 * arguments.every:
+        trainer.live(arguments.every + arguments.checkpoint_seconds * (jitter.random() - 0.5))
+        share = goodput(account(lives_of(workdir)[0]["wall"]))
+        print(f"{time.monotonic() - began:5.0f} s, {trainer.lives} lives: {share:.4f}", flush=True)
+    trainer.live(left, signal.SIGTERM)
+
+
+def train_alone(killed: pathlib.Path, workdir: pathlib.Path, flags: Sequence[str]) -> None:
+    """Train the same up to the step that the killed sweep has reached, logging and storing where that did."""
+    last = TreeStore(killed / "checkpoints").steps()[-1]
+    steps = open_results(killed)["step"].values
+    at = {"log": steps[steps <= last], "snapshots.schedule": TreeStore(killed / "snapshots").steps()}
+    schedules = [
+        f"--config.{name}.{field}"
+        for name, own in at.items()
+        for field in ("rule=explicit", f"at={','.join(map(str, own))}")
+    ]
+    Trainer(workdir, [*flags, f"--config.steps={last}", *schedules]).live()
 
 
 def summary(arguments: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
     """Say where the time went and compare the bits."""
-    (lives, saving), (alone, _) = (lives_of(folder / name) for name in ("killed", "whole"))
+    (lives, saving), (alone, _) = (lives_of(folder / name) for name in ("killed", "alone"))
     rows = {clock: account(own) for clock, own in lives.items()}
     return {
         "options": {"every": arguments.every, "checkpoint_seconds": arguments.checkpoint_seconds},
@@ -184,11 +161,15 @@ def summary(arguments: argparse.Namespace, folder: pathlib.Path) -> dict[str, An
         "steps": lives["wall"][-1].reached[-1][0],
         "seconds": {clock: seconds(own) for clock, own in rows.items()},
         "saving_seconds": saving,
-        "undisturbed_seconds": {clock: own[0].ended for clock, own in alone.items()},
+        "alone_seconds": {clock: own[0].ended for clock, own in alone.items()},
         "goodput": {clock: goodput(own) for clock, own in rows.items()},
         "seconds_of_a_kill": {clock: cost(own) for clock, own in rows.items()},
         "at_a_kill_every_600_s": {clock: projected(own, 600) for clock, own in rows.items()},
-        "bits": different(folder / "killed", folder / "whole"),
+        "bits": {
+            name: different(folder / "killed", folder / name)
+            for name in ("alone", "whole")
+            if (folder / name).exists()
+        },
         "lives": {c: [{n: round(v, 2) for n, v in row.items()} for row in own] for c, own in rows.items()},
     }
 
@@ -196,23 +177,26 @@ def summary(arguments: argparse.Namespace, folder: pathlib.Path) -> dict[str, An
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--every", type=float, default=120.0, help="seconds between kills")
-    parser.add_argument("--seconds", type=float, default=4000.0, help="that the killed sweep shall last")
-    parser.add_argument("--steps", type=int, default=0, help="of each run; 0: as many as fill the seconds")
+    parser.add_argument("--seconds", type=float, default=4000.0, help="for which the sweep is killed")
     parser.add_argument("--checkpoint-seconds", type=float, default=10.0, help="between two checkpoints")
-    parser.add_argument("--beside", type=int, help="core of the undisturbed sweep, at the same time; else after it")
-    parser.add_argument("--runs", default="", help="flags of train, of runs for the undisturbed sweep; else all")
-    parser.add_argument("--folder", help="of both sweeps; trained ones there are compared again")
+    parser.add_argument("--runs", default="", help="flags of train: the runs that are trained alone; else all")
+    parser.add_argument("--folder", help="of both sweeps; what is trained there already is taken as it is")
     arguments = parser.parse_args()
+    flags = ["--config.packing.devices=1", f"--config.checkpoint_seconds={arguments.checkpoint_seconds}"]
+    flags.append("--nofigures")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(arguments.folder or name).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "killed").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            kill_until_done(arguments, folder)
+            kill_again_and_again(arguments, folder / "killed", flags)
+        if not (folder / "alone").exists():
+            train_alone(folder / "killed", folder / "alone", [*flags, *arguments.runs.split()])
         found = summary(arguments, folder)
     print(machine.write("goodput", found))
-    shares, bits = found["goodput"], found["bits"]
+    shares = found["goodput"]
     print(f"goodput {shares['wall']:.4f} of the wall clock, {shares['processor']:.4f} of processor time")
-    print(f"{bits['numbers']} numbers compared, different: {', '.join(bits['different']) or 'none'}")
+    for name, bits in found["bits"].items():
+        print(f"{name}: {bits['numbers']} numbers compared, different: {', '.join(bits['different']) or 'none'}")
 
 
 if __name__ == "__main__":

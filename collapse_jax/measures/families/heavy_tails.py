@@ -65,7 +65,8 @@ def heavy_tails(snapshot: Snapshot, *, permutations: int = PERMUTATIONS, seed: i
     Limits: fewer than four eigenvalues above rounding (a head of three classes) are nan, and some tens are too few
     to tell a power law from others; read D and n. A tail of a few eigenvalues far above the rest is no power law,
     and moves x_min. Equal singular values: alpha without meaning, very large. nan parameters: nan. Time is
-    that of P + 1 decompositions of each kernel. The package `powerlaw` 2.0 admits no alpha above 3 unless told to,
+    that of P + 1 singular value decompositions of each kernel: some 8 s of a core for 784-200-200-200-10 with the
+    default P, 0.3 s with none. The package `powerlaw` 2.0 admits no alpha above 3 unless told to,
     and takes another tail then.
 
     Args:
@@ -104,7 +105,8 @@ def _fit(kernel: jax.Array) -> PowerLaw:
 
 
 def _permuted(key: jax.Array, kernel: jax.Array) -> jax.Array:
-    return jax.random.permutation(key, kernel.ravel()).reshape(kernel.shape)
+    # One sort; jax.random.permutation takes two or three.
+    return kernel.ravel()[jnp.argsort(jax.random.bits(key, (kernel.size,)))].reshape(kernel.shape)
 
 
 def _leaves(params: Any) -> dict[str, Any]:
