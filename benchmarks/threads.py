@@ -72,7 +72,7 @@ def experiment(arm: Arm, seeds: int) -> Experiment:
         steps=STEPS,
         batch_size=TRAIN,
         loss="squared_error_sum",
-        task=Task("modular_addition", modulus=23, train_size=TRAIN),
+        task=Task("modular", modulus=23, train_size=TRAIN),
         model=Model(hidden=(128,)),
         measures=("fit", "norms"),
         log=Schedule("explicit", at=tuple(range(0, STEPS, EVERY))),

@@ -35,7 +35,7 @@ def get_config(arg: str = "") -> Experiment:
         ),
         steps=100_000,
         batch_size=500,
-        task=Task("modular_addition", modulus=59, train_size=1740),
+        task=Task("modular", modulus=59, train_size=1740),
         model=Model(hidden=(128,)),
         snapshots=Snapshots(content=("parameters",)),
         thresholds=Thresholds(test_accuracy=0.9, rnc1=0.03),

@@ -30,7 +30,7 @@ def write_stand_ins(folder):
 def use_stand_ins(experiment, folder):
     """Return the experiment on the generated set of its kind, where its own has to be prepared."""
     task = experiment.task
-    if task.dataset in ("mnist", "modular_addition"):
+    if task.dataset in ("mnist", "modular"):
         return experiment
     if task.dataset in ("fashion_mnist", "cifar10"):
         files = {"dataset": str(folder / "images.npz")}

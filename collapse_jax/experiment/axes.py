@@ -11,7 +11,7 @@ from typing import Any
 
 from collapse_jax.errors import require
 from collapse_jax.experiment.checks import ANY, COUNT, DECAY, NOT_NEGATIVE, POSITIVE, SEED, SHARE, Check, between
-from collapse_jax.experiment.choices import MODULAR, chosen
+from collapse_jax.experiment.choices import MODULAR, chosen, without_modular
 
 MAX_DEPTH = 10_000
 
@@ -67,7 +67,7 @@ def replaced(node: Any, field: str, value: Any) -> Any:
 
 def _dataset(e: Any, value: str) -> Any:
     e = replaced(e, "task.dataset", value)
-    return e if value == MODULAR else replaced(e, "task.modulus", None)
+    return e if value == MODULAR else replaced(e, "task", without_modular(e.task))
 
 
 def _model(e: Any, value: str) -> Any:
@@ -118,6 +118,8 @@ class Grid:
       flip_rate: share of the training labels that are wrong, drawn anew by every seed; see `Dataset.of`.
       weight_noise: delta, of the term of this name (`training.terms`).
       l1: c, of the term of this name.
+      spectral_entropy: beta, of the term of this name.
+      norm_cutoff: c, of the term of this name.
       grokfast: c, of the term of this name.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the traced axes value by value (axes of one value repeat).
@@ -148,6 +150,10 @@ class Grid:
     flip_rate: tuple[float, ...] = traced("share of wrong labels", symbol="flip rate", check=SHARE, neutral=0.0)
     weight_noise: tuple[float, ...] = traced("noise on the weights δ", symbol="δ", check=NOT_NEGATIVE, neutral=0.0)
     l1: tuple[float, ...] = traced("L1 penalty c", symbol="L1", check=NOT_NEGATIVE, neutral=0.0)
+    spectral_entropy: tuple[float, ...] = traced(
+        "penalty on the spectral entropy β", symbol="spectral β", check=NOT_NEGATIVE, neutral=0.0
+    )
+    norm_cutoff: tuple[float, ...] = traced("norm beyond which a penalty begins c", symbol="cutoff", check=POSITIVE)
     grokfast: tuple[float, ...] = traced("Grokfast c", symbol="Grokfast", check=NOT_NEGATIVE, neutral=0.0)
     # The last, so that the seeds of a setting lie side by side.
     seed: tuple[int, ...] = traced("seed", (0,), check=SEED, dimension=True)

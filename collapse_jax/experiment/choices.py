@@ -5,7 +5,7 @@ Imports no jax, so that a grid over models can be cut, and its workdir read, wit
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from collapse_jax.errors import Wrong, require
@@ -44,6 +44,26 @@ class Transformer:
     heads: int = 4
     patch_size: int = 4
     activation: str = "relu"
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+    """Options of the transformer of token sequences."""
+
+    width: int = 128
+    depth: int = 1
+    heads: int = 4
+    activation: str = "gelu_tanh"
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingMLP:
+    """Options of the perceptron of embedded tokens; `width` is that of an embedding, `hidden` of the layers."""
+
+    width: int = 128
+    hidden: tuple[int, ...] = (512, 512, 512)
+    activation: str = "relu"
+    last_layer_act: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +108,24 @@ class Muon:
     decay: str = "all"
 
 
-MODULAR = "modular_addition"  # the one data set with a modulus
+MODULAR = "modular"  # the one data set with the options below
+# The operations of modular arithmetic, and how many pairs each has.
+OPERATIONS: Mapping[str, Callable[[int], int]] = {
+    **dict.fromkeys(("addition", "subtraction", "multiplication"), lambda p: p**2),
+    "division": lambda p: p * (p - 1),
+    **dict.fromkeys(("x2+y2", "x2+xy+y2"), lambda p: p**2),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Modular:
+    """Options of modular arithmetic; see `tasks.modular`."""
+
+    modulus: int = 97
+    operation: str = "addition"
+    form: str = "one_hot"
+    split: str = "fixed"
+
 
 # By the field of the experiment, and by the name that stands in it; a model or an optimizer may also be a
 # file of the user's own.
@@ -97,6 +134,8 @@ CHOICES: Mapping[str, Mapping[str, type]] = {
         "mlp": MLP,
         "cnn": CNN,
         "transformer": Transformer,
+        "decoder": Decoder,
+        "embedding_mlp": EmbeddingMLP,
         **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), ResNet),
     },
     "optimizer": {"adamw": AdamW, "sgd": SGD, "gd": SGD, "lion": Lion, "muon": Muon},
@@ -121,7 +160,16 @@ def filled(experiment: Any) -> Any:
         if chosen.name in kinds and not getattr(experiment.grid, group):
             chosen = dataclasses.replace(chosen, **vars(options(chosen, kinds[chosen.name])))
             experiment = dataclasses.replace(experiment, **{group: chosen})
-    return experiment
+    return dataclasses.replace(experiment, task=counted(experiment.task))
+
+
+def counted(task: Any) -> Any:
+    """Return a task with the number of training pairs in the place of a share of them, rounded down."""
+    share, chosen = task.train_size, options(task, Modular)
+    if task.dataset != MODULAR or not isinstance(share, float) or chosen.operation not in OPERATIONS:
+        return task
+    size = int(share * OPERATIONS[chosen.operation](chosen.modulus))
+    return dataclasses.replace(task, train_size=size) if 0 < share < 1 <= size else task
 
 
 def own_only(experiment: Any) -> Any:
@@ -132,11 +180,16 @@ def own_only(experiment: Any) -> Any:
     sizes = {name: getattr(experiment.model, name) or None for name in ("width", "depth")}
     experiment = dataclasses.replace(experiment, model=dataclasses.replace(experiment.model, **sizes))
     if MODULAR not in (experiment.task.dataset, *experiment.grid.dataset):
-        experiment = dataclasses.replace(experiment, task=dataclasses.replace(experiment.task, modulus=None))
+        experiment = dataclasses.replace(experiment, task=without_modular(experiment.task))
     for group in CHOICES:
         if not getattr(experiment.grid, group):
             experiment = chosen(experiment, group, getattr(experiment, group).name)
     return experiment
+
+
+def without_modular(task: Any) -> Any:
+    """Return a task without the options of modular arithmetic."""
+    return dataclasses.replace(task, **dict.fromkeys(names_of(Modular)))
 
 
 def chosen(experiment: Any, group: str, name: str) -> Any:

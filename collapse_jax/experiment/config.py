@@ -7,6 +7,7 @@ and refused before jax starts.
 
 import dataclasses
 from dataclasses import field
+from typing import Annotated
 
 from collapse_jax.experiment.axes import Grid
 from collapse_jax.experiment.training import Training
@@ -17,11 +18,11 @@ class Task:
     """The data: the first `train_size` training and `test_size` test examples in a recorded order.
 
     Attributes:
-      dataset: "mnist" (the package holds its first 1000 training and all 10,000 test images), "modular_addition"
-        (see `tasks.modular`), another image or text classification set of TFDS, as `prepare` left it
+      dataset: "mnist" (the package holds its first 1000 training and all 10,000 test images), "modular"
+        (arithmetic, see `tasks.modular`), another image or text classification set of TFDS, as `prepare` left it
         ("fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset", ...), or a file of your own: arrays
         (.npz), texts (.jsonl, .csv, .label; also .gz), or a task, "FILE.py:NAME" (docs/extending.md).
-      train_size: training examples used.
+      train_size: training examples used; of "modular" also a share of the pairs, as 0.3, rounded down.
       test_size: test examples on which the in-line measures are taken; 0 means all.
       order: what "first" means: "official", as the files of the data set have it; "stratified", of these in turn
         from all classes, so that the first m, of training and test examples alike, have the classes in the
@@ -35,15 +36,20 @@ class Task:
       random_labels: replace every training label by a class drawn uniformly.
       label_seed: of the two above; not the seed of the runs, which all see the same labels.
       test_file: test examples beside a text file of your own.
-      modulus: p of modular_addition and of no other data set: its inputs are the p^2 pairs, its classes the p sums;
-        None means 97.
+      modulus: p of "modular", whose inputs are the p^2 pairs (a, b); None means 97. This and the next three belong
+        to no other data set.
+      operation: what is to be computed modulo p: "addition" (None), "subtraction", "multiplication", "division" (by
+        b > 0; p prime), "x2+y2" or "x2+xy+y2".
+      form: of a pair: "one_hot" (None), two one-hot vectors side by side; "tokens", the four tokens a, operation,
+        b, equals; or "all_tokens", the same with every token a class, signs too (arXiv:2412.09810, its code).
+      split: "fixed" (None), the same for all runs; or "seed", drawn by each run's own seed.
       max_tokens: a text is cut after so many WordPiece tokens, [CLS] and [SEP] included.
       vocabulary: WordPiece vocabulary; "" means the BERT uncased one that `prepare` keeps in `data_dir`.
       data_dir: where `prepare` puts data; "" means $TFDS_DATA_DIR or ~/tensorflow_datasets.
     """
 
     dataset: str = "mnist"
-    train_size: int = 1000
+    train_size: Annotated[int, float] = 1000  # the share is a number of examples once `choices.filled`
     test_size: int = 0
     order: str = "official"
     normalisation: str = "standard"
@@ -53,6 +59,9 @@ class Task:
     label_seed: int = 0
     test_file: str = ""
     modulus: int | None = None
+    operation: str | None = None
+    form: str | None = None
+    split: str | None = None
     max_tokens: int = 128
     vocabulary: str = ""
     data_dir: str = ""
@@ -63,20 +72,24 @@ class Model:
     """The network; an option that is None has the model's own default, and only its own options may be given.
 
     Attributes:
-      name: "mlp", "cnn", "transformer", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", or a model of
-        your own, "FILE.py:NAME" (docs/extending.md). `choices` has the options of each, and their defaults.
+      name: "mlp", "cnn", "transformer", "decoder", "embedding_mlp", "resnet18", "resnet34", "resnet50",
+        "resnet101", "resnet152", or a model of your own, "FILE.py:NAME" (docs/extending.md). `choices` has the
+        options of each, and their defaults.
       init: what `grid.init_scale` multiplies: "all" parameters; the "linear" ones (mlp: weights and biases of all
-        layers; cnn: of its two dense layers; transformer: of the feed-forward blocks and the head; resnet: of the
-        head); "zero_last_layer", all of them, and the head begins at zero; or "default": "all" for mlp and a model
-        of your own that says nothing else, "linear" for the others (arXiv:2509.20829 multiplies so).
-      hidden: mlp: widths of the hidden layers; the last one is the number of features D.
-      activation: mlp, cnn, and the feed-forward blocks of the transformer: "relu", "smooth_leaky_relu" or "gelu".
-      last_layer_act: mlp and cnn: whether the last hidden layer has the activation too; False makes the penultimate
-        layer linear, so that the network ends with two linear layers.
+        layers; cnn: of its two dense layers; transformer and decoder: of the feed-forward blocks and the head;
+        embedding_mlp: of all but the embedding; resnet: of the head); "zero_last_layer", all of them, and the
+        head begins at zero; or "default": "all" for mlp and a model of your own that says nothing else, "linear"
+        for the others (arXiv:2509.20829 multiplies so).
+      hidden: mlp, embedding_mlp: widths of the hidden layers; the last one is the number of features D.
+      activation: of all but resnets (in transformer and decoder inside the feed-forward blocks): "relu",
+        "smooth_leaky_relu", "gelu", "gelu_tanh", "tanh" or "silu".
+      last_layer_act: mlp, embedding_mlp and cnn: whether the last hidden layer has the activation too; False makes
+        the penultimate layer linear, so that the network ends with two linear layers.
       norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation.
-      width: cnn: channels of the first convolution; transformer: of tokens; resnet: channels of the stem.
-      depth: transformer: encoder layers.
-      heads: transformer: attention heads.
+      width: cnn: channels of the first convolution; transformer, decoder and embedding_mlp: of tokens; resnet:
+        channels of the stem.
+      depth: transformer and decoder: layers.
+      heads: transformer and decoder: attention heads.
       patch_size: transformer: side of the patches of an image.
     """
 

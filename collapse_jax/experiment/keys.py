@@ -15,3 +15,4 @@ class Purpose(enum.IntEnum):
     LABELS = 2
     LOCAL_HEADS = 3
     WEIGHT_NOISE = 4
+    SPLIT = 5

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import typing
 import warnings
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ WORDS = {
     float: "a number",
     str: "text",
     bool: "True or False",
+    Annotated[int, float]: "a number",
     tuple: "a tuple",
     list: "a list",
 }
@@ -41,7 +42,7 @@ def typed(node: Any) -> Any:
 def read(node: Any, wrong: Wrong, prefix: str = "") -> Any:
     """Return a config as `typed`, with the defaults in the place of wrong values, which are noted."""
     values = {}
-    for name, hint in typing.get_type_hints(type(node)).items():
+    for name, hint in typing.get_type_hints(type(node), include_extras=True).items():
         kind, value = required(hint), getattr(node, name)
         with wrong.noted():
             if _is_config(kind):
@@ -65,7 +66,7 @@ def required(hint: Any) -> Any:
 def field_types(kind: type, prefix: str = "") -> dict[str, Any]:
     """Map the dotted names of the fields of a config to their types."""
     found: dict[str, Any] = {}
-    for name, hint in typing.get_type_hints(kind).items():
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
         found |= field_types(hint, f"{prefix}{name}.") if _is_config(hint) else {prefix + name: hint}
     return found
 
@@ -111,13 +112,18 @@ def _value(name: str, kind: Any, value: Any) -> Any:
     return tuple(_scalar(name, element, each) for each in elements)
 
 
-def _scalar(name: str, kind: type, value: Any) -> Any:
+def _kinds(kind: Any) -> tuple[Any, ...]:
+    """Return the types that values may have: for a checker of types `Annotated[int, float]` is a whole number."""
+    return typing.get_args(kind) or (kind,)
+
+
+def _scalar(name: str, kind: Any, value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     if kind is float and type(value) is int and abs(value) < 2**1023:
         value = float(value)
-    if kind is int and type(value) is float and value.is_integer():
+    if int in _kinds(kind) and type(value) is float and value.is_integer():
         value = int(value)
-    require(type(value) is kind, name, value, f"must be {WORDS[kind]}")
-    if kind is float:
+    require(type(value) in _kinds(kind), name, value, f"must be {WORDS[kind]}")
+    if type(value) is float:
         require(math.isfinite(value), name, value, "must be finite")
     return value

@@ -24,7 +24,7 @@ class ModelInfo:
     Attributes:
       make: `make(options, num_classes, vocabulary_size) -> module`; the module maps inputs [N, ...] to (logits
         [N, K], layers) and calls its last layer "head" (see `collapse_jax.models`).
-      inputs: kinds of data that it takes, any of "image", "vector" and "text".
+      inputs: kinds of data that it takes, any of "image", "vector", "text" and "tokens".
       options: dataclass of its options and their defaults, each a field of `config.Model`.
       linear: regular expression for the names of the submodules, at any depth, that `init="linear"` scales.
       init: the rule that `init="default"` stands for.

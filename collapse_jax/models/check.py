@@ -29,7 +29,7 @@ def check_model(c: config.Model, info: ModelInfo, dataset: str, kind: str) -> No
       c: the config.
       info: what it names.
       dataset: name of the data set, for messages.
-      kind: of its inputs, "image", "vector" or "text".
+      kind: of its inputs, "image", "vector", "text" or "tokens".
 
     Raises:
       ConfigError: naming the field, its value and what is allowed.

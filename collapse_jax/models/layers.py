@@ -22,10 +22,16 @@ def gelu(x: jax.Array) -> jax.Array:
     return jax.nn.gelu(x, approximate=False)
 
 
+def gelu_tanh(x: jax.Array) -> jax.Array:
+    """Return the approximation x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) of `gelu`, flax's default."""
+    return jax.nn.gelu(x, approximate=True)
+
+
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "smooth_leaky_relu": smooth_leaky_relu,
     "gelu": gelu,
+    "gelu_tanh": gelu_tanh,
     "tanh": jnp.tanh,
     "silu": jax.nn.silu,
 }

@@ -17,7 +17,7 @@ def assemble(task: config.Task, kind: str, train: Split, test: Split, num_classe
 
     Args:
       task: the choices, checked.
-      kind: "image", "vector" or "text".
+      kind: "image", "vector", "text" or "tokens".
       train: all training examples there are; those of texts define the vocabulary, used or not.
       test: all test examples.
       num_classes: K.
@@ -27,6 +27,8 @@ def assemble(task: config.Task, kind: str, train: Split, test: Split, num_classe
     vocabulary_size = 0
     if kind == "text":
         train_inputs, test_inputs, vocabulary_size = text.encode(task, train, test, chosen, tested)
+    elif kind == "tokens":
+        train_inputs, test_inputs = train.inputs(chosen), test.inputs(tested)
     else:
         train_inputs, test_inputs = images.normalise(
             train.inputs(chosen), test.inputs(tested), task.normalisation, task.dataset

@@ -13,7 +13,7 @@ from collapse_jax.errors import require, require_one_of
 from collapse_jax.experiment import config
 from collapse_jax.experiment.keys import Purpose
 
-KINDS = ("image", "vector", "text")
+KINDS = ("image", "vector", "text", "tokens")
 MAX_NAMED = 10
 
 
@@ -22,13 +22,15 @@ class Dataset:
     """Training and test examples, put on the device once: those of all runs, or what each draws its own from.
 
     Attributes:
-      train_inputs: [N, ...]: images [N, H, W, C] or vectors [N, D] in float32, or texts [N, T] as int32 tokens, of
-        which 0 is padding (so `inputs != 0` is the key mask).
+      train_inputs: [N, ...]: images [N, H, W, C] or vectors [N, D] in float32; texts [N, T] as int32 tokens, of
+        which 0 is padding (so `inputs != 0` is the key mask); or sequences [N, T] of int32 tokens, all of one
+        length, without padding.
       train_labels: [N] int32 in 0 ... num_classes - 1.
       test_inputs: [M, ...] of the same kind and shape.
       test_labels: [M] int32.
       num_classes: K, static.
-      vocabulary_size: of texts, padding included: tokens lie in 0 ... vocabulary_size - 1; static. 0 for others.
+      vocabulary_size: of texts, padding included, and sequences: tokens lie in 0 ... vocabulary_size - 1; static. 0
+        for others.
       train_true_labels: [N] int32 the training labels without noise; None where `train_labels` are.
       sample: `sample(h, data) -> Dataset` draws the examples of one run from its hyperparameters, static and pure;
         None where all runs have these. Its keys come from `h.key`, and what it returns is not sampled again.
@@ -82,7 +84,8 @@ class TaskInfo:
       train_size: training examples that there are.
       test_size: test examples that there are.
       num_classes: K.
-      kind: "image" (inputs [H, W, C]), "vector" ([D]) or "text" (tokens [T]): which models can take it.
+      kind: "image" (inputs [H, W, C]), "vector" ([D]), "text" (tokens [T], 0 is padding) or "tokens" ([T]):
+        which models can take it.
     """
 
     load: Callable[[config.Task], Dataset]

@@ -14,7 +14,7 @@ from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, TaskInfo
 
 TASKS: dict[str, TaskInfo] = {"mnist": mnist.MNIST}
-SUGGESTED = ("mnist", "modular_addition", "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
+SUGGESTED = ("mnist", "modular", "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
 PREPARED = ("official", "tfds")  # orders in which data sets are stored
 ORDERS = (*PREPARED, subset.STRATIFIED)
 

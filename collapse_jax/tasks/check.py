@@ -1,8 +1,11 @@
 """Whether the choices of a task are allowed and fit its data set."""
 
-from collapse_jax.errors import Wrong, require
+import functools
+
+from collapse_jax.errors import Wrong, require, together
 from collapse_jax.experiment import checks, config
-from collapse_jax.experiment.checks import COUNT, NUMBER, SEED, SHARE, OneOf, between
+from collapse_jax.experiment.checks import LARGEST, NUMBER, SEED, SHARE, Check, OneOf, between
+from collapse_jax.experiment.choices import Modular, names_of
 from collapse_jax.tasks import modular, text, text_files
 from collapse_jax.tasks.base import TaskInfo
 from collapse_jax.tasks.catalogue import ORDERS, find_task
@@ -13,7 +16,11 @@ FIELDS: checks.Fields = {
     "task.label_noise": SHARE,
     "task.label_seed": SEED,
     "task.max_tokens": between(3, text.MAX_TOKENS),
-    "task.train_size": COUNT,
+    # A share of the pairs of modular arithmetic is a number of them by now, see `choices.filled`.
+    "task.train_size": Check(
+        f"must be a whole number >= 1 and <= {LARGEST}, or of {modular.NAME!r} a share in (0, 1)",
+        lambda value: isinstance(value, int) and 1 <= value <= LARGEST,
+    ),
     "task.test_size": NUMBER,
 }
 
@@ -42,9 +49,14 @@ def _test_file(e: config.Experiment) -> None:
     require(alone, "task.test_file", e.task.test_file, f"only beside a text file, not {e.task.dataset!r}")
 
 
-def _modulus(e: config.Experiment) -> None:
-    own = e.task.dataset == modular.NAME or e.task.modulus is None
-    require(own, "task.modulus", e.task.modulus, f"only beside {modular.NAME!r}, not {e.task.dataset!r}")
+def _modular(e: config.Experiment) -> None:
+    together(functools.partial(_only_beside_modular, e.task, name) for name in names_of(Modular))
+
+
+def _only_beside_modular(task: config.Task, name: str) -> None:
+    value = getattr(task, name)
+    own = task.dataset == modular.NAME or value is None
+    require(own, f"task.{name}", value, f"only beside {modular.NAME!r}, not {task.dataset!r}")
 
 
 def _train_size(e: config.Experiment) -> None:
@@ -62,11 +74,15 @@ def _test_size(e: config.Experiment) -> None:
 
 
 # What a data set is found by.
-FOUND_BY = tuple(f"task.{name}" for name in ("dataset", "order", "test_file", "modulus", "data_dir", "train_size"))
+MODULAR_FIELDS = tuple(f"task.{name}" for name in names_of(Modular))
+FOUND_BY = (
+    *(f"task.{name}" for name in ("dataset", "order", "test_file", "data_dir", "train_size")),
+    *MODULAR_FIELDS,
+)
 RELATIONS: checks.Relations = (
     (("task.label_noise", "task.random_labels"), _noise),
     (("task.test_file", "task.dataset"), _test_file),
-    (("task.modulus", "task.dataset"), _modulus),
+    ((*MODULAR_FIELDS, "task.dataset"), _modular),
     (FOUND_BY, _train_size),
     ((*FOUND_BY, "task.test_size"), _test_size),
 )

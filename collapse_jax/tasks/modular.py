@@ -1,58 +1,172 @@
-"""Modular addition, the task on which grokking was found: from a and b predict (a + b) mod p.
+"""Modular arithmetic, on which grokking was found: from a and b predict a o b mod p, o one of six operations.
 
-The p^2 pairs are all there is. A pair is two one-hot vectors side by side, [2 p] of 0 and 1, for an MLP. A fixed
-permutation of the pairs decides: the first `train_size` are trained on, the others are the test set, in the same
-order. Power et al. 2022 (arXiv:2201.02177) give a transformer tokens; one-hot pairs for an MLP are the choice of
-Gromov 2023 (arXiv:2301.02679).
+The p^2 pairs are all there is (division: the p (p - 1) with b > 0). The first `train_size` of a permutation of them
+are trained on, the others are the test set, in the same order. Two forms of a pair: one-hot vectors side by side,
+[2 p], for an MLP (Gromov 2023, arXiv:2301.02679); or the four tokens a, o, b, "=" of Power et al. 2022
+(arXiv:2201.02177).
 """
 
+import dataclasses
+import functools
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from collapse_jax.errors import ConfigError
+from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.experiment import config
-from collapse_jax.experiment.choices import MODULAR
+from collapse_jax.experiment.choices import MODULAR, OPERATIONS, Modular, options
+from collapse_jax.experiment.keys import Purpose
 from collapse_jax.tasks import subset
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo
 
-NAME, MODULUS = MODULAR, 97
+NAME = MODULAR
 MAX_MODULUS = 256  # 65,536 pairs of 512 numbers: 134 MB
 SPLIT_SEED = 0
+ONE_HOT, TOKENS, ALL_TOKENS = FORMS = ("one_hot", "tokens", "all_tokens")
+FIXED, BY_SEED = SPLITS = ("fixed", "seed")
 
 
-def modulus(task: config.Task) -> int:
-    """Return p."""
-    return MODULUS if task.modulus is None else task.modulus
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """All pairs of one operation, numbered by rows: pair i is (a, b) = divmod(i, number of values of b).
+
+    Attributes:
+      p: modulus.
+      operation: name in `OPERATIONS`.
+      form: "one_hot", "tokens", or "all_tokens".
+    """
+
+    p: int
+    operation: str
+    form: str
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return OPERATIONS[self.operation](self.p)
+
+    @property
+    def classes(self) -> int:
+        """Return K: p, or with "all_tokens" the p + 2 tokens, of which the two signs have no example."""
+        return self.p + 2 if self.form == ALL_TOKENS else self.p
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of the inputs."""
+        return "vector" if self.form == ONE_HOT else "tokens"
+
+    def examples(self, index: Any, xp: ModuleType = np) -> tuple[Any, Any]:
+        """Return inputs, float32 [N, 2 p] or int32 [N, 4], and labels [N] int32 of the pairs `index` [N].
+
+        `xp` is the library of the arrays, numpy or jax.numpy.
+        """
+        a, b = xp.divmod(index, self.p - 1 if self.operation == "division" else self.p)
+        if self.operation == "division":
+            b = b + 1
+        if self.form == ONE_HOT:
+            inputs = xp.concatenate([xp.eye(self.p, dtype=np.float32)[each] for each in (a, b)], axis=1)
+        else:
+            sign, equals = xp.full_like(a, self.p), xp.full_like(a, self.p + 1)
+            inputs = xp.stack([a, sign, b, equals], axis=1).astype(np.int32)
+        return inputs, (self._result(a, b, xp) % self.p).astype(np.int32)
+
+    def _result(self, a: Any, b: Any, xp: ModuleType) -> Any:
+        if self.operation == "division":
+            inverses = [0] + [pow(each, -1, self.p) for each in range(1, self.p)]
+            return a * xp.asarray(inverses)[b]
+        results = {
+            "addition": lambda: a + b,
+            "subtraction": lambda: a - b,
+            "multiplication": lambda: a * b,
+            "x2+y2": lambda: a * a + b * b,
+            "x2+xy+y2": lambda: a * a + a * b + b * b,
+        }
+        return results[self.operation]()
+
+
+@dataclasses.dataclass(frozen=True)
+class BySeed:
+    """Draws the split of a run from its own seed; see `Dataset.sample`.
+
+    Attributes:
+      pairs: all there are.
+      train_size: that are trained on.
+      test_size: of the others, that are tested.
+    """
+
+    pairs: Pairs
+    train_size: int
+    test_size: int
+
+    def __call__(self, h: Any, data: Dataset) -> Dataset:
+        """Return the examples of one run."""
+        order = jax.random.permutation(h.key(Purpose.SPLIT), self.pairs.count)
+        train, test = order[: self.train_size], order[self.train_size :][: self.test_size]
+        make = functools.partial(self.pairs.examples, xp=jnp)
+        (train_inputs, train_labels), (test_inputs, test_labels) = make(train), make(test)
+        return dataclasses.replace(
+            data,
+            train_inputs=train_inputs.astype(data.train_inputs.dtype),
+            train_labels=train_labels,
+            test_inputs=test_inputs.astype(data.test_inputs.dtype),
+            test_labels=test_labels,
+            sample=None,
+        )
 
 
 def describe(task: config.Task) -> TaskInfo:
     """Say how many pairs and classes there are.
 
     Raises:
-      ConfigError: `modulus` or `train_size` is out of range, or another order than the fixed one is asked for.
+      ConfigError: modulus, operation, form, split or `train_size` is not allowed, or another order is asked for.
     """
-    p = modulus(task)
-    if not 2 <= p <= MAX_MODULUS:
-        raise ConfigError("task.modulus", p, f"must be in 2 ... {MAX_MODULUS}")
-    if task.order != "official":
-        raise ConfigError("task.order", task.order, f"{NAME} has one order, 'official'")
-    if not task.train_size < p**2:
-        limit = f"must be in 1 ... {p**2 - 1}: of the {p**2} pairs of task.modulus={p} one at least is tested"
-        raise ConfigError("task.train_size", task.train_size, limit)
-    return TaskInfo(load, p**2 - 1, p**2 - task.train_size, num_classes=p, kind="vector")
+    chosen = options(task, Modular)
+    require_one_of("task.operation", chosen.operation, OPERATIONS)
+    require_one_of("task.form", chosen.form, FORMS)
+    require_one_of("task.split", chosen.split, SPLITS)
+    p = chosen.modulus
+    require(2 <= p <= MAX_MODULUS, "task.modulus", p, f"must be in 2 ... {MAX_MODULUS}")
+    prime = all(p % divisor for divisor in range(2, int(p**0.5) + 1))
+    require(prime or chosen.operation != "division", "task.modulus", p, "division needs a prime number")
+    require(task.order == "official", "task.order", task.order, f"{NAME} has one order, 'official'")
+    pairs = pairs_of(task)
+    if not task.train_size < pairs.count:
+        limit = (
+            f"must be in 1 ... {pairs.count - 1}: of the {pairs.count} pairs of task.modulus={p} one at least is"
+        )
+        raise ConfigError("task.train_size", task.train_size, f"{limit} tested")
+    if chosen.split == BY_SEED:
+        for name in ("balanced", "random_labels", "label_noise"):
+            value = getattr(task, name)
+            allowed = "has no effect beside task.split='seed'; wrong labels by seed are grid.flip_rate"
+            require(not value, f"task.{name}", value, allowed)
+    return TaskInfo(load, pairs.count - 1, pairs.count - task.train_size, pairs.classes, pairs.kind)
+
+
+def pairs_of(task: config.Task) -> Pairs:
+    """Return the pairs of a task."""
+    chosen = options(task, Modular)
+    return Pairs(chosen.modulus, chosen.operation, chosen.form)
 
 
 def load(task: config.Task) -> Dataset:
-    """Return the pairs as float32 vectors [N, 2 p] and the sums as labels.
+    """Return the pairs of the fixed split, with `split="seed"` the function that draws each run's own.
 
-    With `balanced` the first train_size / p pairs of each sum, in the fixed order, are trained on; the test set is
-    what is left in either case.
+    With `balanced` the first train_size / K pairs of each class, in the fixed order, are trained on; the test set
+    is what is left in either case.
     """
-    p = modulus(task)
+    pairs = pairs_of(task)
     # RandomState, because its numbers are the same in every version of numpy.
-    order = np.random.RandomState(SPLIT_SEED).permutation(p**2)
-    a, b = np.divmod(order, p)
-    pairs = np.concatenate([np.eye(p, dtype=np.float32)[a], np.eye(p, dtype=np.float32)[b]], axis=1)
-    every = InMemory(pairs, (a + b) % p)
-    rest = np.setdiff1d(np.arange(p**2), subset.choose(task, every, p))
-    return assemble(task, "vector", every, InMemory(every.inputs(rest), every.labels(rest)), p)
+    every = InMemory(*pairs.examples(np.random.RandomState(SPLIT_SEED).permutation(pairs.count)))
+    rest = np.setdiff1d(np.arange(pairs.count), subset.choose(task, every, pairs.classes))
+    test = InMemory(every.inputs(rest), every.labels(rest))
+    data = assemble(task, pairs.kind, every, test, pairs.classes)
+    if pairs.kind == "tokens":
+        data = dataclasses.replace(data, vocabulary_size=pairs.p + 2)
+    if options(task, Modular).split == FIXED:
+        return data
+    return dataclasses.replace(data, sample=BySeed(pairs, task.train_size, len(data.test_labels)))

@@ -47,7 +47,7 @@ def _array(task: config.Task, info: TaskInfo, name: str, value: Any) -> np.ndarr
         _refuse(task, f"{name}: {told(error, None)}")
     if name in LABELS:
         wanted, right = "whole numbers [N]", array.dtype.kind in "iu" and array.ndim == 1
-    elif info.kind == "text":
+    elif info.kind in ("text", "tokens"):
         wanted, right = "whole numbers [N, T]", array.dtype.kind in "iu" and array.ndim == 2
     else:
         wanted, right = "finite numbers [N, ...]", array.dtype.kind == "f" and array.ndim >= 2

@@ -17,6 +17,7 @@ from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.keys import Purpose
 from collapse_jax.training.hyperparameters import Hyperparameters
+from collapse_jax.training.spectral import spectral_entropy
 from collapse_jax.training.trees import kernels, map_kernels, own
 
 Params = Any
@@ -98,6 +99,17 @@ def l1(params: Params, strength: jax.Array) -> jax.Array:
     return strength * sum(jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(own(params)))
 
 
+def norm_cutoff(params: Params, strength: jax.Array) -> jax.Array:
+    """Return the sum over arrays of parameters of (a - c)^2 where a = |w| / size of w > c (code of 2412.09810)."""
+
+    def beyond(leaf: jax.Array) -> jax.Array:
+        square = jnp.sum(jnp.square(leaf))
+        norm = jnp.sqrt(jnp.where(square == 0, 1, square))  # the root of 0 has no slope
+        return jnp.where(square == 0, 0, jnp.square(jnp.maximum(norm / leaf.size - strength, 0)))
+
+    return jnp.asarray(sum(beyond(leaf) for leaf in jax.tree.leaves(own(params))))
+
+
 class Slow(NamedTuple):
     """State of `grokfast`: steps taken, and the running mean of the gradient."""
 
@@ -148,6 +160,8 @@ def fixed_norm(params: Params, norm: jax.Array) -> Params:
 TERMS: dict[str, Term] = {
     "weight_noise": Perturb(weight_noise, Purpose.WEIGHT_NOISE),
     "l1": Penalty(l1),
+    "spectral_entropy": Penalty(spectral_entropy, factorises=True),
+    "norm_cutoff": Penalty(norm_cutoff),
     "grokfast": Filter(grokfast),
     "orthogonal_gradient": Filter(orthogonal_gradient),
     "fixed_norm": Project(fixed_norm, anchor=kernel_norm),

@@ -206,7 +206,7 @@ def test_snapshots_hold_no_more_test_examples_than_the_task_measures():
     assert validate(Experiment(snapshots=Snapshots(test_size=20_000))).snapshots.test_size == 10_000
     assert validate(Experiment(task=Task(test_size=20), snapshots=Snapshots(test_size=0))).snapshots.test_size == 0
     # A part is what its whole says: the smallest of them decides.
-    grid = Grid(dataset=("mnist", "modular_addition"))
+    grid = Grid(dataset=("mnist", "modular"))
     whole = validate(Experiment(task=Task(train_size=1000, modulus=32), grid=grid))
     assert whole.snapshots.test_size == 32**2 - 1000
     assert all(validate(part.experiment) == part.experiment for part in parts(whole, Cut(AXES)))

@@ -59,7 +59,7 @@ def test_what_is_not_given_is_filled_in_and_is_the_same_experiment():
             {"optimizer": Optimizer("sgd", b2=0.9)},
             "optimizer.b2=0.9: the optimizer 'sgd' .* it has momentum, decay$",
         ),
-        ({"task": Task(modulus=97)}, "task.modulus=97: only beside 'modular_addition', not 'mnist'"),
+        ({"task": Task(modulus=97)}, "task.modulus=97: only beside 'modular', not 'mnist'"),
         ({"model": Model(width=0)}, "model.width=0: the model 'mlp'"),
         ({"model": Model("cnn", width=0)}, "model.width=0: must be >= 1"),
         (
@@ -79,9 +79,7 @@ def test_an_option_that_no_choice_of_the_grid_has_is_refused(changes, message):
 
 
 def test_an_option_is_dropped_for_the_values_of_an_axis_that_do_not_have_it():
-    grid = Grid(
-        model=("mlp", "cnn", "transformer"), optimizer=("adamw", "sgd"), dataset=("mnist", "modular_addition")
-    )
+    grid = Grid(model=("mlp", "cnn", "transformer"), optimizer=("adamw", "sgd"), dataset=("mnist", "modular"))
     task = Task(modulus=11)
     e = Experiment(
         grid=grid, model=Model(hidden=(9,), width=12), optimizer=Optimizer(momentum=0.9, b2=0.5), task=task
@@ -92,7 +90,7 @@ def test_an_option_is_dropped_for_the_values_of_an_axis_that_do_not_have_it():
     assert placed(e, "model", "transformer").model.width == 12
     assert placed(e, "optimizer", "sgd").optimizer == Optimizer("sgd", momentum=0.9, decay="all")
     assert placed(e, "optimizer", "adamw").optimizer == Optimizer("adamw", 0.9, 0.5, 1e-8, decay="all")
-    assert placed(e, "dataset", "modular_addition").task.modulus == 11
+    assert placed(e, "dataset", "modular").task.modulus == 11
     assert placed(e, "dataset", "mnist").task.modulus is None
     own = placed(e, "model", "own.py:MODEL").model  # whose options are not known
     assert (own.hidden, own.width, own.norm) == ((9,), 12, None)

@@ -60,7 +60,7 @@ def test_bad_input_is_one_line(tmp_path):
     for data_dir in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ConfigError, match=r"--data_dir='.*': cannot be made a folder"):
             prepare.prepare(Task(dataset="vocabulary", data_dir=str(data_dir)))
-    for name in ("modular_addition", "mine.npz", "mine.jsonl.gz", "mine.py:TASK"):
+    for name in ("modular", "mine.npz", "mine.jsonl.gz", "mine.py:TASK"):
         with pytest.raises(ConfigError, match=f"--dataset='{name}': needs no preparation"):
             prepare.prepare(Task(dataset=name))
 

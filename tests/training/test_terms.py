@@ -12,7 +12,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Model, Optimizer, Packing, Training
 from collapse_jax.experiment.keys import Purpose
 from collapse_jax.training import TERMS, advance_run, init_run, terms
-from collapse_jax.training.terms import SWITCHED, factorising, weight_noise
+from collapse_jax.training.terms import SWITCHED, factorising, norm_cutoff, weight_noise
 
 RATE = 1e-4
 
@@ -71,7 +71,17 @@ def test_the_l1_penalty_adds_the_sign_of_every_parameter_to_the_gradient(tiny):
     assert distance(with_l1, without) == pytest.approx(RATE * 5.0, rel=1e-2)
 
 
-@pytest.mark.parametrize("name", ["weight_noise", "l1", "grokfast"])
+def test_the_norm_cutoff_pulls_only_arrays_beyond_it():
+    """a = |w| / size is 0.5 and 0.1; with c = 0.2 the first alone is penalised, by (0.5 - 0.2)^2."""
+    params = {"large": jnp.array([[1.0, 1.0], [1.0, 1.0]]), "small": jnp.array([0.2]) / 2, "zero": jnp.zeros(3)}
+    value, gradient = jax.value_and_grad(norm_cutoff)(params, 0.2)
+    assert value == pytest.approx(0.09)
+    # 2 (a - c) w / (|w| size)
+    np.testing.assert_allclose(gradient["large"], 2 * 0.3 / (2 * 4), rtol=1e-6)
+    assert float(jnp.abs(gradient["small"]).max()) == float(jnp.abs(gradient["zero"]).max()) == 0
+
+
+@pytest.mark.parametrize("name", ["weight_noise", "l1", "grokfast", "spectral_entropy"])
 def test_a_term_of_strength_0_is_none(tiny, name):
     """To rounding: the program is another one."""
     experiment = tiny(grid=Grid(weight_decay=(0.1, 0.01), seed=(1, 2), init_scale=(1.0,), **{name: (0.0,)}))
