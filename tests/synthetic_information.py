@@ -62,10 +62,12 @@ def add_information(results: xr.Dataset, families=FAMILIES, every: int = 4) -> x
 def add_layers(results: xr.Dataset, count: int, stems=("mi", "binned")) -> xr.Dataset:
     """The results with I(Z;X) and I(Z;Y) of hidden layers: those of the features, less 0.1 for each layer above."""
     above = xr.DataArray(np.arange(count)[::-1], dims="layer", coords={"layer": np.arange(count)})
+    described = MEASURES["layer_information"].variables
     for stem in stems:
         for which in ("zx", "zy"):
             for kind in ("", "_null", "_null_sd"):
-                name = f"mi_{which}{kind}"
-                own = (results[name] - 0.1 * above * (kind == "")).assign_attrs(results[name].attrs)
-                results = results.assign({f"layer_{stem}_{which}{kind}": own})
+                name, source = f"layer_{stem}_{which}{kind}", f"mi_{which}{kind}"
+                if name in described:
+                    own = results[source] - 0.1 * above * (kind == "")
+                    results = results.assign({name: own.assign_attrs(described[name].attrs())})
     return results

@@ -1,4 +1,4 @@
-"""The way of training through the plane of the information about inputs and labels, layer by layer."""
+"""The way of training through the plane of the information about inputs and labels, of features and of layers."""
 
 import dataclasses
 from typing import Any
@@ -56,15 +56,40 @@ class Plane:
 def information_plane(
     results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS
 ) -> Figure:
-    """The way of training through the plane of I(Z;X) and I(Z;Y).
+    """The way of training through the plane of I(Z;X) and I(Z;Y), Z the features.
 
-    One row per estimator that was measured, and per hidden layer (at most six, evenly chosen) where the results
-    hold its layers; one column per weight decay (at most six), the step as colour. Dots: mean over seeds; thin
-    lines: single seeds; crosses: mean and standard deviation of the permutation null, which shows where the plane
-    has its origin for this estimator. The layers of an estimator share their axes. `thresholds` is not used.
-    Source: arXiv 1703.00810.
+    One row per estimator that was measured; one column per weight decay (at most six), the step as colour. Dots:
+    mean over seeds; thin lines: single seeds; crosses: mean and standard deviation of the permutation null, which
+    shows where the plane has its origin for this estimator. `thresholds` is not used. Source: arXiv 1703.00810.
     """
-    planes = _planes(results)
+    planes = [Plane(x, y, name) for x, y, name in PLANES if x in results and y in results]
+    return _drawn(results, planes, colour, "Information plane", "")
+
+
+@style.styled
+def information_plane_of_layers(
+    results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = DEFAULT_AXIS
+) -> Figure:
+    """The same of every hidden layer.
+
+    One row per estimator whose layers were measured, and layer (at most six, evenly chosen); the layers of an
+    estimator share their axes. `thresholds` is not used. Source: arXiv 1703.00810.
+    """
+    planes = [
+        Plane(f"layer_{x}", f"layer_{y}", f"{name}, layer {layer + 1} of {results.sizes['layer']}", layer)
+        for x, y, name in PLANES
+        if f"layer_{x}" in results and f"layer_{y}" in results
+        for layer in lines.evenly(range(results.sizes["layer"]), MAX_LAYERS)
+    ]
+    return _drawn(results, planes, colour, "Information plane, layer by layer", "layer_")
+
+
+def _drawn(results: xr.Dataset, planes: list[Plane], colour: str, title: str, prefix: str) -> Figure:
+    if not planes:
+        raise style.NotDrawableError(
+            "no pair of variables of an information plane is in the results: "
+            + "; ".join(f"{prefix}{x} and {prefix}{y}" for x, y, _ in PLANES)
+        )
     steps = results["step"].values
     if not np.any(steps > 0):
         raise style.NotDrawableError("no step after 0 is logged")
@@ -82,35 +107,22 @@ def information_plane(
             _trajectory(axes, group, plane, norm)
             if number == 0:
                 axes.set_title(group.title, fontsize=9.5)
-            axes.set_xlabel(style.label(results, plane.x))
+            axes.set_xlabel(_label(results, plane.x))
             axes.tick_params(labelleft=axes is row[0])
-        row[0].set_ylabel(f"{plane.name}\n{style.label(results, plane.y)}")
-    bar = figure.colorbar(ScalarMappable(norm, _time_colours()), ax=list(grid.flat), pad=0.015, aspect=30)
+        row[0].set_ylabel(f"{plane.name}\n{_label(results, plane.y)}")
+    aspect = max(30, 10 * len(planes))  # as broad in a tall figure
+    bar = figure.colorbar(ScalarMappable(norm, _time_colours()), ax=list(grid.flat), pad=0.015, aspect=aspect)
     bar.set_label("training step")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(style.short_number))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.outline.set_visible(False)
-    style.heading(figure, "Information plane", _note(results, planes))
+    style.heading(figure, title, _note(results, planes))
     return figure
 
 
-def _planes(results: xr.Dataset) -> list[Plane]:
-    """The rows: an estimator's layers where the results hold them, else the features alone."""
-    planes = []
-    for x, y, name in PLANES:
-        if all(f"layer_{variable}" in results for variable in (x, y)):
-            count = results.sizes["layer"]
-            for layer in lines.evenly(range(count), MAX_LAYERS):
-                title = f"{name}, layer {layer + 1} of {count}"
-                planes.append(Plane(f"layer_{x}", f"layer_{y}", title, layer))
-        elif x in results and y in results:
-            planes.append(Plane(x, y, name))
-    if not planes:
-        raise style.NotDrawableError(
-            "no pair of variables of an information plane is in the results: "
-            + "; ".join(f"{x} and {y}" for x, y, _ in PLANES)
-        )
-    return planes
+def _label(results: xr.Dataset, variable: str) -> str:
+    """An axis title without "by layer", which the row says and a narrow panel has no room for."""
+    return style.label(results, variable).replace(", by layer", "")
 
 
 def _note(results: xr.Dataset, planes: list[Plane]) -> str:

@@ -11,7 +11,7 @@ from collapse_jax.figures.balancedness import balancedness
 from collapse_jax.figures.bounds import bounds
 from collapse_jax.figures.collapse_time import collapse_time
 from collapse_jax.figures.heatmap import heatmap
-from collapse_jax.figures.information_plane import information_plane
+from collapse_jax.figures.information_plane import information_plane, information_plane_of_layers
 from collapse_jax.figures.layers import layers
 from collapse_jax.figures.phases import phases, programs, variances
 from collapse_jax.figures.sandwich import sandwich
@@ -71,6 +71,7 @@ FIGURES: dict[str, Drawing] = {
         "Does the representation forget the input, and when? Beside it, the within-class variance.",
     ),
     "information_plane": Drawing(information_plane, "Where does training move in the plane of I(Z;X) and I(Z;Y)?"),
+    "information_plane_of_layers": Drawing(information_plane_of_layers, "The same of every hidden layer: where?"),
     "sandwich": Drawing(
         sandwich,
         "How tight are the bounds of Theorem 3.4, and does the superfluous information fall with the variance?",

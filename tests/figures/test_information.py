@@ -106,19 +106,25 @@ def test_plane_shows_at_most_six_weight_decays_and_their_nulls():
 def test_plane_has_a_row_for_every_layer(count, results):
     decay = results.isel(weight_decay=[0])
     layered = add_layers(decay, count)
-    figure = FIGURES["information_plane"](layered)
+    figure = FIGURES["information_plane_of_layers"](layered)
+    figure.canvas.draw()  # warnings are errors
+    assert len(figure.axes) == 2 * count + 1  # codes and bins, and the colours
     rows = [axes for axes in figure.axes if axes.get_ylabel().startswith("codes")]
     assert [axes.get_ylabel().split("\n")[0] for axes in rows] == [
         f"codes, layer {layer + 1} of {count}" for layer in range(count)
     ]
+    assert {axes.get_xlabel() for axes in rows} == {"I(Z;X) (nat)"}  # one name for all, which the row completes
     assert len({axes.get_xlim() for axes in rows}) == 1  # layers are compared on the same axes
     shown = [c for axes in rows for c in axes.collections if c.get_gid() == "layer_mi_zy"]
     mean = decay[["mi_zx", "mi_zy"]].mean("seed").squeeze().dropna("step")
     for above, dots in zip(reversed(range(count)), shown, strict=True):
         expected = np.stack([mean["mi_zx"], mean["mi_zy"]], axis=1) - 0.1 * above
         np.testing.assert_allclose(dots.get_offsets(), expected, rtol=1e-6)
-    # What has no layers has the row of the features.
-    assert any(axes.get_ylabel().startswith("nHSIC\n") for axes in figure.axes)
+    # The plane of the features is as it was: it may have been measured at more steps.
+    plain = FIGURES["information_plane"](layered)
+    assert [axes.get_ylabel().split("\n")[0] for axes in plain.axes[:-1]] == ["codes", "noise σ = 0.1", "nHSIC"]
+    with pytest.raises(NotDrawableError, match="layer_mi_zx and layer_mi_zy"):
+        FIGURES["information_plane_of_layers"](decay)
 
 
 def test_plane_shows_the_spread_of_nulls(results):
