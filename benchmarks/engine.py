@@ -20,7 +20,12 @@ PEAK_SIZE, PEAK_PRODUCTS = 1024, 20
 
 def main_experiment(**changes) -> config.Experiment:
     """Return the experiment of configs/mnist_mlp.py, fields replaced."""
-    return filled(dataclasses.replace(_load("mnist_mlp").get_config(), **changes))
+    return named_experiment("mnist_mlp", **changes)
+
+
+def named_experiment(name: str, argument: str = "", **changes) -> config.Experiment:
+    """Return the experiment of a file in configs/, fields replaced."""
+    return filled(dataclasses.replace(_load(name).get_config(argument), **changes))
 
 
 def _load(name: str) -> ModuleType:

@@ -88,7 +88,7 @@ def make_results(
 def as_zip(results: xr.Dataset) -> xr.Dataset:
     """The same runs as a zip grid: dims (run, step)."""
     dims = [d for d in results["diverged_at"].dims]
-    out = results.stack(run=dims).reset_index("run").drop_vars("run", errors="ignore").transpose("run", "step")
+    out = results.stack(run=dims).reset_index("run").drop_vars("run", errors="ignore").transpose("run", "step", ...)
     return out.assign_coords({k: c.broadcast_like(out["run"]) for k, c in out.coords.items() if c.dims == ()})
 
 

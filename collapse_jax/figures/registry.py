@@ -10,6 +10,7 @@ from collapse_jax.figures.against_axis import against_axis
 from collapse_jax.figures.balancedness import balancedness
 from collapse_jax.figures.bounds import bounds
 from collapse_jax.figures.collapse_time import collapse_time
+from collapse_jax.figures.complexity import complexity, rate_distortion
 from collapse_jax.figures.heatmap import heatmap
 from collapse_jax.figures.information_plane import information_plane, information_plane_of_layers
 from collapse_jax.figures.layers import layers
@@ -77,6 +78,8 @@ FIGURES: dict[str, Drawing] = {
         "How tight are the bounds of Theorem 3.4, and does the superfluous information fall with the variance?",
     ),
     "layers": Drawing(layers, "Which layers collapse, and where can classes be told apart by their centres?"),
+    "complexity": Drawing(complexity, "How small can the weights be told, and when does that rise and fall?"),
+    "rate_distortion": Drawing(rate_distortion, "How many bytes does the training loss cost?"),
     "violins": Drawing(
         workdir_violins,
         "Do unseen examples get past the boundary when, and because, the classes contract?",
