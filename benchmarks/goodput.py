@@ -6,14 +6,15 @@ taskset -c 1 python -m benchmarks.goodput --every=120 --seconds=4000 --checkpoin
 with SIGKILL after `--every` seconds (give or take half the time between checkpoints, so that kills fall anywhere
 there), started again, and so on for `--seconds`; the last life ends with SIGTERM, which saves. Then the same is
 trained up to that step and left alone, all of it or some of its runs (`--runs`), whose bits do not depend on the
-others, and the bits of results, snapshots and the last state are compared. Other sweeps that nobody disturbed, in
-`whole` beside them, are compared where they have the same steps. A grid of one run is measured in other last bits
-than one of several, so that of such a one states and snapshots count alone.
+others, and the bits of results, snapshots and the last state are compared. Other sweeps that nobody disturbed,
+in folders beside these, are compared where they have the same steps. A grid of one run is measured in other last
+bits than one of several, so that of such a one states and snapshots count alone.
 
 Goodput = 1 - (start-up + restore + lost) / total, over the lives of all processes, see `goodput_accounting`: from
 the start of each process to its end, by what it notes, on two clocks. Jobs beside this one stretch the wall clock,
 and hardly the processor time, which is what the machine would take alone if it never waited for its disk. What a
 kill costs is seconds on either clock; goodput on the processor's is that of kills every so many of its seconds.
+Lives that had 95 % of a core are summed up on their own, too.
 "saving" is the time inside of calls that save, which is no loss here; the device trains meanwhile.
 
 Checkpoints: losing half an interval t of each time M between kills and C / t of all time for saves of C seconds, t
@@ -38,7 +39,7 @@ import numpy as np
 import xarray as xr
 
 from benchmarks import machine
-from benchmarks.goodput_accounting import Life, account, cost, goodput, life_of, projected, seconds
+from benchmarks.goodput_accounting import Life, account, goodput, life_of, summary
 from collapse_jax.experiment.axes import AXES
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.trees import TreeStore
@@ -46,6 +47,7 @@ from collapse_jax.workdir.trees import TreeStore
 CLOCKS = ("wall", "processor")
 CONFIG = "configs/mnist_mlp.py:cpu"
 STEPS = 10_000_000  # never reached
+QUIET = 0.95  # share of a core from which a life counts as having had it alone
 SAVED = 75  # exit code of a stop by a signal
 
 
@@ -151,24 +153,25 @@ def train_alone(killed: pathlib.Path, workdir: pathlib.Path, flags: Sequence[str
     Trainer(workdir, [*flags, f"--config.steps={last}", *schedules]).live()
 
 
-def summary(arguments: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
+def report(arguments: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
     """Say where the time went and compare the bits."""
-    (lives, saving), (alone, _) = (lives_of(folder / name) for name in ("killed", "alone"))
+    lives, saving = lives_of(folder / "killed")
     rows = {clock: account(own) for clock, own in lives.items()}
+    found = {clock: summary(own, own[:-1]) for clock, own in rows.items()}
+    both = list(zip(lives["wall"], lives["processor"], rows["wall"], strict=True))[:-1]
+    quiet = [row for wall, processor, row in both if processor.ended > QUIET * wall.ended]
+    if quiet:
+        found["wall_of_lives_with_a_core_of_their_own"] = {"lives": len(quiet)} | summary(quiet, quiet)
     return {
         "options": {"every": arguments.every, "checkpoint_seconds": arguments.checkpoint_seconds},
         "kills": len(rows["wall"]) - 1,
         "steps": lives["wall"][-1].reached[-1][0],
-        "seconds": {clock: seconds(own) for clock, own in rows.items()},
+        "found": found,
         "saving_seconds": saving,
-        "alone_seconds": {clock: own[0].ended for clock, own in alone.items()},
-        "goodput": {clock: goodput(own) for clock, own in rows.items()},
-        "seconds_of_a_kill": {clock: cost(own) for clock, own in rows.items()},
-        "at_a_kill_every_600_s": {clock: projected(own, 600) for clock, own in rows.items()},
         "bits": {
-            name: different(folder / "killed", folder / name)
-            for name in ("alone", "whole")
-            if (folder / name).exists()
+            path.name: different(folder / "killed", path)
+            for path in sorted(folder.iterdir())
+            if path.is_dir() and path.name not in ("killed", "trial")
         },
         "lives": {c: [{n: round(v, 2) for n, v in row.items()} for row in own] for c, own in rows.items()},
     }
@@ -191,10 +194,11 @@ def main() -> None:
             kill_again_and_again(arguments, folder / "killed", flags)
         if not (folder / "alone").exists():
             train_alone(folder / "killed", folder / "alone", [*flags, *arguments.runs.split()])
-        found = summary(arguments, folder)
+        found = report(arguments, folder)
     print(machine.write("goodput", found))
-    shares = found["goodput"]
-    print(f"goodput {shares['wall']:.4f} of the wall clock, {shares['processor']:.4f} of processor time")
+    for name, own in found["found"].items():
+        share, projected = own["goodput"], own["goodput_at_a_kill_every_600_s"]
+        print(f"{name}: {share:.4f}, at a kill every 600 s {projected:.4f}")
     for name, bits in found["bits"].items():
         print(f"{name}: {bits['numbers']} numbers compared, different: {', '.join(bits['different']) or 'none'}")
 

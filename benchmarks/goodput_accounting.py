@@ -80,12 +80,18 @@ def goodput(rows: Sequence[Row]) -> float:
     return sum(row["kept"] for row in rows) / seconds(rows)
 
 
-def cost(rows: Sequence[Row]) -> Row:
-    """Return the seconds that a kill costs on average: a start, a restore, and what is lost of the killed life."""
-    lost = statistics.mean(row["lost"] for row in rows[:-1])
+def cost(rows: Sequence[Row], killed: Sequence[Row]) -> Row:
+    """Return the seconds that a kill costs on average: a start, a restore, and what is lost of a killed life."""
+    lost = statistics.mean(row["lost"] for row in killed)
     return {part: statistics.mean(row[part] for row in rows) for part in PARTS[:2]} | {"lost": lost}
 
 
-def projected(rows: Sequence[Row], every: float) -> float:
-    """Return the goodput at a kill every so many seconds, if a kill costs what it costs here on average."""
-    return 1 - sum(cost(rows).values()) / every
+def summary(rows: Sequence[Row], killed: Sequence[Row]) -> dict[str, Any]:
+    """Say what was kept of all time, what a kill costs, and what would be kept if one came every 10 minutes."""
+    seconds_of_a_kill = cost(rows, killed)
+    return {
+        "seconds": seconds(rows),
+        "goodput": goodput(rows),
+        "seconds_of_a_kill": seconds_of_a_kill,
+        "goodput_at_a_kill_every_600_s": 1 - sum(seconds_of_a_kill.values()) / 600,
+    }

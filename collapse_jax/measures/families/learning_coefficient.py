@@ -64,10 +64,13 @@ def learning_coefficient(
 
     Limits: values depend on all settings, by orders of magnitude in e, gamma and the number of draws (they are
     recorded with the results): compare runs and steps under equal settings only, and choose e so that halving it
-    changes nothing. Before training has converged w* is no minimum, and `llc` is negative. If the loss of any step
-    of a chain is not finite, or the parameters are not, all values are nan; one chain has no error, one draw no
-    drift. Pruned weights stay. With BatchNorm the running statistics are held, or taken of each batch, as the run
-    evaluates. A gradient step of a batch costs as much as one of training: (burn_in + draws) x chains of them.
+    changes nothing. Flat directions settle in 2 / (e gamma) steps: 2000 with the defaults, which are chosen for
+    their time and stop before. Where `llc_drift` is not small the chains are still spreading, and the value is one
+    of a time, not of a density. Early in training curvatures can be so large that every chain diverges. Before
+    training has converged w* is no minimum, and `llc` can be negative. If the loss of any step of a chain is not
+    finite, or the parameters are not, all values are nan; one chain has no error, one draw no drift. Pruned weights
+    stay. With BatchNorm the running statistics are held, or taken of each batch, as the run evaluates. A step of a
+    chain costs as much as one of training: (burn_in + draws) x chains of them.
 
     Calibration (benchmarks/results/learning_coefficient.txt): regular quadratics, w^4 (1/4), w_1^2 w_2^2 and
     reduced-rank regressions.
