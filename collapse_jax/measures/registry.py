@@ -12,6 +12,7 @@ from collapse_jax.measures.families.balancedness import BALANCEDNESS
 from collapse_jax.measures.families.cka import CKA
 from collapse_jax.measures.families.collapse import COLLAPSE
 from collapse_jax.measures.families.collapse_bounds import COLLAPSE_BOUNDS
+from collapse_jax.measures.families.complexity import COMPLEXITY
 from collapse_jax.measures.families.compressed_size import COMPRESSED_SIZE
 from collapse_jax.measures.families.distance import DISTANCE
 from collapse_jax.measures.families.fit import FIT
@@ -56,6 +57,7 @@ MEASURES: dict[str, Measure] = {
         HEAVY_TAILS,
         LEARNING_COEFFICIENT,
         COMPRESSED_SIZE,
+        COMPLEXITY,
     )
 }
 

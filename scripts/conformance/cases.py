@@ -184,7 +184,8 @@ INFORMATION = [
     _of_layers("sigma", "The same under one noise of 0.2.", 0.2),
 ]
 
-_BINS = {"bin_width": 0.125, "loss": "squared_error"}
+_BINS = {"bin_width": 0.125, "loss": "squared_error", "mode": "paper"}
+_TOLD = _BINS | {"mode": "corrected"}
 _NETWORK = "Dense layers 5-4-3-3 with biases and ReLU after each hidden one."
 NETWORKS = [
     Case("network", "norms", "network", _NETWORK, networks.norms),
@@ -198,6 +199,22 @@ NETWORKS = [
         "Bytes of bzip2, level 9, of float32 in the order of names; the loss is that of the same network.",
         lambda arrays: networks.compressed_size(arrays, **_BINS),
         _BINS,
+    ),
+    Case(
+        "header",
+        "compressed_size",
+        "network",
+        "The same with all that a receiver needs: bin width, shapes, ranks.",
+        lambda arrays: networks.compressed_size(arrays, **_TOLD),
+        _TOLD,
+    ),
+    Case(
+        "zeros",
+        "complexity",
+        "network",
+        "A distortion that the network of zeros meets; what does not depend on a search.",
+        lambda arrays: networks.complexity(arrays, "squared_error"),
+        {"distortions": [1e6], "loss": "squared_error"},
     ),
     Case(
         "network",

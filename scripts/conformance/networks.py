@@ -65,16 +65,46 @@ def balancedness(arrays: Arrays) -> Values:
     return dict(zip(names, np.array(rows).T, strict=True))
 
 
-def compressed_size(arrays: Arrays, bin_width: float, loss: str) -> Values:
-    """Bytes of bzip2 of the parameters in float32, and the loss that quantising them costs."""
+def compressed_size(arrays: Arrays, bin_width: float, loss: str, mode: str) -> Values:
+    """Bytes of bzip2 of the parameters in float32, and the loss that quantising them costs; see `header`."""
     exact = vector(arrays, "parameters")
     coarse = np.round(exact / bin_width) * bin_width + 0.0
     rounded = {n: np.round(a / bin_width) * bin_width for n, a in arrays.items() if n.startswith("parameters/")}
     change = [np.mean(losses(loss, outputs(a), a["train_labels"])) for a in (arrays | rounded, arrays)]
     return {
-        "compressed_size": len(bz2.compress(coarse.astype("<f4").tobytes())),
+        "compressed_size": len(bz2.compress(coarse.astype("<f4").tobytes()))
+        + (header(arrays) if mode == "corrected" else 0),
         "compressed_size_exact": len(bz2.compress(exact.astype("<f4").tobytes())),
         "coarse_loss_change": change[0] - change[1],
+    }
+
+
+def header(arrays: Arrays) -> int:
+    """Bytes that say how to read the numbers.
+
+    The bin width, 4; of every tensor the number of its axes, 1, and their lengths, 4 each; of a matrix its rank, 2,
+    and whether rows are left out, 1.
+    """
+    return 4 + sum(1 + 4 * a.ndim + 3 * (a.ndim > 1) for a in tensors(arrays, "parameters").values())
+
+
+def complexity(arrays: Arrays, loss: str) -> Values:
+    """What does not depend on a search: spectra, and the network of zeros, which any large distortion allows."""
+    parameters = tensors(arrays, "parameters")
+    matrices = [a for a in parameters.values() if a.ndim == 2]
+    shares = [np.linalg.svd(a, compute_uv=False) for a in matrices]
+    entropies = np.array([-np.sum(s / s.sum() * np.log(s / s.sum())) for s in shares])
+    sizes = np.array([a.size for a in matrices])
+    zeros = {n: a * 0 for n, a in arrays.items() if n.startswith("parameters/")}
+    of_zeros = np.mean(losses(loss, outputs(arrays | zeros), arrays["train_labels"]))
+    count = len(vector(arrays, "parameters"))
+    return {
+        "quantised_complexity": [header(arrays) + len(bz2.compress(bytes(4 * count)))],
+        "coarse_train_loss": [of_zeros],
+        "naive_size": sum(len(bz2.compress(a.astype("<f4").tobytes())) for a in parameters.values()),
+        "weight_spectral_entropy": entropies,
+        "weight_effective_rank": np.exp(entropies),
+        "weight_effective_rank_mean": np.sum(np.exp(entropies) * sizes) / count,
     }
 
 

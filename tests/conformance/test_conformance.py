@@ -37,11 +37,14 @@ def test_the_script_is_independent():
 
 # What is drawn at random: nulls, errors, p-values, Monte Carlo estimates, Langevin chains.
 DRAWN = re.compile(r"(layer_)?noisy_z.*|llc.*|.*_(null|null_sd|p|(?<!etf_)(?<!train_)(?<!test_)error)(_sigma\d+)?")
+# What belongs to the candidate that a search finds; tests/measures/test_complexity.py computes it anew there.
+FOUND = re.compile(r"complexity.*|coarse_te.*|coarse_train_error|description_length|generalisation_bound")
 
 
 def test_every_variable_that_is_not_drawn_at_random_has_a_right_value():
     right = {(case.measure, name) for case in cases() for name in case.right}
     fixed = {(m.name, name) for m in MEASURES.values() for name in m.variables if not DRAWN.fullmatch(name)}
+    fixed -= {(measure, name) for measure, name in fixed if measure == "complexity" and FOUND.fullmatch(name)}
     assert fixed <= right
     assert len(fixed) > 150
 

@@ -170,6 +170,20 @@ def test_the_network_and_its_beginning(stored):
     assert np.isfinite(results.coarse_loss_change.sel(step=list(STEPS))).all()
 
 
+def test_complexity_of_stored_runs(stored):
+    """Of every run and step, with squared error: feasible, ordered, and along axes of its own."""
+    results = collapse_jax.measure(stored, "complexity", options={"distortions": "(0.5, 0.01)"})
+    assert results.distortion.values.tolist() == [0.5, 0.01]
+    assert results["matrix"].values.tolist() == ["head/kernel", "hidden_0/kernel", "hidden_1/kernel"]
+    sizes = results.complexity.sel(step=list(STEPS))
+    assert sizes.dims == ("weight_decay", "seed", "step", "distortion")
+    assert (sizes.sel(distortion=0.01) >= sizes.sel(distortion=0.5)).all()
+    assert (sizes <= results.naive_size.sel(step=list(STEPS))).all()
+    reached = abs(results.complexity_distortion.sel(step=list(STEPS)))
+    assert (reached < results.distortion).all()
+    assert (results.weight_effective_rank.sel(step=0) > 1).all()
+
+
 def test_arrays_go_through_prepare_and_finish_too(register):
     def function(snapshot):
         return {"centred": snapshot.train.features - snapshot.prepared}
