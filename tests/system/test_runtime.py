@@ -51,6 +51,20 @@ def test_each_core_becomes_a_device():
     assert run_python(code, XLA_FLAGS="").split() == ["3", "3"]
 
 
+def test_training_leaves_each_call_of_lapack_one_thread_and_numpy_its_own():
+    code = """
+        from threadpoolctl import threadpool_info
+        from collapse_jax.system import runtime
+        import numpy, scipy.linalg
+        for training in (False, True):
+            runtime.start(training=training)
+            found = {("scipy" in i["filepath"].split("/")[-2]): i["num_threads"] for i in threadpool_info()}
+            print(found[True], found[False])
+    """
+    before, after = run_python(code, XLA_FLAGS="", OPENBLAS_NUM_THREADS="2").splitlines()
+    assert (before, after) == ("2 2", "1 2")
+
+
 def test_a_later_call_may_ask_for_more_devices():
     code = """
         from collapse_jax.system import runtime
