@@ -1,8 +1,9 @@
 """How every figure looks: fonts, colours, axes, and how it reaches the disk."""
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -17,6 +18,8 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator
 from collapse_jax.errors import CollapseError
 from collapse_jax.system.files import make_folder, replacing
 from collapse_jax.system.paths import path_of
+
+DPI = 200  # of files
 
 RC = {
     "axes.axisbelow": True,
@@ -43,7 +46,7 @@ RC = {
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
     "pdf.fonttype": 42,  # text stays text in the PDF
-    "savefig.dpi": 200,
+    "savefig.dpi": DPI,
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
 }
@@ -153,13 +156,28 @@ def heading(figure: Figure, title: str, note: str) -> None:
 
 
 def save(figure: Figure, path_stem: str | os.PathLike[str]) -> list[epath.Path]:
-    """Writes `<path_stem>.png` (200 dpi) and `.pdf`, each by atomic rename and without dates inside."""
+    """Writes `<path_stem>.png` (`DPI`) and `.pdf`, each by atomic rename and without dates inside."""
     stem = path_of("path_stem", path_stem)
     make_folder(stem.parent)
     written = []
-    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        path = stem.with_name(stem.name + suffix)
-        with mpl.rc_context(cast(Any, {"pdf.fonttype": 42})), replacing(path) as partial:
-            figure.savefig(partial, format=suffix[1:], dpi=200, metadata=cast(Any, metadata))
-        written.append(path)
+    with _laid_out(figure):
+        for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
+            path = stem.with_name(stem.name + suffix)
+            with mpl.rc_context(cast(Any, {"pdf.fonttype": 42})), replacing(path) as partial:
+                figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=cast(Any, metadata))
+            written.append(path)
     return written
+
+
+@contextlib.contextmanager
+def _laid_out(figure: Figure) -> Iterator[None]:
+    """Lay a figure out once for all files that are written inside a `with`; matplotlib would for each of them."""
+    engine, dpi = figure.get_layout_engine(), figure.dpi
+    figure.dpi = DPI
+    figure.draw_without_rendering()
+    figure.dpi = dpi
+    figure.set_layout_engine(None)  # with one that does nothing, it would be drawn twice for each
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
