@@ -56,8 +56,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_finish(session):
-    """Leave what was imported to the end of the process: the garbage collector goes through the rest alone."""
+    """Leave what was imported to the end of the process: the garbage collector goes through the rest alone, rarely.
+
+    Tracing makes many small objects, and a process of many tests keeps millions of them.
+    """
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_xdist_auto_num_workers(config):

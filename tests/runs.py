@@ -11,6 +11,7 @@ from collapse_jax.experiment.config import Packing
 from collapse_jax.experiment.grid import grid_runs
 from collapse_jax.training import advance_run, init_run, make_recipe
 from collapse_jax.training.hyperparameters import stack_hyperparameters
+from collapse_jax.training.terms import terms_of
 
 
 def train(experiment, cuts=(), layout=None, data=None):
@@ -18,14 +19,31 @@ def train(experiment, cuts=(), layout=None, data=None):
     runs = grid_runs(experiment.grid)
     layout = packing.choose_layout(layout or Packing(1, 1), len(runs))
     data = data or tasks.load(experiment.task, experiment.dtype)
-    recipe = make_recipe(experiment, data)
+    initial, advance = programs(experiment, layout, data)
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, stack_hyperparameters(runs))
-    states = packing.over_runs(layout, lambda h, d: init_run(recipe, h, d))(hparams, data)
-    advance = packing.over_runs_in_place(layout, lambda s, h, d, a, b: advance_run(recipe, s, h, d, a, b))
+    states = initial(hparams, data)
     for start, stop in itertools.pairwise([0, *cuts, experiment.steps]):
         states = advance(states, hparams, data, np.int32(start), np.int32(stop))
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(runs)], states)
+
+
+def programs(experiment, layout, data, made={}):  # noqa: B006 - shared by all tests of the session
+    """Return init and advance of a grid, the same wherever the recipe is; jit compiles them for each shape."""
+    e = experiment
+    static = (e.model, e.loss, e.optimizer, e.training, e.batch_size or e.task.train_size, e.dtype, terms_of(e))
+    key = repr((*static, data.num_classes, data.vocabulary_size, layout.devices, layout.runs_per_tile))
+    if key not in made:
+        recipe = make_recipe(experiment, data)
+        initial = packing.over_runs(layout, lambda h, d: init_run(recipe, h, d))
+        advance = packing.over_runs_in_place(layout, lambda s, h, d, a, b: advance_run(recipe, s, h, d, a, b))
+        made[key] = initial, advance
+    return made[key]
+
+
+def begin(recipe, h, data):
+    """Return the initial state of a run, compiled as a whole: as many programs as operations take longer."""
+    return jax.jit(lambda h, data: init_run(recipe, h, data))(h, data)
 
 
 def one(experiment):

@@ -5,14 +5,14 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from runs import assert_same_bits, distance, one, take, train
+from runs import assert_same_bits, begin, distance, one, take, train
 
 import collapse_jax
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Packing, Schedule, Snapshots, Training
 from collapse_jax.experiment.training import Levels, Rate
-from collapse_jax.training import advance_run, init_run
+from collapse_jax.training import advance_run
 from collapse_jax.training.levels import all_kept, pruned
 
 LEVELS, STEPS = 4, 10
@@ -94,7 +94,7 @@ def test_all_levels_are_one_program(tiny, monkeypatch):
     recipe, h, data = one(leveled(tiny))
     traces = []
     advance = jax.jit(lambda s, a, b: traces.append(1) or advance_run(recipe, s, h, data, a, b))
-    state = init_run(recipe, h, data)
+    state = begin(recipe, h, data)
     for start, stop in itertools.pairwise((0, 3, STEPS, 2 * STEPS + 1, 4 * STEPS)):
         state = advance(state, np.int32(start), np.int32(stop))
     assert len(traces) == 1

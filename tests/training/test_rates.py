@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import assert_same_bits, distance, one, take, train
+from runs import assert_same_bits, begin, distance, one, take, train
 
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Optimizer
 from collapse_jax.experiment.training import Levels, Rate, Training
-from collapse_jax.training import advance_run, init_run
+from collapse_jax.training import advance_run
 from collapse_jax.training.rates import make_factor
 
 SGD = Optimizer("sgd", momentum=0.9)
@@ -34,7 +34,7 @@ def test_after_a_milestone_a_run_goes_on_with_the_smaller_rate(tiny):
     experiment = tiny(grid=grid, optimizer=SGD, training=rate)
     recipe, h, data = one(tiny(grid=grid, optimizer=SGD))
     advance = jax.jit(lambda s, h, a, b: advance_run(recipe, s, h, data, a, b))
-    half = advance(init_run(recipe, h, data), h, 0, 23)
+    half = advance(begin(recipe, h, data), h, 0, 23)
     end = advance(half, h.changed(learning_rate=h.learning_rate * 0.25), 23, 40)
     found = take(train(experiment), 0)
     assert distance(found.params, end.params) < 1e-6

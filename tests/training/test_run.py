@@ -1,16 +1,17 @@
 import dataclasses
-import itertools
+import gc
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import runs
+from runs import assert_same_bits, take
 
 from collapse_jax import tasks
-from collapse_jax.engine import packing
 from collapse_jax.experiment import grid
 from collapse_jax.experiment.config import Grid, Optimizer, Packing
-from collapse_jax.training import advance_run, has_finite_parameters, init_run, make_recipe, observe, observe_run
+from collapse_jax.training import advance_run, has_finite_parameters, make_recipe, observe, observe_run
 from collapse_jax.training import run as run_module
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 
@@ -18,27 +19,7 @@ LAYOUTS = [Packing(1, 1), Packing(2, 1), Packing(1, 2), Packing(2, 3)]
 
 
 def train(experiment, cuts=(), layout=None):
-    """Return the trained states of all runs as host arrays, cut into calls at `cuts`."""
-    runs = grid.grid_runs(experiment.grid)
-    layout = packing.choose_layout(layout or experiment.packing, len(runs))
-    data = tasks.load(experiment.task)
-    recipe = make_recipe(experiment, data)
-    data = packing.place(layout, data, shared=True)
-    hparams = packing.place(layout, stack_hyperparameters(runs))
-    states = packing.over_runs(layout, lambda h, d: init_run(recipe, h, d))(hparams, data)
-    advance = packing.over_runs_in_place(layout, lambda s, h, d, a, b: advance_run(recipe, s, h, d, a, b))
-    edges = [0, *cuts, experiment.steps]
-    for start, stop in itertools.pairwise(edges):
-        states = advance(states, hparams, data, np.int32(start), np.int32(stop))
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(runs)], states)
-
-
-def assert_same_bits(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
-
-
-def take(states, index):
-    return jax.tree.map(lambda leaf: leaf[index], states)
+    return runs.train(experiment, cuts, layout or experiment.packing)
 
 
 def test_where_the_loop_is_cut_changes_no_bit(tiny):
@@ -87,7 +68,7 @@ def test_zero_gradient_decays_as_the_closed_form(tiny):
     recipe = make_recipe(experiment, data)
     data = data.replace(train_inputs=inputs, train_labels=jnp.asarray(data.train_labels))
     h = take(stack_hyperparameters(grid.grid_runs(experiment.grid)), 0)
-    start = init_run(recipe, h, data)
+    start = runs.begin(recipe, h, data)
     end = jax.jit(lambda s: advance_run(recipe, s, h, data, 0, 200))(start)
     before, after = start.params["hidden_0"]["kernel"][0], end.params["hidden_0"]["kernel"][0]
     np.testing.assert_allclose(after, before * (1 - 1e-2 * 0.5) ** 200, rtol=1e-4)
@@ -97,6 +78,7 @@ def test_one_trace_serves_the_whole_schedule_and_grid(tiny, monkeypatch):
     traces = []
     original = run_module.update
     monkeypatch.setattr(run_module, "update", lambda *a: traces.append(1) or original(*a))
+    monkeypatch.setattr(runs.programs, "__defaults__", ({},))
     train(tiny(), cuts=tuple(range(1, 40, 3)))
     # The loop body is traced once per compiled program (jax may trace a loop twice to fix its types).
     assert 1 <= len(traces) <= 2
@@ -125,15 +107,22 @@ def test_features_in_batches_equal_features_at_once(tiny, monkeypatch):
     data = jax.tree.map(jnp.asarray, tasks.load(experiment.task))
     recipe = make_recipe(experiment, data)
     h = take(stack_hyperparameters(grid.grid_runs(experiment.grid)), 0)
-    params = init_run(recipe, h, data).params
-    at_once = observe_run(recipe, params, h, data)
+    params = runs.begin(recipe, h, data).params
+
+    def observed():
+        return jax.jit(lambda params, data: observe_run(recipe, params, h, data))(params, data)
+
+    at_once = observed()
     for batch in (1, 7, 50):
         monkeypatch.setattr(observe, "EVALUATION_BATCH", batch)
-        streamed = observe_run(recipe, params, h, data)
+        streamed = observed()
         np.testing.assert_allclose(streamed.test.features, at_once.test.features, atol=1e-5)
         np.testing.assert_allclose(streamed.train.logits, at_once.train.logits, atol=1e-5)
 
 
-def test_no_tracer_leaks(tiny):
+def test_no_tracer_leaks(tiny, monkeypatch):
+    monkeypatch.setattr(runs.programs, "__defaults__", ({},))
+    gc.collect()
+    gc.freeze()  # jax collects garbage after each trace, and a process of many tests has much that is none
     with jax.checking_leaks():
         train(tiny(steps=3))

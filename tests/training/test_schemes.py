@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import assert_same_bits, distance, one, take, train
+from runs import assert_same_bits, begin, distance, one, take, train
 
 import collapse_jax
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Model, Snapshots, Task, Training
 from collapse_jax.models import HEAD
-from collapse_jax.training import init_run, network_of
+from collapse_jax.training import network_of
 from collapse_jax.training.trees import LOCAL_HEADS, own
 
 LAYERWISE = Training(scheme="layerwise")
@@ -50,8 +50,8 @@ def losses(recipe, state, data):
 def test_the_loss_of_a_block_reaches_its_own_parameters_alone(tiny, name):
     model, blocks = BLOCKS[name]
     recipe, h, data = one(tiny(model=model, training=LAYERWISE))
-    state = init_run(recipe, h, data)
-    each, total = losses(recipe, state, data)(state.params)
+    state = begin(recipe, h, data)
+    each, total = jax.jit(losses(recipe, state, data))(state.params)
     np.testing.assert_allclose(total, each.sum(), rtol=1e-6)
     jacobian = jax.jit(jax.jacrev(lambda p: losses(recipe, state, data)(p)[0]))(state.params)
     owners = [[*names, f"{LOCAL_HEADS}/head_{i}"] for i, names in enumerate(blocks)] + [[HEAD]]
@@ -70,8 +70,8 @@ def test_a_network_is_trained_layer_by_layer_and_its_loss_falls(tiny):
     experiment = tiny(model=model, training=LAYERWISE, grid=grid)
     recipe, h, data = one(experiment)
     states = train(experiment)
-    start, end = init_run(recipe, h, data), take(states, 0)
-    before, after = (losses(recipe, s, data)(s.params)[0] for s in (start, jax.tree.map(jnp.asarray, end)))
+    start, end = begin(recipe, h, data), take(states, 0)
+    before, after = (jax.jit(losses(recipe, s, data))(s.params)[0] for s in (start, end))
     assert (after < 0.5 * before).all()
     assert_same_bits(states, train(experiment, cuts=(1, 20)))
     assert distance(own(end.params), take(train(tiny(model=model, grid=grid)), 0).params) > 1e-2
@@ -95,7 +95,7 @@ def test_local_heads_are_no_part_of_the_network(tiny, tmp_path):
     norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(params)))
     np.testing.assert_allclose(results.weight_norm.isel(step=-1).item(), norm, rtol=1e-5)
     recipe, h, data = one(tiny(training=LAYERWISE, grid=Grid(init_scale=(2.0,))))
-    state = init_run(recipe, h, data)
+    state = begin(recipe, h, data)
     assert float(jnp.abs(state.params[LOCAL_HEADS]["head_0"]["kernel"]).max()) <= 16**-0.5
     assert LOCAL_HEADS not in network_of(state)
 

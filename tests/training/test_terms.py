@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runs import assert_same_bits, distance, one, take, train
+from runs import assert_same_bits, begin, distance, one, take, train
 
 from collapse_jax.engine import packing
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Model, Optimizer, Packing, Training
 from collapse_jax.experiment.keys import Purpose
-from collapse_jax.training import TERMS, advance_run, init_run, terms
+from collapse_jax.training import TERMS, advance_run, terms
 from collapse_jax.training.terms import SWITCHED, factorising, norm_cutoff, weight_noise
 
 RATE = 1e-4
@@ -40,10 +40,10 @@ def loss_of(recipe, data):
 def test_the_gradient_is_taken_at_noisy_weights_and_the_step_from_the_others(tiny):
     experiment = plain(tiny, weight_noise=(0.1,))
     recipe, h, data = one(experiment)
-    params = init_run(recipe, h, data).params
+    params = begin(recipe, h, data).params
     key = jax.random.fold_in(h.key(Purpose.WEIGHT_NOISE), 0)
     noisy = weight_noise(params, h.weight_noise, key)
-    gradient = jax.grad(loss_of(recipe, data))(noisy)
+    gradient = jax.jit(jax.grad(loss_of(recipe, data)))(noisy)
     expected = jax.tree.map(lambda p, g: p - RATE * g, params, gradient)
     found = take(train(experiment), 0).params
     assert distance(found, expected) < 1e-6
@@ -64,7 +64,7 @@ def test_weight_noise_is_normal_and_new_in_every_leaf_and_step():
 
 def test_the_l1_penalty_adds_the_sign_of_every_parameter_to_the_gradient(tiny):
     recipe, h, data = one(plain(tiny))
-    before = init_run(recipe, h, data).params
+    before = begin(recipe, h, data).params
     without, with_l1 = (take(train(plain(tiny, **axes)), 0).params for axes in ({}, {"l1": (5.0,)}))
     expected = jax.tree.map(lambda p, q: q - RATE * 5.0 * np.sign(p), before, without)
     assert distance(with_l1, expected) < 1e-7
@@ -120,7 +120,7 @@ def test_presence_is_static_and_strength_is_traced(tiny):
     texts = []
     for noise in ((0.1,), (0.7,), ()):
         recipe, h, data = one(plain(tiny, weight_noise=noise))
-        state = init_run(recipe, h, data)
+        state = begin(recipe, h, data)
         advance = jax.jit(lambda s, h, d, recipe=recipe: advance_run(recipe, s, h, d, jnp.int32(0), jnp.int32(1)))
         texts.append(advance.lower(state, h, data).as_text())
     assert texts[0] == texts[1] != texts[2]

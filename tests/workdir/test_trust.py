@@ -10,6 +10,7 @@ import collapse_jax
 from collapse_jax.__main__ import main
 from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment.config import Model
+from collapse_jax.figures import registry
 from collapse_jax.workdir.record import read_experiment, read_record, write_record
 
 FILE = """
@@ -46,7 +47,10 @@ def workdir(sweep):
 
 
 @pytest.mark.parametrize("command", ["show", "plot", "report", "verify"])
-def test_looking_runs_nothing(sweep, workdir, command):
+def test_looking_runs_nothing(sweep, workdir, command, monkeypatch):
+    """Figures of results, and one that would compute features again."""
+    few = {name: registry.FIGURES[name] for name in ("phases", "violins")}
+    monkeypatch.setattr(registry, "FIGURES", few)
     assert main([command, f"--workdir={workdir}"]) == 0
     collapse_jax.open_results(workdir)
     assert not sweep[2].exists()
