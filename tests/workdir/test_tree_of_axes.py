@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from etils import epath
+from harness import share_programs
 
 import collapse_jax
 from collapse_jax import figures as plots
@@ -44,7 +45,9 @@ def experiment():
 @pytest.fixture(scope="module")
 def trained(experiment, tmp_path_factory):
     workdir = epath.Path(tmp_path_factory.mktemp("static") / "workdir")
-    return workdir, collapse_jax.train(experiment, workdir)
+    with pytest.MonkeyPatch.context() as patch:
+        share_programs(patch)
+        return workdir, collapse_jax.train(experiment, workdir)
 
 
 def test_results_have_the_static_axes_in_front(trained):
@@ -88,14 +91,15 @@ def test_an_interrupted_grid_shows_what_there_is_and_continues_with_the_same_bit
                 raise Preempted("SIGTERM")
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(train, "Sweep", Stopping)
-    with pytest.raises(Preempted):
-        collapse_jax.train(experiment, workdir)
+    share_programs(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "Sweep", Stopping)
+        with pytest.raises(Preempted):
+            collapse_jax.train(experiment, workdir)
     partial = collapse_jax.open_results(workdir)
     assert partial.train_loss.sel(depth=1).notnull().all()
     assert partial.train_loss.sel(depth=2).isnull().all()
     assert (partial.diverged_at == -1).all()
-    monkeypatch.undo()
     xr.testing.assert_identical(collapse_jax.train(experiment, workdir), trained[1])
 
 
