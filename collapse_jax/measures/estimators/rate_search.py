@@ -24,6 +24,7 @@ DENSER = 4
 SAME = 2e-3  # candidates whose entropies differ by less are one: below the smallest step of a rank all are
 AIM = 0.985  # of the distortion that is allowed, so that rounding does not decide
 STEEPNESS = (1.0, 12.0)  # d log distortion / d log Delta: 2 while the loss is quadratic
+USUAL = 4.0  # of that slope, where the losses do not tell
 STEP_BACK = 0.04
 TINY = 1e-9  # of a distortion, so that it has a logarithm
 
@@ -89,9 +90,7 @@ def search(
     sizes = jnp.where(jnp.isnan(guess), jnp.inf, sizes)
     chosen = jax.vmap(lambda row: _smallest_distinct(row, finalists))(sizes)
     start, slope = (jnp.take_along_axis(each, chosen, axis=1) for each in (guess, slope))
-    return _solve(
-        evaluate, dense[chosen], start, slope, distortions[:, None], jnp.log(widths[jnp.array([0, -1])]), rounds
-    )
+    return _solve(evaluate, dense[chosen], start, slope, distortions[:, None], jnp.log(widths), rounds)
 
 
 def _frontier(distortion: jax.Array, widths: jax.Array, allowed: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -107,7 +106,10 @@ def _frontier(distortion: jax.Array, widths: jax.Array, allowed: jax.Array) -> t
     first, second = (jnp.take_along_axis(logs, at[..., None], axis=-1)[..., 0] for at in (low, low + 1))
     step = jnp.log(widths[1] / widths[0])
     slope = jnp.clip((second - first) / step, *STEEPNESS)
-    above = (jnp.log(AIM * allowed)[:, None] - first) / slope
+    goal = jnp.log(AIM * allowed)[:, None]
+    # A distortion that is (nearly) 0, or negative, says nothing of the power law: down from the width above, then.
+    down = step - (second - goal) / USUAL
+    above = jnp.where(first < goal - jnp.log(1e3), down, (goal - first) / slope)
     whole = last == len(widths) - 1  # feasible everywhere up to the widest bin
     guess = jnp.where(whole, jnp.log(widths[-1]), jnp.log(widths)[low] + jnp.clip(above, 0, step))
     return jnp.where(feasible.any(axis=-1), guess, jnp.nan), slope
@@ -140,15 +142,17 @@ def _solve(
     start: jax.Array,
     slope: jax.Array,
     allowed: jax.Array,
-    ends: jax.Array,
+    logs: jax.Array,
     rounds: int,
 ) -> Found:
-    """Widen every candidate up to its frontier: all shapes are [E, F]; `ends` are the logarithms of the box."""
+    """Widen every candidate up to its frontier: all shapes are [E, F]; `logs` are those of the screened widths."""
+    ends, grid = (logs[0], logs[-1]), logs[1] - logs[0]
+    start = jnp.clip(jnp.nan_to_num(start, nan=-jnp.inf), *ends)
     goal = jnp.log(AIM * allowed)
     shape = start.shape
     example = jax.eval_shape(evaluate, jnp.zeros(()), jnp.zeros(()))[1]
     state = {
-        "x": jnp.clip(jnp.nan_to_num(start, nan=-jnp.inf), *ends),
+        "x": start,
         "slope": slope,
         "low": jnp.full(shape, -jnp.inf),
         "high": jnp.full(shape, jnp.inf),
@@ -171,8 +175,9 @@ def _solve(
         slope = jnp.where(known, between, state["slope"])
         base, at_base = jnp.where(better | known, low, x), jnp.where(better | known, at_low, y)
         step = jnp.clip((goal - at_base) / slope, -jnp.log(2.0), jnp.log(2.0))
-        # Where nothing is feasible yet, back by more each time: the loss may be flat.
+        # Where nothing is feasible yet, back by more each time, as the loss may be flat: at last by a grid step.
         ahead = base + jnp.where(jnp.isfinite(low), step, jnp.minimum(step, -STEP_BACK * 2.0**i))
+        ahead = jnp.where((i == rounds - 2) & ~jnp.isfinite(low), jnp.minimum(ahead, start - grid), ahead)
         inside = jnp.clip(ahead, low + 0.02 * (high - low), high - 0.02 * (high - low))
         ahead = jnp.where(known, inside, ahead)
         wide = better.reshape(better.shape + (1,) * (seen.ndim - better.ndim))
