@@ -86,9 +86,9 @@ def main() -> None:
     alone = options.pop("alone")
     parts: dict[str, float] = {}
     runtime.start()
-    from collapse_jax.engine import sweep
+    from collapse_jax.engine import sweep, train
 
-    sweep.compile_programs = timed(parts, "compile", sweep.compile_programs)
+    train.compile_programs = timed(parts, "compile", train.compile_programs)
     for name in ("run", "close"):
         setattr(sweep.Sweep, name, timed(parts, name, getattr(sweep.Sweep, name)))
     experiment = experiment_of(**options)
@@ -96,7 +96,7 @@ def main() -> None:
         if alone:
             train_alone(experiment, parts)
         else:
-            timed(parts, "whole", sweep.train)(experiment, f"{folder}/sweep")
+            timed(parts, "whole", train.train)(experiment, f"{folder}/sweep")
     boundaries = len({*experiment.log.at, *experiment.snapshots.schedule.at, experiment.steps})
     report = {"seconds": parts, "peak_bytes": machine.peak_memory(), "options": options, "boundaries": boundaries}
     print(json.dumps(report), file=sys.stdout, flush=True)
