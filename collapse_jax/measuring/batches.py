@@ -117,7 +117,8 @@ def compile_batch(request: Request, snapshots: StoredSnapshots, units: int, devi
     """
     shares_memory = jax.default_backend() == "cpu"
     devices = min(devices, units)
-    tile = min(-(-units // devices), WIDEST_TILE)
+    alone = shares_memory and request.measure.one_by_one
+    tile = 1 if alone else min(-(-units // devices), WIDEST_TILE)
     # The snapshot as it was read, and the task's own copy of the data.
     reserved = (
         len(snapshots.runs) * _bytes(snapshots.parts_of_a_run) + _bytes(shared_by_runs(request, snapshots))

@@ -15,7 +15,7 @@ from harness import Child, assert_same_sweep, experiment
 import collapse_jax
 from collapse_jax.__main__ import main
 from collapse_jax.errors import StoreError
-from collapse_jax.workdir import results
+from collapse_jax.workdir import netcdf, results
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.verify import verify_workdir
 
@@ -79,7 +79,7 @@ def failing(after, code=errno.ENOSPC):
 )
 def test_a_failing_write_ends_in_one_line_and_loses_nothing(undisturbed, tmp_path, monkeypatch, what, code):
     targets = {
-        "results": (xr.Dataset, "to_netcdf"),
+        "results": (netcdf, "sealed"),
         "save": (ocp.CheckpointManager, "save"),
         "commit": (ocp.CheckpointManager, "wait_until_finished"),
     }

@@ -126,7 +126,7 @@ WRONG = [
     ({"max_tokens": 513}, "task.max_tokens=513: must be in 3 ... 512"),
     ({"max_tokens": 2}, "task.max_tokens=2"),
     ({"test_file": "x.csv"}, "task.test_file='x.csv': only beside a text file"),
-    ({"train_size": 0}, "task.train_size=0: must be >= 1"),
+    ({"train_size": 0}, "task.train_size=0: must be a whole number >= 1"),
     ({"train_size": 105, "balanced": True}, "task.train_size=105: a balanced set is a multiple of its 10 classes"),
     ({"train_size": 1000, "balanced": True}, "must be in 1 ... 870, what the package holds of 'mnist'"),
     ({"train_size": 60_000}, "python -m collapse_jax prepare --dataset=mnist --data_dir=/nowhere"),

@@ -192,5 +192,6 @@ COMPLEXITY = Measure(
     VARIABLES,
     needs=("parameters", "train"),
     finish=smallest,
+    one_by_one=True,
     coords=coordinates,
 )
