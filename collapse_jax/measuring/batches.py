@@ -58,6 +58,11 @@ def usable_devices() -> int:
     return 1 if jax.default_backend() == "cpu" else jax.local_device_count()
 
 
+def taken_alone(request: Request) -> bool:
+    """Whether each run is measured by itself."""
+    return request.measure.one_by_one and jax.default_backend() == "cpu"
+
+
 def take_of_run(
     request: Request, snapshots: StoredSnapshots, parts: Any, data: Any, ood: Any, prepared: Any
 ) -> dict[str, jax.Array]:
@@ -117,8 +122,7 @@ def compile_batch(request: Request, snapshots: StoredSnapshots, units: int, devi
     """
     shares_memory = jax.default_backend() == "cpu"
     devices = min(devices, units)
-    alone = shares_memory and request.measure.one_by_one
-    tile = 1 if alone else min(-(-units // devices), WIDEST_TILE)
+    tile = 1 if taken_alone(request) else min(-(-units // devices), WIDEST_TILE)
     # The snapshot as it was read, and the task's own copy of the data.
     reserved = (
         len(snapshots.runs) * _bytes(snapshots.parts_of_a_run) + _bytes(shared_by_runs(request, snapshots))

@@ -14,7 +14,7 @@ from etils import epath
 
 from collapse_jax.errors import ConfigError, DamagedError, StoreError, WorkdirError, require
 from collapse_jax.measuring import MEMORY
-from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, usable_devices
+from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, taken_alone, usable_devices
 from collapse_jax.measuring.files import MeasureFile
 from collapse_jax.measuring.host import finish_each
 from collapse_jax.measuring.requests import Request, make_requests
@@ -243,7 +243,8 @@ class Measurement:
 
     def _groups(self) -> Iterator[list[int]]:
         steps = sorted(set().union(*self.lacking))
-        size = max(1, RUNS_TOGETHER // len(self.snapshots.runs))
+        alone = any(taken_alone(request) for request, _ in self.work)  # slow ones, to be saved step by step
+        size = 1 if alone else max(1, RUNS_TOGETHER // len(self.snapshots.runs))
         for start in range(0, len(steps), size):
             yield steps[start : start + size]
 

@@ -1,5 +1,6 @@
 """What `measure` can and cannot do with what was stored, a user's own measures, memory, and wrong input."""
 
+import dataclasses
 import shutil
 
 import jax
@@ -143,6 +144,18 @@ def test_a_changed_file_is_measured_anew(stored, tmp_path):
     for constant in (1, 2):
         path.write_text(f"def constant(snapshot):\n    return {constant} + 0 * snapshot.head_bias[0]\n")
         assert float(collapse_jax.measure(stored, f"{path}:constant").constant.max()) == constant
+
+
+def test_a_measure_that_a_batch_would_hang_is_taken_run_by_run(stored):
+    snapshots = collapse_jax.open_snapshots(stored, test_size=400)
+    (request,) = requests.make_requests(snapshots, ["spectrum"], [], {}, "")
+    alone = dataclasses.replace(request, measure=dataclasses.replace(request.measure, one_by_one=True))
+    together, by_itself = (batches.compile_batch(each, snapshots, 16, 1, 1e12) for each in (request, alone))
+    assert (together.layout.runs, by_itself.layout.runs) == (16, 1)
+    parts = snapshots.parts(11)
+    values = by_itself.take(parts)
+    for name, expected in together.take(parts).items():
+        np.testing.assert_allclose(values[name], expected, rtol=1e-4, err_msg=name)
 
 
 def test_the_bound_on_memory_holds_where_the_whole_batch_would_not(stored):
