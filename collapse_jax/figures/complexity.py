@@ -48,7 +48,7 @@ def complexity(
     those that were measured the nearest on a logarithmic axis. `thresholds` is not used. Source: arXiv 2412.09810,
     Figures 1 to 3 and 6 to 11.
     """
-    results = _measured(results)
+    _measured(results)  # accuracies are known at more steps
     nearest = int(np.abs(np.log(results["distortion"].values / distortion)).argmin())
     allowed = results["distortion"].values[nearest]
     results = results.isel(distortion=nearest)

@@ -58,6 +58,8 @@ def test_the_complexity_of_the_nearest_distortion_is_drawn(results, asked, shown
     figure = FIGURES["complexity"].function(results, distortion=asked)
     solid, dashed = (lines_of(figure, name) for name in ("complexity", "quantised_complexity"))
     assert (len(solid), len(dashed)) == (2, 2)
+    # Complexity is known at fewer steps than accuracy.
+    assert len(lines_of(figure, "test_accuracy")[0].get_xdata()) > 9 * len(solid[0].get_xdata())
     np.testing.assert_allclose(solid[0].get_ydata(), SLOPE * np.log(shown) + LEVEL)
     np.testing.assert_allclose(dashed[0].get_ydata(), 2 * (SLOPE * np.log(shown) + LEVEL))
     assert {axes.get_title("left") for axes in figure.axes if axes.get_visible()} == {
