@@ -116,11 +116,7 @@ def _measured(results: xr.Dataset) -> xr.Dataset:
     """The results at the steps of which the complexity is known."""
     if "complexity" not in results:
         raise style.NotDrawableError(f"{MEASURE} is not in the results")
-    known = results["complexity"].notnull()
-    steps = known.any([dim for dim in known.dims if dim != "step"])
-    if not steps.any():
-        raise style.NotDrawableError(f"{MEASURE} has no value at any step")
-    return results.isel(step=np.flatnonzero(steps))
+    return lines.measured_steps(results, ["complexity"])
 
 
 def _rates(axes: Axes, group: lines.Series) -> None:

@@ -18,7 +18,7 @@ from flax import linen as nn
 from collapse_jax.experiment import config
 from collapse_jax.experiment.choices import options
 from collapse_jax.experiment.extensions import find
-from collapse_jax.models import cnn, decoder, mlp, resnet, transformer
+from collapse_jax.models import cnn, decoder, embedding_mlp, mlp, resnet, transformer
 from collapse_jax.models.base import HEAD, INITS, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
@@ -28,8 +28,8 @@ MODELS: dict[str, ModelInfo] = {
     "mlp": mlp.INFO,
     "cnn": cnn.INFO,
     "transformer": transformer.INFO,
-    "decoder": decoder.DECODER,
-    "embedding_mlp": decoder.EMBEDDING_MLP,
+    "decoder": decoder.INFO,
+    "embedding_mlp": embedding_mlp.INFO,
     **resnet.INFOS,
 }
 

@@ -1,6 +1,6 @@
-"""Networks of token sequences of one length: the transformer of arXiv:2412.09810 and its embedding MLP.
+"""The transformer of arXiv:2412.09810 for token sequences of one length.
 
-Both begin as flax's layers do: kernels normal with variance 1 / fan-in, cut at two deviations, biases 0, embeddings
+It begins as flax's layers do: kernels normal with variance 1 / fan-in, cut at two deviations, biases 0, embeddings
 normal with variance 1 / width.
 """
 
@@ -91,59 +91,15 @@ class Decoder(nn.Module):
         return nn.Dense(self.num_classes, name="head")(h[:, -1]), tuple(layers)
 
 
-class EmbeddingMLP(nn.Module):
-    """Embedded tokens side by side, and a multilayer perceptron.
-
-    Attributes:
-      num_classes: K.
-      vocabulary_size: V.
-      width: of the embedding of a token.
-      hidden: widths of the hidden layers.
-      activation: name in `ACTIVATIONS`.
-      last_layer_act: whether the last hidden layer has the activation too.
-    """
-
-    num_classes: int
-    vocabulary_size: int
-    width: int = choices.EmbeddingMLP.width
-    hidden: tuple[int, ...] = choices.EmbeddingMLP.hidden
-    activation: str = choices.EmbeddingMLP.activation
-    last_layer_act: bool = choices.EmbeddingMLP.last_layer_act
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        """Map tokens [N, T] to logits [N, K] and the outputs of the hidden layers, each [N, D_l]."""
-        h = nn.Embed(self.vocabulary_size, self.width, name="tokens")(x).reshape(len(x), -1)
-        layers = []
-        for i, width in enumerate(self.hidden):
-            h = nn.Dense(width, name=f"hidden_{i}")(h)
-            if self.last_layer_act or i < len(self.hidden) - 1:
-                h = ACTIVATIONS[self.activation](h)
-            layers.append(h)
-        return nn.Dense(self.num_classes, name="head")(h), tuple(layers)
-
-
-def _decoder(options: choices.Decoder, num_classes: int, vocabulary_size: int) -> nn.Module:
+def _make(options: choices.Decoder, num_classes: int, vocabulary_size: int) -> nn.Module:
     return Decoder(num_classes, vocabulary_size, **vars(options))
 
 
-def _embedding_mlp(options: choices.EmbeddingMLP, num_classes: int, vocabulary_size: int) -> nn.Module:
-    return EmbeddingMLP(num_classes, vocabulary_size, **vars(options))
-
-
-DECODER = ModelInfo(
-    make=_decoder,
+INFO = ModelInfo(
+    make=_make,
     inputs=("tokens",),
     options=choices.Decoder,
     linear="linear1|linear2|head",
     init="linear",
     blocks=r"layer_[1-9]\d*",  # the first is trained with the embedding
-)
-EMBEDDING_MLP = ModelInfo(
-    make=_embedding_mlp,
-    inputs=("tokens",),
-    options=choices.EmbeddingMLP,
-    linear=r"hidden_\d+|head",
-    init="linear",
-    blocks=r"hidden_[1-9]\d*",
 )
