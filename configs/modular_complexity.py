@@ -10,6 +10,10 @@ division), trained on 20 % or 30 % of the pairs with AdamW at 1e-3 (b2 = 0.98), 
 regularised by noise of 0.01 (or 0.001) on the weights and a penalty of 0.1 on the spectral entropy of its matrices.
 "-plain" is without either, at weight decays 1 and 0. An epoch is 5 steps (addition, multiplication) or 8; snapshots
 are taken after the epochs at which the paper's code measures. The loss is cross-entropy without its clipping.
+
+What to expect (addition, regularised, seeds 0 and 1; docs/experiments.md): the training set is fitted at epoch 81,
+complexity at distortion 1 peaks with 82 kB at epoch 87 and is 21 kB at epoch 600, test accuracy is 0.99 from epochs
+539 and 445 on. Nothing else of this grid has been run.
 """
 
 from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jax.scipy.special import entr, xlogy
+from jax.scipy.special import xlogy
 
 from collapse_jax.errors import require_one_of
 from collapse_jax.measures.precision import at_least_float32, matmul
@@ -135,11 +135,6 @@ def _information(scaled: jax.Array, counted: jax.Array) -> jax.Array:
     counts = jnp.zeros(BINS).at[codes.ravel()].add(weights.ravel())
     total = jnp.sum(counts)
     return xlogy(total, total) - jnp.sum(xlogy(counts, counts))
-
-
-def spectral_entropy(values: jax.Array) -> jax.Array:
-    """-sum p log p in nats of p = s / sum(s); nan for a matrix of zeros."""
-    return jnp.sum(entr(values / jnp.sum(values)))
 
 
 def check_mode(mode: str) -> None:

@@ -16,6 +16,7 @@ from collapse_jax.measures.estimators import coarse_graining as coarse
 from collapse_jax.measures.estimators import messages
 from collapse_jax.measures.estimators.evaluation import evaluate, thinned
 from collapse_jax.measures.estimators.rate_search import search
+from collapse_jax.measures.estimators.spectral_entropy import spectral_entropy
 from collapse_jax.measures.estimators.unused_rows import used_rows
 from collapse_jax.measures.families.complexity_host import UNITS, smallest
 from collapse_jax.measures.families.complexity_variables import VARIABLES
@@ -158,7 +159,7 @@ def _spectra(tensors: Mapping[str, coarse.Tensor]) -> Scalars:
     kept = [tensor for tensor in tensors.values() if tensor.values is not None]
     if not kept:
         return {}
-    entropies = jnp.stack([coarse.spectral_entropy(t.values) for t in kept if t.values is not None])
+    entropies = jnp.stack([spectral_entropy(t.values) for t in kept if t.values is not None])
     entries = jnp.stack([jnp.sum(t.used) * t.weights.shape[1] for t in kept])
     total = sum(jnp.sum(t.used) * t.weights.shape[1] for t in tensors.values())
     return {

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.class_geometry import principal_axes
+from collapse_jax.measures.estimators.spectral_entropy import spectral_entropy
 from collapse_jax.measures.precision import at_least_float32
 from collapse_jax.measures.splits import for_each_probe, of_each_probe
 
@@ -64,20 +65,14 @@ def _spectrum(features: jax.Array) -> Scalars:
     # Relative to the largest first, so that squares neither overflow nor vanish.
     values = values / values[0]
     eigenvalues = values**2
-    entropy = _entropy(eigenvalues)
+    entropy = spectral_entropy(eigenvalues)
     return {
         "spectral_entropy": entropy,
         "spectral_entropy_normalised": entropy / jnp.log(jnp.asarray(features.shape[1], values.dtype)),
-        "effective_rank": jnp.exp(_entropy(values)),
+        "effective_rank": jnp.exp(spectral_entropy(values)),
         "participation_ratio": jnp.sum(eigenvalues) ** 2 / jnp.sum(eigenvalues**2),
         "stable_rank": jnp.sum(eigenvalues),
     }
-
-
-def _entropy(weights: jax.Array) -> jax.Array:
-    """Entropy in nats of non-negative weights as fractions of their sum."""
-    fractions = weights / jnp.sum(weights)
-    return jnp.sum(jax.scipy.special.entr(fractions))
 
 
 SPECTRUM = Measure("spectrum", spectrum, VARIABLES)
