@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from runs import assert_same_bits, train
 
+from collapse_jax.experiment.config import Grid, Model, Task
 from collapse_jax.training.spectral import entropy, spectral_entropy
 
 
@@ -76,3 +78,19 @@ def test_the_penalty_is_the_mean_over_matrices_kernels_of_convolutions_flattened
     expected = (truth(params["conv"]["kernel"].reshape(18, 4)) + truth(params["head"]["kernel"])) / 2
     assert spectral_entropy(params, 0.3) == pytest.approx(0.3 * expected, rel=1e-5)
     assert spectral_entropy({"bias": np.ones(3, np.float32)}, 0.3) == 0
+
+
+def test_where_a_regularised_run_is_cut_changes_no_bit(tiny):
+    """With its own split, noise and penalty: all of it is a function of seed and step."""
+    axes = {"weight_noise": (1e-2,), "spectral_entropy": (0.1,), "norm_cutoff": (1e-3,)}
+    experiment = tiny(
+        grid=Grid(weight_decay=(1.0,), init_scale=(1.0,), seed=(0, 1), **axes),
+        steps=9,
+        loss="cross_entropy",
+        task=Task("modular", modulus=7, operation="division", form="tokens", split="seed", train_size=20),
+        model=Model("decoder", width=8, heads=2),
+    )
+    whole = train(experiment)
+    assert_same_bits(whole, train(experiment, cuts=(1, 4, 7)))
+    first, second = (jax.tree.leaves(jax.tree.map(lambda leaf, i=i: leaf[i], whole.params)) for i in range(2))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
