@@ -158,3 +158,20 @@ def assert_same_sweep(workdir, reference):
     xr.testing.assert_identical(*results)
     left_over = [path for path in workdir.rglob("*") if "tmp" in path.name or path.name == "writer.lock"]
     assert not left_over, left_over
+
+
+def damage(path, kind, rng):
+    if kind == "delete":
+        path.unlink()
+    elif kind == "truncate":
+        os.truncate(path, path.stat().st_size // 2)
+    elif kind == "empty":
+        os.truncate(path, 0)
+    elif path.stat().st_size:
+        content = bytearray(path.read_bytes())
+        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(content)
+
+
+def files_of(workdir):
+    return sorted(path for path in pathlib.Path(workdir).rglob("*") if path.is_file())

@@ -9,16 +9,15 @@ import harness
 import numpy as np
 import pytest
 from etils import epath
-from harness import assert_same_sweep, experiment, state
+from harness import assert_same_sweep, damage, experiment, files_of, state
 
 import collapse_jax
 from collapse_jax.engine import sweep
-from collapse_jax.errors import CollapseError, Preempted, StoreError, WorkdirError
+from collapse_jax.errors import Preempted, StoreError, WorkdirError
 from collapse_jax.reporting.provenance import provenance
 from collapse_jax.reporting.sweeps import load
 from collapse_jax.workdir import record
 from collapse_jax.workdir.lock import one_writer
-from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.software import device_of
 from collapse_jax.workdir.trees import TreeStore
 from collapse_jax.workdir.verify import verify_workdir
@@ -55,23 +54,6 @@ def half_done(tmp_path_factory):
     assert len(steps) == 2
     assert steps[-1] < 40
     return workdir
-
-
-def damage(path, kind, rng):
-    if kind == "delete":
-        path.unlink()
-    elif kind == "truncate":
-        os.truncate(path, path.stat().st_size // 2)
-    elif kind == "empty":
-        os.truncate(path, 0)
-    elif path.stat().st_size:
-        content = bytearray(path.read_bytes())
-        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
-        path.write_bytes(content)
-
-
-def files_of(workdir):
-    return sorted(path for path in pathlib.Path(workdir).rglob("*") if path.is_file())
 
 
 def every_file(half_done, kind):
@@ -225,43 +207,6 @@ def test_old_checkpoints_stay_until_the_new_one_reads_back(tmp_path, undisturbed
     assert_same_sweep(tmp_path / "w", undisturbed)
 
 
-def test_damaged_results_of_a_finished_sweep_are_written_anew(undisturbed, tmp_path, capsys):
-    copy = tmp_path / "copy"
-    shutil.copytree(undisturbed, copy)
-    content = bytearray((copy / "results.nc").read_bytes())
-    rng = np.random.default_rng(0)
-    seen, whole = 0, collapse_jax.open_results(undisturbed)
-    for at in rng.integers(len(content), size=30):
-        flipped = content.copy()
-        flipped[at] ^= 1 << rng.integers(8)
-        (copy / "results.nc").write_bytes(flipped)
-        try:
-            found = collapse_jax.open_results(copy)
-        except WorkdirError:
-            seen += 1
-        else:
-            assert found.identical(whole), at
-    assert seen >= 5
-    (copy / "results.nc").write_bytes(content[:100])
-    collapse_jax.train(QUIET, copy)
-    assert "written anew" in capsys.readouterr().err
-    assert_same_sweep(copy, undisturbed)
-
-
-def test_verify_names_what_is_damaged(undisturbed, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(undisturbed, copy)
-    found = dict(verify_workdir(copy))
-    assert {"experiment.json", "results.nc", "checkpoints/40", "snapshots/0"} <= found.keys()
-    assert not any(found.values())
-    largest = max(files_of(copy / "snapshots" / "30"), key=lambda path: path.stat().st_size)
-    damage(largest, "truncate", None)
-    os.truncate(copy / "results.nc", 1000)
-    assert {name for name, wrong in verify_workdir(copy) if wrong} == {"results.nc", "snapshots/30"}
-    with pytest.raises(CollapseError):
-        list(verify_workdir(tmp_path / "nowhere"))
-
-
 def test_another_version_that_continues_a_sweep_is_recorded_with_its_step(
     half_done, undisturbed, tmp_path, monkeypatch
 ):
@@ -300,36 +245,3 @@ def test_left_overs_of_killed_saves_are_removed(undisturbed, half_done, tmp_path
         path.unlink()
     assert_same_sweep(copy, undisturbed)
     assert state(copy)
-
-
-def test_a_step_that_a_trainer_removes_meanwhile_is_no_damage(undisturbed, tmp_path, monkeypatch):
-    copy = shutil.copytree(undisturbed, tmp_path / "copy")
-    earlier = TreeStore(copy / "checkpoints").steps()[0]
-    load = TreeStore.load
-
-    def removed(self, step, only=""):
-        if step == earlier:
-            shutil.rmtree(self.directory / str(step))
-        return load(self, step, only)
-
-    monkeypatch.setattr(TreeStore, "load", removed)
-    found = dict(verify_workdir(epath.Path(copy)))
-    assert f"checkpoints/{earlier}" not in found
-    assert "checkpoints/40" in found
-    assert not any(found.values())
-
-
-def test_what_was_measured_later_makes_a_finished_sweep_write_nothing_and_is_verified(undisturbed, tmp_path):
-    copy = epath.Path(shutil.copytree(undisturbed, tmp_path / "copy"))
-    measured = collapse_jax.open_results(copy)[["weight_norm"]].rename(weight_norm="measured_later")
-    for path in (copy / "measures/norms.nc", copy / "measures/other_options/norms-0123456789abcdef.nc"):
-        path.parent.mkdir()
-        write_dataset(measured, path)
-    stamp = os.stat(copy / "results.nc").st_mtime_ns
-    assert "measured_later" in collapse_jax.train(WHAT, copy)
-    assert os.stat(copy / "results.nc").st_mtime_ns == stamp
-    assert not any(wrong for _, wrong in verify_workdir(copy))
-    for path in (copy / "measures/norms.nc", copy / "measures/other_options/norms-0123456789abcdef.nc"):
-        os.truncate(path, 1000)
-    wrong = [name for name, what in verify_workdir(copy) if what]
-    assert wrong == ["measures/norms.nc", "measures/other_options/norms-0123456789abcdef.nc"]
