@@ -13,6 +13,7 @@ from collapse_jax.figures.collapse_time import collapse_time
 from collapse_jax.figures.complexity import complexity, rate_distortion
 from collapse_jax.figures.heatmap import heatmap
 from collapse_jax.figures.information_plane import information_plane, information_plane_of_layers
+from collapse_jax.figures.layer_roles import last_layer, layer_planes, layer_profile
 from collapse_jax.figures.layers import layers
 from collapse_jax.figures.phases import phases, programs, variances
 from collapse_jax.figures.sandwich import sandwich
@@ -78,6 +79,11 @@ FIGURES: dict[str, Drawing] = {
         "How tight are the bounds of Theorem 3.4, and does the superfluous information fall with the variance?",
     ),
     "layers": Drawing(layers, "Which layers collapse, and where can classes be told apart by their centres?"),
+    "layer_planes": Drawing(
+        layer_planes, "Do the layers play different roles: which keep the input, and which the label?", BOTH
+    ),
+    "layer_profile": Drawing(layer_profile, "What do layers keep of inputs and labels, by depth?", BOTH),
+    "last_layer": Drawing(last_layer, "Does the last hidden layer forget the input and keep the label?", BOTH),
     "complexity": Drawing(complexity, "How small can the weights be told, and when does that rise and fall?"),
     "rate_distortion": Drawing(rate_distortion, "How many bytes does the training loss cost?"),
     "violins": Drawing(

@@ -7,6 +7,7 @@ import pytest
 from collapse_oracles import CLASSES, assert_values, example
 
 from collapse_jax import measure_arrays
+from collapse_jax.errors import ConfigError
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.families.layerwise import LAYERWISE, VARIABLES, layerwise
 
@@ -50,6 +51,16 @@ def test_every_layer_equals_the_measures_of_its_features():
             nearest = np.linalg.norm(x[:, None] - centres[None], axis=2).argmin(1)
             assert row.pop(f"centre_accuracy{suffix}") == pytest.approx(np.mean(nearest == y), abs=1e-6)
         assert_values(row, {name: own[name] for name in row}, rel=1e-4)
+
+
+def test_options_of_nhsic_reach_it_and_collapse_can_be_left_out():
+    options = {"mode": "reference", "sigma": 2.0, "epsilon": 1e-4, "rms": True, "batch_size": 40}
+    values = measure_arrays("layerwise", **ARRAYS, **LAYERS, collapsed=False, **options)
+    assert set(values) == {name for name in VARIABLES if "hsic" in name}
+    own = measure_arrays("nhsic", **ARRAYS, **options)
+    assert_values({name: values[f"layer_{name}"][-1] for name in own}, own, rel=1e-5)
+    with pytest.raises(ConfigError, match="collapsed=False: with hsic=False nothing is left to measure"):
+        measure_arrays("layerwise", **ARRAYS, **LAYERS, collapsed=False, hsic=False)
 
 
 def test_without_test_layers_without_hsic_and_without_layers():

@@ -20,7 +20,7 @@ STEP = np.arange(360).reshape(60, 6)
 LABELS = np.arange(60) % 3
 FEATURES = np.maximum(np.sin(0.37 * STEP) + 2 * np.eye(6)[LABELS], 0)
 INPUTS = np.cos(0.21 * np.arange(300).reshape(60, 5))
-_STATIC = ("mode", "bandwidth", "sigma", "epsilon", "batch_size", "permutations", "split")
+_STATIC = ("mode", "bandwidth", "sigma", "epsilon", "rms", "batch_size", "permutations", "split")
 _nhsic = jax.jit(nhsic, static_argnames=_STATIC)
 
 
@@ -41,7 +41,7 @@ def plain(features, labels, inputs, mode):
 
     def gaussian(points):
         squares = np.sum((points[:, None] - points[None]) ** 2, axis=-1)
-        if mode == "reference":
+        if mode in ("reference", "bottleneck"):
             return np.exp(-squares / (50 * points.shape[1]))
         if mode == "median":
             return np.exp(-squares / (2 * np.median(np.sqrt(squares)[np.triu_indices(n, 1)]) ** 2))
@@ -49,10 +49,13 @@ def plain(features, labels, inputs, mode):
 
     one_hot = np.eye(labels.max() + 1)[labels]
     left, right, label_side, epsilon = (
-        (np.eye(n), centring, np.eye(n), 1e-5) if mode == "reference" else (centring,) * 3 + (1e-3,)
+        (centring,) * 3 + (1e-3,) if mode in ("median", "sup_norm") else (np.eye(n), centring, np.eye(n), 1e-5)
     )
     smooth_z, smooth_x = (smooth(gaussian(points), left, right, epsilon) for points in (features, inputs))
-    smooth_y = smooth(one_hot @ one_hot.T, label_side, label_side, epsilon)
+    if mode == "bottleneck":
+        smooth_y = smooth(gaussian(one_hot), left, right, epsilon)
+    else:
+        smooth_y = smooth(one_hot @ one_hot.T, label_side, label_side, epsilon)
     return {"nhsic_zx": np.trace(smooth_z @ smooth_x), "nhsic_zy": np.trace(smooth_z @ smooth_y)}
 
 
@@ -68,16 +71,23 @@ def test_reference_vectors():
         assert rounded[name] == pytest.approx(values[name], rel=1e-2, abs=5e-3)
 
 
-@pytest.mark.parametrize("mode", ["reference", "sup_norm", "median"])
+@pytest.mark.parametrize("mode", ["reference", "bottleneck", "sup_norm", "median"])
 def test_plain_implementation_on_unbalanced_classes(mode):
     labels = np.minimum(np.arange(60) % 5, 2)
-    options = {"mode": mode} if mode == "reference" else {"bandwidth": mode}
+    options = {"mode": mode} if mode in ("reference", "bottleneck") else {"bandwidth": mode}
     expected = plain(FEATURES, labels, INPUTS, mode)
     with jax.enable_x64(True):
         exact = measure(labels=labels, **options)
     assert {name: exact[name] for name in expected} == pytest.approx(expected, rel=1e-7)
     rounded = measure(labels=labels, **options)
     assert {name: rounded[name] for name in expected} == pytest.approx(expected, rel=5e-3, abs=3e-3)
+
+
+@pytest.mark.parametrize("mode", ["reference", "bottleneck"])
+def test_rms_features_are_those_divided_by_the_root_of_their_mean_square(mode):
+    scaled = FEATURES / np.sqrt(np.mean(FEATURES**2))
+    with jax.enable_x64(True):
+        assert measure(mode=mode, rms=True) == pytest.approx(measure(scaled, mode=mode), rel=1e-9, nan_ok=True)
 
 
 def test_labels_with_labels_uncentred():
@@ -110,14 +120,17 @@ def test_collapsed_features_in_centred_mode(bandwidth, exponent):
         assert values["nhsic_zy"] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"bandwidth": "sup_norm"}, {"mode": "reference"}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"bandwidth": "sup_norm"}, {"mode": "reference"}, {"mode": "reference", "rms": True}],
+)
 def test_rotation_scale_and_relabelling(options):
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
     value = measure(**options)
     assert measure(labels=(LABELS + 1) % 3, **options)["nhsic_zy"] == pytest.approx(value["nhsic_zy"], rel=1e-2)
     assert measure(FEATURES @ rotation, **options) == pytest.approx(value, rel=1e-2, nan_ok=True)
     scaled = measure(1e-3 * FEATURES, **options)
-    expected = {"nhsic_zx": 0} if options.get("mode") == "reference" else value
+    expected = {"nhsic_zx": 0} if options == {"mode": "reference"} else value
     assert {name: scaled[name] for name in expected} == pytest.approx(expected, rel=1e-3, abs=0.015, nan_ok=True)
 
 

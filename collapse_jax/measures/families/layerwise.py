@@ -5,14 +5,16 @@ Sources: arXiv:2202.09028 (Galanti, Galanti and Ben-Shaul: collapse and nearest-
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from collapse_jax.errors import require
 from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.permutation import PERMUTATIONS
 from collapse_jax.measures.families.collapse import COLLAPSE, collapse
-from collapse_jax.measures.families.nhsic import NHSIC, nhsic
+from collapse_jax.measures.families.nhsic import CENTRED, NHSIC, nhsic
 
 _COLLAPSE = ("rnc1", "nc1", "nc1_pinv", "class_mean_rank", "nc2_condition", "nc2_equinorm", "nc2_etf_error")
 # nearest-centre accuracy is the agreement of the nearest class centre with the label in the place of the prediction
@@ -49,8 +51,13 @@ def layerwise(
     snapshot: Snapshot,
     *,
     hsic: bool = True,
-    batch_size: int = 100,
+    collapsed: bool = True,
+    mode: str = CENTRED,
     bandwidth: str = "median",
+    sigma: float | None = None,
+    epsilon: float | None = None,
+    rms: bool = False,
+    batch_size: int = 100,
     permutations: int = PERMUTATIONS,
     split: str = "auto",
     seed: int = 0,
@@ -64,7 +71,7 @@ def layerwise(
       `layer_nc2_etf_error`, and the same with `_test`: see `collapse`.
     * `layer_centre_accuracy` = fraction of the train examples whose nearest class mean is that of their label;
       `_test`: of the test examples, still with the class means of the train layer. Chance: the largest class.
-    * `layer_nhsic_zx`, `layer_nhsic_zy`, their nulls and `layer_superfluous_nhsic`: see `nhsic`, default mode.
+    * `layer_nhsic_zx`, `layer_nhsic_zy`, their nulls and `layer_superfluous_nhsic`: see `nhsic`.
 
     Widths may differ: RNC1, NC1, NC2 and centre accuracy may be compared between layers, nHSIC only against its own
     null, which differs by layer. Limits are those of `collapse` and `nhsic`; D < K makes `layer_nc2_condition` inf.
@@ -72,23 +79,29 @@ def layerwise(
     Args:
       snapshot: `layers` and labels of `train`, of `test` where they are there; inputs for `layer_nhsic_zx`.
       hsic: False leaves nHSIC out, which takes most of the time.
-      batch_size: of nHSIC.
-      bandwidth: of nHSIC.
-      permutations: of the null of nHSIC; 0 leaves it out.
-      split: of nHSIC.
-      seed: of nHSIC.
+      collapsed: False leaves all but nHSIC out.
+      mode: of nHSIC, as all that follow; see there.
+      bandwidth: see `nhsic`.
+      sigma: see `nhsic`.
+      epsilon: see `nhsic`.
+      rms: see `nhsic`.
+      batch_size: see `nhsic`.
+      permutations: of the null; 0 leaves it out.
+      split: see `nhsic`.
+      seed: see `nhsic`.
 
     Returns:
       The variables that the snapshot allows; nothing without `train.layers`.
     """
+    require(hsic or collapsed, "collapsed", collapsed, "with hsic=False nothing is left to measure")
+    kernel: dict[str, Any] = {"mode": mode, "bandwidth": bandwidth, "sigma": sigma, "epsilon": epsilon, "rms": rms}
+    chosen: dict[str, Any] = {"batch_size": batch_size, "permutations": permutations, "split": split, "seed": seed}
     rows = []
     for own in each_layer(snapshot):
-        rows.append(_one_layer(own))
+        row = _one_layer(own) if collapsed else {}
         if hsic:
-            values = nhsic(
-                own, batch_size=batch_size, bandwidth=bandwidth, permutations=permutations, split=split, seed=seed
-            )
-            rows[-1] |= {f"layer_{name}": value for name, value in values.items()}
+            row |= {f"layer_{name}": value for name, value in nhsic(own, **kernel, **chosen).items()}
+        rows.append(row)
     return {name: jnp.stack([row[name] for row in rows]) for name in (rows[0] if rows else ())}
 
 

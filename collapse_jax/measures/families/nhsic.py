@@ -30,6 +30,7 @@ _DEPENDENCE = {
 _SUPERFLUOUS = {
     "superfluous_nhsic": Variable("nHSIC(Z;X) - nHSIC(Z;Y)", "1", "dependence on the input beyond the label's"),
 }
+CENTRED, REFERENCE, BOTTLENECK = MODES = ("centred", "reference", "bottleneck")
 VARIABLES = compared_variables(
     _DEPENDENCE,
     _SUPERFLUOUS,
@@ -42,10 +43,11 @@ VARIABLES = compared_variables(
 def nhsic(
     snapshot: Snapshot,
     *,
-    mode: str = "centred",
+    mode: str = CENTRED,
     bandwidth: str = "median",
     sigma: float | None = None,
     epsilon: float | None = None,
+    rms: bool = False,
     batch_size: int = 100,
     permutations: int = PERMUTATIONS,
     split: str = "auto",
@@ -65,6 +67,11 @@ def nhsic(
     * mode "reference": what the code of arXiv:2509.20829 computes. A = KH, centred on one side, with
       K_ij = exp(-d_ij^2 / (2 sigma^2 dim)), sigma = 5, epsilon = 1e-5 and dim the number of columns; labels
       K = Y Y^T, not centred. Features that merely shrink make it fall; `bandwidth` is not read.
+    * mode "bottleneck": its ancestor (the code of arXiv:1908.01580): as "reference", the labels with the Gaussian
+      kernel of their one-hot rows, too.
+
+    With `rms` the features of a batch are divided by the root of their mean square first, so that scaling them
+    changes nothing in any mode; it is without effect where the bandwidth follows the features.
 
     nHSIC counts directions that both kernels resolve (eigenvalues above epsilon n). Where epsilon is so small that
     the kernel of the inputs resolves nearly all n directions, nHSIC(Z;X) is close to trace(R_Z), whether Z and X
@@ -82,15 +89,16 @@ def nhsic(
     Limits: batches are drawn from a fixed permutation; a last incomplete one is left out, and fewer than
     `batch_size` examples make one batch. Where more than half of the pairs of rows lie within classes (two
     classes, one of them rare), the median is a distance within them. nan and infinite features give nan, as do
-    features that are all zero with "sup_norm"; all features equal: 0. Kernels that are nearly singular against
-    epsilon cost digits: mode "reference" is right to 3 digits in float32.
+    features that are all zero with "sup_norm" or `rms`; all features equal: 0. Kernels that are nearly singular
+    against epsilon cost digits: modes "reference" and "bottleneck" are right to 3 digits in float32.
 
     Args:
       snapshot: features and labels, for `nhsic_zx` also inputs, of the chosen probe; `num_classes`.
-      mode: "centred" or "reference".
+      mode: "centred", "reference" or "bottleneck".
       bandwidth: "median" or "sup_norm".
       sigma: width of the Gaussian kernel, in the unit of the mode; None: the value of the mode.
       epsilon: regularisation; None: the value of the mode.
+      rms: whether features are divided by the root of the mean square of all their entries in the batch.
       batch_size: n.
       permutations: of the null; 0 leaves it out.
       split: "train", "test" or "auto" (test if its inputs are there, else train).
@@ -99,15 +107,15 @@ def nhsic(
     Returns:
       `nhsic_zy`, and `nhsic_zx` and `superfluous_nhsic` where there are inputs, each with error and null.
     """
-    require_one_of("mode", mode, ("centred", "reference"))
+    require_one_of("mode", mode, MODES)
     require_one_of("bandwidth", bandwidth, ("median", "sup_norm"))
     require_at_least("batch_size", batch_size, 2)
     require_at_least("permutations", permutations, 0)
-    reference = mode == "reference"
+    one_sided = mode != CENTRED
     if sigma is None:
-        sigma = 5.0 if reference else 1.0
+        sigma = 5.0 if one_sided else 1.0
     if epsilon is None:
-        epsilon = 1e-5 if reference else 1e-3
+        epsilon = 1e-5 if one_sided else 1e-3
     examples = choose_examples(snapshot, split)
     spaces = {"z": examples.features}
     if examples.inputs is not None:
@@ -118,24 +126,28 @@ def nhsic(
     rows = jax.random.permutation(key, total)[: total // size * size].reshape(-1, size)
     constant = epsilon * size
 
-    def scale_of(points: jax.Array, squares: jax.Array) -> jax.Array | float:
-        if reference:
-            return points.shape[1] ** 0.5
-        return median_distance(squares) if bandwidth == "median" else largest_norm(points)
+    def smoothed(points: jax.Array) -> jax.Array:
+        squares = squared_distances(points)
+        if one_sided:
+            scale: jax.Array | float = points.shape[1] ** 0.5
+        else:
+            scale = median_distance(squares) if bandwidth == "median" else largest_norm(points)
+        # K - 1 in the place of K: centring removes the 1, and with it the digits it would cost in float32.
+        return smoother(jnp.expm1(-squares / (2 * (sigma * scale) ** 2)), constant, one_sided)
 
     def one_batch(batch: tuple[jax.Array, jax.Array]) -> tuple[Scalars, Scalars]:
         chosen, null_key = batch
         # What depends on inputs and labels alone is not batched where runs share them, so vmap computes it once.
-        smoothers = {}
-        for name, points in spaces.items():
-            squares = squared_distances(points[chosen])
-            width = sigma * scale_of(points[chosen], squares)
-            # K - 1 in the place of K: centring removes the 1, and with it the digits it would cost in float32.
-            smoothers[name] = smoother(jnp.expm1(-squares / (2 * width**2)), constant, one_sided=reference)
+        points = {name: space[chosen] for name, space in spaces.items()}
+        if rms:
+            points["z"] = points["z"] / jnp.sqrt(jnp.mean(points["z"] ** 2))
+        smoothers = {name: smoothed(rows) for name, rows in points.items()}
         labels = examples.labels[chosen]
         one_hot = jax.nn.one_hot(labels, snapshot.num_classes, dtype=examples.features.dtype)
-        if reference:
+        if mode == REFERENCE:
             smoothers["y"] = label_smoother(one_hot, constant)
+        elif mode == BOTTLENECK:
+            smoothers["y"] = smoothed(one_hot)
         else:
             smoothers["y"] = smoother(matmul(one_hot, one_hot.T), constant)
         return _traces(smoothers, labels, null_key, permutations)
