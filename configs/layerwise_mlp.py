@@ -7,13 +7,13 @@ r"""End-to-end against layer-wise training of one MLP (arXiv 2402.09050): what t
     python -m collapse_jax measure --workdir=runs/layerwise_mlp --measures=layerwise \
         --options=mode=reference,batch_size=128
 
-MLP 784 - 6 x [Linear 128, BatchNorm, ReLU] - 10 on MNIST, Adam at 5e-4 without weight decay, batch 128, 60 epochs,
-5 seeds; BatchNorm is measured with the statistics of the examples that are evaluated together. "layerwise" gives
-each block a linear head and a cross-entropy of its own and cuts the gradients between them; the accuracy is that of
-the linear classifier on the last features. The paper's networks are ResNets and VGG on CIFAR-10; this is the
-smallest experiment that shows its claims. Without an argument it takes the first 4000 training images of the official
-files (`--config.task.data_dir`), else the first 1000, which are in the package: "cpu" the same grid, "depth" networks
-of 2 to 12 layers, "norm" the control without BatchNorm.
+MLP 784 - 6 x [Linear 128, BatchNorm, ReLU] - 10 on MNIST, Adam at 5e-4 without weight decay, batch 128, 60
+epochs, 5 seeds; BatchNorm is measured with the statistics of the examples that are evaluated together.
+"layerwise" gives each block a linear head and a cross-entropy of its own and cuts the gradients between them; the
+accuracy is that of the linear classifier on the last features. The paper's networks are ResNets and VGG on
+CIFAR-10; this is the smallest experiment that shows its claims. Without an argument it takes the first 4000
+training images of the official files (`--config.task.data_dir`), else the first 1000, which are in the package:
+"cpu" the same grid, "depth" networks of 2 to 12 layers, "norm" the control without BatchNorm.
 """
 
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds
