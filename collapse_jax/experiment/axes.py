@@ -121,6 +121,8 @@ class Grid:
       spectral_entropy: beta, of the term of this name.
       norm_cutoff: c, of the term of this name.
       grokfast: c, of the term of this name.
+      norm_clamp: c, of the term of this name.
+      temperature: T, of the term of this name.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the traced axes value by value (axes of one value repeat).
     """
@@ -155,6 +157,8 @@ class Grid:
     )
     norm_cutoff: tuple[float, ...] = traced("norm beyond which a penalty begins c", symbol="cutoff", check=POSITIVE)
     grokfast: tuple[float, ...] = traced("Grokfast c", symbol="Grokfast", check=NOT_NEGATIVE, neutral=0.0)
+    norm_clamp: tuple[float, ...] = traced("norm held, c of the initial one", symbol="norm", check=POSITIVE)
+    temperature: tuple[float, ...] = traced("temperature of the outputs T", symbol="T", check=POSITIVE, neutral=1.0)
     # The last, so that the seeds of a setting lie side by side.
     seed: tuple[int, ...] = traced("seed", (0,), check=SEED, dimension=True)
     mode: str = "product"

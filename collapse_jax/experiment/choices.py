@@ -24,6 +24,7 @@ class MLP:
     activation: str = "relu"
     last_layer_act: bool = True
     norm: str = "none"
+    head_bias: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

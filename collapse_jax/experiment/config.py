@@ -86,6 +86,7 @@ class Model:
       last_layer_act: mlp, embedding_mlp and cnn: whether the last hidden layer has the activation too; False makes
         the penultimate layer linear, so that the network ends with two linear layers.
       norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation.
+      head_bias: mlp: whether the last layer has a bias.
       width: cnn: channels of the first convolution; transformer, decoder and embedding_mlp: of tokens; resnet:
         channels of the stem.
       depth: transformer and decoder: layers.
@@ -99,6 +100,7 @@ class Model:
     activation: str | None = None
     last_layer_act: bool | None = None
     norm: str | None = None
+    head_bias: bool | None = None
     width: int | None = None
     depth: int | None = None
     heads: int | None = None

@@ -46,10 +46,10 @@ def uniform(bound: float) -> nn.initializers.Initializer:
     return initializer
 
 
-def torch_linear(features: int, fan_in: int, name: str) -> nn.Dense:
+def torch_linear(features: int, fan_in: int, name: str, use_bias: bool = True) -> nn.Dense:
     """Return a dense layer with kernel and bias uniform in +-1/sqrt(fan_in), as `torch.nn.Linear` begins."""
     begin = uniform(fan_in**-0.5)
-    return nn.Dense(features, kernel_init=begin, bias_init=begin, name=name)
+    return nn.Dense(features, use_bias, kernel_init=begin, bias_init=begin, name=name)
 
 
 class Conv(nn.Module):

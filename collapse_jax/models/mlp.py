@@ -19,6 +19,7 @@ class MLP(nn.Module):
       activation: name in `ACTIVATIONS`.
       last_layer_act: whether the last hidden layer has the activation too.
       norm: "none", "layer" or "batch", of every hidden layer.
+      head_bias: whether the last layer has a bias.
     """
 
     hidden: tuple[int, ...]
@@ -26,6 +27,7 @@ class MLP(nn.Module):
     activation: str = "relu"
     last_layer_act: bool = True
     norm: str = "none"
+    head_bias: bool = True
 
     @nn.compact
     def __call__(
@@ -43,7 +45,7 @@ class MLP(nn.Module):
             if self.last_layer_act or i < len(self.hidden) - 1:
                 x = ACTIVATIONS[self.activation](x)
             layers.append(x)
-        return torch_linear(self.num_classes, x.shape[-1], "head")(x), tuple(layers)
+        return torch_linear(self.num_classes, x.shape[-1], "head", self.head_bias)(x), tuple(layers)
 
 
 def _make(options: choices.MLP, num_classes: int, vocabulary_size: int) -> nn.Module:

@@ -35,6 +35,8 @@ def _terms(e: config.Experiment) -> None:
         if name in TERMS and name not in SWITCHED:
             raise ConfigError("training.terms", name, f"has a strength: give it values with grid.{name}")
         require_one_of("training.terms", name, SWITCHED)
+    both = "fixed_norm" in e.training.terms and e.grid.norm_clamp
+    require(not both, "training.terms", "fixed_norm", "the norm is held by grid.norm_clamp already")
 
 
 def _axes(e: config.Experiment) -> None:
@@ -65,7 +67,7 @@ def _milestones(e: config.Experiment) -> None:
 
 RELATIONS: Relations = (
     (("training.scheme", "model.name"), _scheme),
-    (("training.terms",), _terms),
+    (("training.terms", "grid"), _terms),
     (("optimizer.name", "grid"), _axes),
     (("steps", "training.levels.steps"), _levels),
     (("steps", "training.levels.steps", "training.rate.milestones"), _milestones),

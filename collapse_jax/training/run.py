@@ -17,7 +17,7 @@ from collapse_jax.training.batches import batches_per_epoch, epoch_order, take_b
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.levels import all_kept, masked, over_levels, pruned
 from collapse_jax.training.state import BATCH_STATS, HEALTHY, Recipe, RunState
-from collapse_jax.training.terms import anchors_of, penalised, perturbed, projected
+from collapse_jax.training.terms import anchors_of, penalised, perturbed, projected, seen_by_loss
 from collapse_jax.training.trees import LOCAL_HEADS, own, transposed
 
 Batch = tuple[jax.Array, jax.Array, jax.Array | None]
@@ -127,7 +127,8 @@ def update(
         params = perturbed(recipe.terms, transposed(params), h, local)
         with recipe.scheme.gradients():
             outputs, batch_stats = _apply_in_training(recipe, own(params), state.batch_stats, inputs, weights)
-        value = recipe.scheme.objective(recipe.loss, params.get(LOCAL_HEADS), outputs, labels, weights)
+        loss = seen_by_loss(recipe.terms, recipe.loss, h)
+        value = recipe.scheme.objective(loss, params.get(LOCAL_HEADS), outputs, labels, weights)
         return penalised(recipe.terms, value, params, h), batch_stats
 
     (value, batch_stats), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
@@ -135,7 +136,7 @@ def update(
         factor = recipe.rate(local).astype(h.learning_rate.dtype)
         h = h.changed(learning_rate=h.learning_rate * factor)
     updates, opt_state = recipe.make_optimizer(h).update(gradient, state.opt_state, state.params)
-    params = projected(masked(optax.apply_updates(state.params, updates), state.mask), anchors or {})
+    params = projected(masked(optax.apply_updates(state.params, updates), state.mask), anchors or {}, h)
     first_bad = (state.diverged_at == HEALTHY) & ~jnp.isfinite(value)
     diverged_at = jnp.where(first_bad, jnp.int32(step), state.diverged_at)
     return RunState(params, opt_state, diverged_at, batch_stats, state.mask)

@@ -1,8 +1,8 @@
 """The terms of a step beyond loss and optimizer, in one table.
 
-A step is a chain: perturb -> forward -> loss + penalties -> filter -> optimizer -> project. Whether a term is in
-it is static (its axis has values, or `training.terms` names it), its strength is traced. To add one, write its
-function and name it in `TERMS`; one with a strength has an axis of the same name in `experiment.axes`.
+A step is a chain: perturb -> forward -> outputs -> loss + penalties -> filter -> optimizer -> project. Whether a
+term is in it is static (its axis has values, or `training.terms` names it), its strength is traced. To add one,
+write its function and name it in `TERMS`; one with a strength has an axis of the same name in `experiment.axes`.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.keys import Purpose
 from collapse_jax.training.hyperparameters import Hyperparameters
+from collapse_jax.training.losses import Loss
 from collapse_jax.training.spectral import spectral_entropy
 from collapse_jax.training.trees import kernels, map_kernels, own
 
@@ -35,6 +36,19 @@ class Perturb:
 
     function: Callable[[Params, jax.Array, jax.Array], Params]
     purpose: Purpose
+    factorises: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """Changes the outputs that the training loss sees, those of local heads too; measures see the network's own.
+
+    Attributes:
+      function: (logits, strength) -> logits.
+      factorises: as above.
+    """
+
+    function: Callable[[jax.Array, jax.Array], jax.Array]
     factorises: bool = False
 
 
@@ -66,21 +80,21 @@ class Filter:
 
 @dataclasses.dataclass(frozen=True)
 class Project:
-    """Changes the parameters after the optimizer's step; has no strength.
+    """Changes the parameters after the optimizer's step.
 
     Attributes:
-      function: (params, anchor) -> params.
+      function: (params, anchor, strength) -> params; strength is None for one that is only switched on.
       anchor: theta_0 -> what is to be held, computed again in each call of the training program and never stored;
         theta_0 is scaled, but its head is not zeroed yet (`InitialScale`).
       factorises: as above.
     """
 
-    function: Callable[[Params, Any], Params]
+    function: Callable[[Params, Any, Any], Params]
     anchor: Callable[[Params], Any]
     factorises: bool = False
 
 
-Term = Perturb | Penalty | Filter | Project
+Term = Perturb | Output | Penalty | Filter | Project
 SLOW = 0.98  # of the running mean of Grokfast, its paper's choice
 
 
@@ -151,20 +165,30 @@ def kernel_norm(params: Params) -> jax.Array:
     return jnp.sqrt(sum(jnp.sum(jnp.square(kernel)) for kernel in kernels(params)))
 
 
-def fixed_norm(params: Params, norm: jax.Array) -> Params:
-    """Multiply all kernels by one factor, so that `kernel_norm` is the given one (Liu et al. 2022, 2210.01117)."""
-    factor = norm / kernel_norm(params)
+def fixed_norm(params: Params, norm: jax.Array, multiple: jax.Array | None = None) -> Params:
+    """Multiply all kernels by one factor, so that `kernel_norm` is the given one (Liu et al. 2022, 2210.01117).
+
+    With a `multiple`, that many times the given one.
+    """
+    factor = (norm if multiple is None else multiple * norm) / kernel_norm(params)
     return map_kernels(lambda kernel: kernel * factor, params)
+
+
+def tempered(logits: jax.Array, temperature: jax.Array) -> jax.Array:
+    """Return f / T: how sharp the outputs are to the loss, whatever the norm of the weights."""
+    return logits / temperature
 
 
 TERMS: dict[str, Term] = {
     "weight_noise": Perturb(weight_noise, Purpose.WEIGHT_NOISE),
+    "temperature": Output(tempered),
     "l1": Penalty(l1),
     "spectral_entropy": Penalty(spectral_entropy, factorises=True),
     "norm_cutoff": Penalty(norm_cutoff),
     "grokfast": Filter(grokfast),
     "orthogonal_gradient": Filter(orthogonal_gradient),
     "fixed_norm": Project(fixed_norm, anchor=kernel_norm),
+    "norm_clamp": Project(fixed_norm, anchor=kernel_norm),
 }
 SWITCHED = tuple(name for name in TERMS if name not in AXES)
 
@@ -191,6 +215,18 @@ def perturbed(names: Iterable[str], params: Params, h: Hyperparameters, step: ja
     return params
 
 
+def seen_by_loss(names: Iterable[str], loss: Loss, h: Hyperparameters) -> Loss:
+    """Return the loss of the outputs as the terms change them."""
+    terms = _of_kind(names, Output)
+
+    def per_example(logits: jax.Array, labels: jax.Array) -> jax.Array:
+        for name, term in terms.items():
+            logits = term.function(logits, h.values[name])
+        return loss.per_example(logits, labels)
+
+    return dataclasses.replace(loss, per_example=per_example) if terms else loss
+
+
 def penalised(names: Iterable[str], value: jax.Array, params: Params, h: Hyperparameters) -> jax.Array:
     """Return the objective with its penalties."""
     for name, term in _of_kind(names, Penalty).items():
@@ -215,10 +251,10 @@ def anchors_of(names: Iterable[str], begin: Callable[[], Params]) -> dict[str, A
     return {name: term.anchor(params) for name, term in projections.items()}
 
 
-def projected(params: Params, anchors: dict[str, Any]) -> Params:
+def projected(params: Params, anchors: dict[str, Any], h: Hyperparameters) -> Params:
     """Return the parameters after the projections of a step."""
     for name, anchor in anchors.items():
         term = TERMS[name]
         assert isinstance(term, Project)
-        params = term.function(params, anchor)
+        params = term.function(params, anchor, h.get(name, None))
     return params

@@ -46,6 +46,16 @@ def test_forward_pass_is_the_textbook_one():
     np.testing.assert_allclose(logits, h @ p["head"]["kernel"] + p["head"]["bias"], atol=1e-4)
 
 
+def test_without_a_bias_of_the_head_the_rest_is_the_same():
+    x = np.random.default_rng(0).normal(size=(4, 784)).astype(np.float32)
+    with_bias, params = init(Model(hidden=(20,)))
+    without, fewer = init(Model(hidden=(20,), head_bias=False))
+    assert fewer["head"].keys() == {"kernel"}
+    jax.tree.map(np.testing.assert_array_equal, fewer, params | {"head": {"kernel": params["head"]["kernel"]}})
+    logits = with_bias.apply({"params": params}, x)[0] - params["head"]["bias"][None]
+    np.testing.assert_allclose(without.apply({"params": fewer}, x)[0], logits, atol=1e-5)
+
+
 def test_last_layer_act_switches_the_last_hidden_activation():
     x = np.random.default_rng(0).normal(size=(50, 784)).astype(np.float32)
     with_act, params = init(Model(hidden=(20, 15)))

@@ -199,3 +199,41 @@ def test_filters_keep_their_state_over_cuts(tiny):
     whole = train(experiment)
     assert_same_bits(whole, train(experiment, cuts=(1, 17)))
     assert distance(take(whole, 0).params, take(whole, 1).params) > 1e-4
+
+
+def test_a_clamped_norm_is_a_multiple_of_the_initial_one(tiny):
+    """The one of theta_0; the multiple is traced, and 1 is the term `fixed_norm`."""
+    grid = {"weight_decay": (0.5,), "learning_rate": (1e-2,), "seed": (1,)}
+    start = float(terms.kernel_norm(take(train(plain(tiny, **grid, steps=0)), 0).params))
+    clamped = train(plain(tiny, **grid, steps=3, norm_clamp=(0.5, 1.0, 3.0)))
+    for index, multiple in enumerate((0.5, 1.0, 3.0)):
+        assert float(terms.kernel_norm(take(clamped, index).params)) == pytest.approx(multiple * start, rel=1e-6)
+    held = train(plain(tiny, Training(terms=("fixed_norm",)), **grid, steps=3))
+    assert distance(take(clamped, 1).params, take(held, 0).params) < 1e-6
+
+
+@pytest.mark.parametrize("scheme", ["end_to_end", "layerwise"])
+def test_the_temperature_divides_the_outputs_that_the_loss_sees(tiny, scheme):
+    """By hand, squared error and its gradient at f / T; heads of layers have the same temperature."""
+    experiment = plain(tiny, Training(scheme=scheme), temperature=(1.0, 4.0))
+    recipe, h, data = one(experiment)
+    before = jax.tree.map(np.asarray, begin(recipe, h, data).params)
+    states = train(experiment)
+    inputs, hidden = np.asarray(data.train_inputs).reshape(100, -1), before["hidden_0"]
+    hidden = np.maximum(inputs @ hidden["kernel"] + hidden["bias"], 0) @ before["hidden_1"]["kernel"]
+    hidden, head = np.maximum(hidden + before["hidden_1"]["bias"], 0), before["head"]
+    for index, temperature in enumerate((1.0, 4.0)):
+        error = (hidden @ head["kernel"] + head["bias"]) / temperature - np.eye(10)[np.asarray(data.train_labels)]
+        step = RATE * 2 / temperature * error
+        found = take(states, index).params["head"]
+        np.testing.assert_allclose(found["bias"], head["bias"] - step.sum(0), atol=1e-6)
+        np.testing.assert_allclose(found["kernel"], head["kernel"] - hidden.T @ step, atol=1e-6)
+    if scheme == "layerwise":
+        local = [take(states, index).params["local_heads"] for index in (0, 1)]
+        assert distance(*local) > 1e-4
+
+
+def test_one_norm_is_held_once(tiny):
+    grid = Grid(weight_decay=(0.1,), seed=(1,), norm_clamp=(1.0,))
+    with pytest.raises(ConfigError, match=r"training\.terms='fixed_norm': the norm is held by grid\.norm_clamp"):
+        validate(tiny(grid=grid, training=Training(terms=("fixed_norm",))))

@@ -112,7 +112,7 @@ def altered(workdir, change):
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [((), "flavour"), (("grid",), "temperature"), (("training", "levels"), "shape"), (("cut",), "order")],
+    [((), "flavour"), (("grid",), "viscosity"), (("training", "levels"), "shape"), (("cut",), "order")],
 )
 def test_a_field_of_a_later_version_is_named_with_the_version_that_wrote_it(copy, place, name):
     def change(record):
