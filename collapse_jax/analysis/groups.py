@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from collapse_jax.errors import require
 from collapse_jax.experiment.axes import AXES, TRACED
 
 Point = dict[str, Any]
@@ -13,6 +14,11 @@ Groups = list[tuple[Point, list[int]]]
 
 # What figures and slopes are drawn and fitted against, unless another axis is asked for.
 DEFAULT_AXIS = "weight_decay"
+
+
+def require_dataset(name: str, value: Any, function: str) -> None:
+    """Raise `ConfigError` unless the argument is a dataset, as `function` returns it; a path, say, is none."""
+    require(isinstance(value, xr.Dataset), name, value, f"must be a dataset as collapse_jax.{function} returns it")
 
 
 def run_dims(results: xr.Dataset) -> list[str]:

@@ -9,7 +9,17 @@ import xarray as xr
 from scipy import stats
 
 from collapse_jax.analysis.events import EVENTS, events_of
-from collapse_jax.analysis.groups import DEFAULT_AXIS, Groups, flat, groups_of, points_of, run_dims, take, varying
+from collapse_jax.analysis.groups import (
+    DEFAULT_AXIS,
+    Groups,
+    flat,
+    groups_of,
+    points_of,
+    require_dataset,
+    run_dims,
+    take,
+    varying,
+)
 from collapse_jax.analysis.linearity import linearity
 from collapse_jax.analysis.tobit import fit_line
 
@@ -63,7 +73,9 @@ def slopes(
 
     Raises:
       ValueError: if `axis` is no coordinate of `taus`.
+      ConfigError: `taus` is no dataset.
     """
+    require_dataset("taus", taus, "timescales")
     if axis not in taus.coords:
         known = ", ".join(sorted(map(str, taus.coords)))
         raise ValueError(f"slopes: axis={axis!r} is not a coordinate; there are {known}")

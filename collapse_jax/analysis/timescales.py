@@ -8,7 +8,7 @@ import xarray as xr
 
 from collapse_jax.analysis.crossings import Times, crossing, extreme
 from collapse_jax.analysis.events import DELAY, EVENTS, Event, Levels, thresholds_of
-from collapse_jax.analysis.groups import flat
+from collapse_jax.analysis.groups import flat, require_dataset
 from collapse_jax.experiment.config import Thresholds
 
 
@@ -35,7 +35,11 @@ def timescales(results: xr.Dataset, thresholds: Levels = None) -> xr.Dataset:
       share of the later log points that still meet it, and the same variables of <event>_lasting, from which on all
       log points do: not seen where the last one does not. And separation = tau_grok / tau_fit (a lower bound where
       separation_censored, nan for a run that never fitted or that fits at step 0).
+
+    Raises:
+      ConfigError: `results` is no dataset, or a level is not allowed.
     """
+    require_dataset("results", results, "open_results")
     thresholds = thresholds_of(results, thresholds)
     out = xr.Dataset(coords={k: c for k, c in results.coords.items() if "step" not in c.dims})
     for event in EVENTS.values():

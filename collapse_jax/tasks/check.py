@@ -5,7 +5,7 @@ import functools
 from collapse_jax.errors import Wrong, require, together
 from collapse_jax.experiment import checks, config
 from collapse_jax.experiment.checks import LARGEST, NUMBER, SEED, SHARE, Check, OneOf, between
-from collapse_jax.experiment.choices import Modular, names_of
+from collapse_jax.experiment.choices import OPERATIONS, Modular, names_of
 from collapse_jax.tasks import modular, text, text_files
 from collapse_jax.tasks.base import TaskInfo
 from collapse_jax.tasks.catalogue import ORDERS, find_task
@@ -22,6 +22,10 @@ FIELDS: checks.Fields = {
         lambda value: isinstance(value, int) and 1 <= value <= LARGEST,
     ),
     "task.test_size": NUMBER,
+    "task.operation": OneOf(OPERATIONS),
+    "task.form": OneOf(modular.FORMS),
+    "task.split": OneOf(modular.SPLITS),
+    "task.modulus": between(2, modular.MAX_MODULUS),
 }
 
 

@@ -5,8 +5,10 @@ import pytest
 import xarray as xr
 from synthetic_results import COLLAPSE, GROK, as_zip, diverge, make_results, paper_schedule
 
+import collapse_jax
 from collapse_jax.analysis import Thresholds, scaled_time, timescales
 from collapse_jax.analysis.crossings import crossing
+from collapse_jax.errors import ConfigError
 
 
 def one_run(steps, **curves):
@@ -215,3 +217,9 @@ def test_scaled_time():
 def test_schedule_of_the_builder_is_the_papers():
     steps = paper_schedule(300_000)
     assert {0, 29, 140, 2000, 300_000} <= set(steps.tolist())
+
+
+@pytest.mark.parametrize("function", [collapse_jax.timescales, collapse_jax.slopes])
+def test_a_path_is_no_results(function):
+    with pytest.raises(ConfigError, match=r"'runs/mine': must be a dataset as collapse_jax\.\w+ returns it"):
+        function("runs/mine")

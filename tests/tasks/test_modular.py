@@ -161,7 +161,9 @@ def test_a_modulus_beside_another_data_set_is_refused():
         tasks.check_task(Task("mnist", modulus=5))
 
 
-@pytest.mark.parametrize("name", ["operation", "form", "split"])
-def test_its_options_belong_to_no_other_data_set(name):
-    with pytest.raises(ConfigError, match=rf"task\.{name}='tokens': only beside 'modular', not 'mnist'"):
-        tasks.check_task(Task("mnist", **{name: "tokens"}))
+@pytest.mark.parametrize(("name", "value"), [("operation", "addition"), ("form", "tokens"), ("split", "seed")])
+def test_its_options_belong_to_no_other_data_set_and_have_known_names(name, value):
+    with pytest.raises(ConfigError, match=rf"task\.{name}='{value}': only beside 'modular', not 'mnist'"):
+        tasks.check_task(Task("mnist", **{name: value}))
+    with pytest.raises(ConfigError, match=rf"task\.{name}='power': unknown {name}; .*known: .*{value}"):
+        tasks.check_task(Task("modular", train_size=10, **{name: "power"}))
