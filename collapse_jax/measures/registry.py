@@ -30,6 +30,7 @@ from collapse_jax.measures.families.noisy_channel import NOISY_CHANNEL
 from collapse_jax.measures.families.norms import NORMS
 from collapse_jax.measures.families.ood import OOD
 from collapse_jax.measures.families.spectrum import SPECTRUM
+from collapse_jax.measures.families.synergy import LAYER_SYNERGY, SYNERGY
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
@@ -58,6 +59,8 @@ MEASURES: dict[str, Measure] = {
         LEARNING_COEFFICIENT,
         COMPRESSED_SIZE,
         COMPLEXITY,
+        SYNERGY,
+        LAYER_SYNERGY,
     )
 }
 

@@ -5,6 +5,7 @@ import heads
 import information
 import networks
 import spectra
+import synergy
 from case import Case
 
 GENERAL = "Classes of different sizes that overlap: weights of classes matter, no value is special."
@@ -244,4 +245,24 @@ NETWORKS = [
     ),
 ]
 
-CASES: list[Case] = [*COLLAPSE, *GEOMETRY, *ANGLES, *SPECTRUM, *HEADS, *INFORMATION, *NETWORKS]
+_CLUSTERS = {"clusters": 3, "permutations": 0}
+SYNERGY = [
+    Case(
+        "general",
+        "synergy",
+        "general",
+        "Unions of Ward's clusters, ranks of ties by their mean.",
+        lambda arrays: synergy.synergy(arrays, 3),
+        _CLUSTERS,
+    ),
+    Case(
+        "layers",
+        "layer_synergy",
+        "layered",
+        "Two hidden layers.",
+        lambda arrays: synergy.layer_synergy(arrays, 3),
+        _CLUSTERS,
+    ),
+]
+
+CASES: list[Case] = [*COLLAPSE, *GEOMETRY, *ANGLES, *SPECTRUM, *HEADS, *INFORMATION, *NETWORKS, *SYNERGY]
