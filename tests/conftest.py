@@ -15,11 +15,13 @@ from collapse_jax.system import runtime
 runtime.start(devices=2, training=True)
 
 import jax  # noqa: E402
+import shared_programs  # noqa: E402
 
 import collapse_jax  # noqa: E402
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+shared_programs.install()
 
 # No test times the clock: on a busy machine anything may take long.
 hypothesis.settings.register_profile("any_machine", deadline=None)

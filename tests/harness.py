@@ -16,7 +16,6 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
-from collapse_jax.engine import replay, train
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.config import Packing, Schedule, Snapshots
 from collapse_jax.workdir.results import open_results
@@ -41,25 +40,6 @@ def experiment(steps=40, every=10, **changes):
     )
 
 
-def share_programs(monkeypatch, cache={}):  # noqa: B006 - shared by all tests of the session
-    """Let sweeps of equal experiments in this process share their programs."""
-    original = train.compile_programs
-
-    def compiled(experiment, layout, *data):
-        key = (identity.fingerprint(experiment), layout)
-        cache[key] = cache.get(key) or original(experiment, layout, *data)
-        return cache[key]
-
-    for module in (train, replay):
-        monkeypatch.setattr(module, "compile_programs", compiled)
-
-
-@pytest.fixture(autouse=True)
-def one_compilation(monkeypatch):
-    """Compile once for all tests of a module that names this fixture."""
-    share_programs(monkeypatch)
-
-
 def undisturbed_sweep(what, finished={}):  # noqa: B006 - shared by all tests of the session
     """Make the fixture of a module that is the workdir of a sweep that nothing disturbed; not to be changed."""
 
@@ -68,9 +48,7 @@ def undisturbed_sweep(what, finished={}):  # noqa: B006 - shared by all tests of
         key = identity.fingerprint(what)
         if key not in finished:
             workdir = tmp_path_factory.mktemp("undisturbed") / "sweep"
-            with pytest.MonkeyPatch.context() as patch:
-                share_programs(patch)
-                collapse_jax.train(what, workdir)
+            collapse_jax.train(what, workdir)
             finished[key] = workdir
         return finished[key]
 

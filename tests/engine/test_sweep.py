@@ -5,7 +5,6 @@ import pathlib
 import numpy as np
 import pytest
 import xarray as xr
-from harness import share_programs
 
 import collapse_jax
 from collapse_jax.engine import sweep
@@ -139,7 +138,6 @@ def test_an_interrupted_sweep_continues_to_the_same_bits(finished, tmp_path, mon
     """Stop at every boundary in turn, with a checkpoint at each: each continuation must end equal."""
     experiment, workdir, _ = finished
     experiment = dataclasses.replace(experiment, **EVERYWHERE)
-    share_programs(monkeypatch)
     boundaries = [0, 7, 11, 20]
     stops = iter([*boundaries, None])
     record = sweep.Sweep._record

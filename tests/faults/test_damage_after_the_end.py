@@ -20,7 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 WHAT = experiment()
 QUIET = dataclasses.replace(WHAT, checkpoint_seconds=1e6)  # one checkpoint, at the end
 
-_one_compilation = harness.one_compilation
 undisturbed = harness.undisturbed_sweep(WHAT)
 
 

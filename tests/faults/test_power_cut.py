@@ -18,11 +18,11 @@ from collapse_jax.workdir.verify import verify_workdir
 WHAT = experiment()
 LONG = experiment(steps=100, every=10)
 
-_one_compilation = harness.one_compilation
 undisturbed = harness.undisturbed_sweep(WHAT)
 undisturbed_long = harness.undisturbed_sweep(LONG)
 
 
+@pytest.mark.slow  # four sweeps
 def test_what_is_saved_survives_on_a_disk_that_keeps_what_is_synced_alone(undisturbed, tmp_path, monkeypatch):
     """Power is lost whenever an old checkpoint has been removed, at a signal, and at the end."""
     disk = tmp_path / "disk"

@@ -20,7 +20,6 @@ WHAT = experiment()
 LONG = experiment(steps=100, every=10)
 
 
-_one_compilation = harness.one_compilation
 undisturbed = harness.undisturbed_sweep(WHAT)
 undisturbed_long = harness.undisturbed_sweep(LONG)
 
@@ -28,8 +27,8 @@ undisturbed_long = harness.undisturbed_sweep(LONG)
 @pytest.mark.parametrize(
     ("moment", "number"),
     [
-        ("_record", signal.SIGTERM),
-        ("_store_snapshot", signal.SIGINT),
+        pytest.param("_record", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("_store_snapshot", signal.SIGINT, marks=pytest.mark.slow),
         ("_checkpoint", signal.SIGTERM),
     ],
 )

@@ -26,7 +26,6 @@ WHAT = experiment()
 QUIET = dataclasses.replace(WHAT, checkpoint_seconds=1e6)  # one checkpoint, at the end
 TRIALS = 20
 
-_one_compilation = harness.one_compilation
 undisturbed = harness.undisturbed_sweep(WHAT)
 
 

@@ -24,7 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 WHAT = experiment()
 
 
-_one_compilation = harness.one_compilation
 undisturbed = harness.undisturbed_sweep(WHAT)
 
 

@@ -85,6 +85,7 @@ def test_transposed_convolution_is_the_adjoint_in_size_and_sum():
     assert image == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow  # trains an autoencoder
 def test_training_lowers_the_error_below_that_of_the_median_image(cache):
     """The best answer without a code is the median of every pixel."""
     images = stripes()[..., None]

@@ -74,6 +74,7 @@ def test_without_a_bias_everything_is_measured_as_with_a_bias_of_zero(experiment
     assert np.isfinite(results.imbalance).all()
 
 
+@pytest.mark.slow  # compiles the largest measure twice
 def test_codes_of_the_autoencoder_are_prepared_once_and_refused_where_runs_draw_their_own(
     experiment, tmp_path, monkeypatch
 ):

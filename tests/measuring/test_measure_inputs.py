@@ -158,6 +158,7 @@ def test_a_measure_that_a_batch_would_hang_is_taken_run_by_run(stored):
         np.testing.assert_allclose(values[name], expected, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow  # compiles a large measure three times
 def test_the_bound_on_memory_holds_where_the_whole_batch_would_not(stored):
     """The compiler's own account of the program, tile by tile, against that of all runs at once."""
     snapshots = collapse_jax.open_snapshots(stored, test_size=400)

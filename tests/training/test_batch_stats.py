@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
-from harness import share_programs
 from runs import one, train
 
 import collapse_jax
@@ -39,9 +38,7 @@ def swept(tmp_path_factory):
     times = {"checkpoint_seconds": 1e-9, "chunk_seconds": 1e9}
     experiment = tiny_experiment(model=BATCH_NORM, measures=MEASURES, snapshots=snapshots, **times)
     workdir = tmp_path_factory.mktemp("batch_stats") / "sweep"
-    with pytest.MonkeyPatch.context() as patch:
-        share_programs(patch)
-        return experiment, workdir, collapse_jax.train(experiment, workdir)
+    return experiment, workdir, collapse_jax.train(experiment, workdir)
 
 
 def test_each_run_has_its_own_statistics(states):
@@ -73,8 +70,7 @@ def test_a_run_alone_equals_the_same_run_in_the_grid(tiny, states):
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b[3]), alone, states)
 
 
-def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path, monkeypatch):
-    share_programs(monkeypatch)
+def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path):
     experiment, workdir, results = swept
     copy = tmp_path / "sweep"
     shutil.copytree(workdir, copy)

@@ -120,6 +120,7 @@ def test_features_in_batches_equal_features_at_once(tiny, monkeypatch):
         np.testing.assert_allclose(streamed.train.logits, at_once.train.logits, atol=1e-5)
 
 
+@pytest.mark.slow  # jax looks for leaks after every trace
 def test_no_tracer_leaks(tiny, monkeypatch):
     monkeypatch.setattr(runs.programs, "__defaults__", ({},))
     gc.collect()

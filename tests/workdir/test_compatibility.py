@@ -14,7 +14,7 @@ from etils import epath
 
 import collapse_jax
 from collapse_jax import measures
-from collapse_jax.engine import sweep, upgrade
+from collapse_jax.engine import replay, sweep, upgrade
 from collapse_jax.errors import Preempted, WorkdirError
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.identity import flatten
@@ -91,7 +91,7 @@ def test_a_variable_that_a_later_version_lacks_keeps_its_values_and_its_descript
     assert after.sel(step=20).isnull().all()
     assert results["weight_norm"].notnull().all()
     assert not any(wrong for _, wrong in verify_workdir(copy))
-    assert len(list(harness.replay.replay_workdir(copy, 1))) == 1
+    assert len(list(replay.replay_workdir(copy, 1))) == 1
 
 
 def test_a_variable_of_another_shape_is_refused_with_the_version_that_began(copy):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import xarray as xr
 from etils import epath
-from harness import share_programs
 
 import collapse_jax
 from collapse_jax import figures as plots
@@ -45,9 +44,7 @@ def experiment():
 @pytest.fixture(scope="module")
 def trained(experiment, tmp_path_factory):
     workdir = epath.Path(tmp_path_factory.mktemp("static") / "workdir")
-    with pytest.MonkeyPatch.context() as patch:
-        share_programs(patch)
-        return workdir, collapse_jax.train(experiment, workdir)
+    return workdir, collapse_jax.train(experiment, workdir)
 
 
 def test_results_have_the_static_axes_in_front(trained):
@@ -91,7 +88,6 @@ def test_an_interrupted_grid_shows_what_there_is_and_continues_with_the_same_bit
                 raise Preempted("SIGTERM")
             super().__init__(*arguments, **options)
 
-    share_programs(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(train, "Sweep", Stopping)
         with pytest.raises(Preempted):
@@ -103,6 +99,7 @@ def test_an_interrupted_grid_shows_what_there_is_and_continues_with_the_same_bit
     xr.testing.assert_identical(collapse_jax.train(experiment, workdir), trained[1])
 
 
+@pytest.mark.slow  # trains four leaves
 def test_shards_of_parts_merge_to_the_same_grid(experiment, trained, tmp_path):
     workdir = epath.Path(tmp_path / "workdir")
     for index in range(2):
