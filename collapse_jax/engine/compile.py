@@ -101,7 +101,7 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
     """
     name = experiment.model.name
     recipe = make_recipe(experiment, data)
-    packing.require_one_by_one(factorising(recipe.terms), experiment.packing)
+    packing.require_one_by_one((*factorising(recipe.terms), *recipe.scheme.factorising), experiment.packing)
     hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(grid.grid_runs(experiment.grid)[:1]))
     try:
         state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)

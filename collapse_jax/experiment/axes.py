@@ -109,11 +109,11 @@ class Grid:
       loss: static, of `loss`.
       batch_size: static, of `batch_size`.
       scheme: static, of `training.scheme`.
-      weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for SGD and GD.
+      weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for Adam, SGD and GD.
       learning_rate: eta.
       init_scale: alpha, multiplies the initial parameters that `Model.init` names.
-      b1: of AdamW and Lion, for `optimizer.b1`.
-      b2: of AdamW and Lion, for `optimizer.b2`.
+      b1: of Adam, AdamW and Lion, for `optimizer.b1`.
+      b2: of Adam, AdamW and Lion, for `optimizer.b2`.
       momentum: of SGD, GD and Muon, for `optimizer.momentum`.
       flip_rate: share of the training labels that are wrong, drawn anew by every seed; see `Dataset.of`.
       weight_noise: delta, of the term of this name (`training.terms`).
@@ -123,6 +123,7 @@ class Grid:
       grokfast: c, of the term of this name.
       norm_clamp: c, of the term of this name.
       temperature: T, of the term of this name.
+      nhsic: lambda, of the nHSIC in the losses of blocks that `training.local.nhsic` asks for.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the traced axes value by value (axes of one value repeat).
     """
@@ -159,6 +160,7 @@ class Grid:
     grokfast: tuple[float, ...] = traced("Grokfast c", symbol="Grokfast", check=NOT_NEGATIVE, neutral=0.0)
     norm_clamp: tuple[float, ...] = traced("norm held, c of the initial one", symbol="norm", check=POSITIVE)
     temperature: tuple[float, ...] = traced("temperature of the outputs T", symbol="T", check=POSITIVE, neutral=1.0)
+    nhsic: tuple[float, ...] = traced("weight of nHSIC λ", symbol="λ of nHSIC")
     # The last, so that the seeds of a setting lie side by side.
     seed: tuple[int, ...] = traced("seed", (0,), check=SEED, dimension=True)
     mode: str = "product"

@@ -76,7 +76,7 @@ class ResNet:
 
 @dataclasses.dataclass(frozen=True)
 class AdamW:
-    """Options of AdamW."""
+    """Options of AdamW, and of Adam with the decay in the gradient."""
 
     b1: float = 0.9
     b2: float = 0.999
@@ -139,7 +139,7 @@ CHOICES: Mapping[str, Mapping[str, type]] = {
         "embedding_mlp": EmbeddingMLP,
         **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), ResNet),
     },
-    "optimizer": {"adamw": AdamW, "sgd": SGD, "gd": SGD, "lion": Lion, "muon": Muon},
+    "optimizer": {"adamw": AdamW, "adam": AdamW, "sgd": SGD, "gd": SGD, "lion": Lion, "muon": Muon},
 }
 
 

@@ -112,12 +112,12 @@ class Optimizer:
     """The update rule; its learning rate and weight decay are hyperparameters of the grid. None as in `Model`.
 
     Attributes:
-      name: "adamw" (decoupled decay on all parameters), "sgd" (coupled decay, as in PyTorch), "gd" (sgd on the
-        full batch), "lion", "muon" (both with decoupled decay on all parameters), or FILE.py:NAME of an
-        `OwnOptimizer` (docs/extending.md).
-      b1: AdamW's decay of the first moment; in Lion what the step keeps of it.
-      b2: AdamW's decay of the second moment; Lion's of the first.
-      eps: AdamW's constant beside the root of the second moment.
+      name: "adamw" (decoupled decay on all parameters), "adam", "sgd" (both with coupled decay, as in PyTorch),
+        "gd" (sgd on the full batch), "lion", "muon" (both with decoupled decay on all parameters), or
+        FILE.py:NAME of an `OwnOptimizer` (docs/extending.md).
+      b1: Adam's and AdamW's decay of the first moment; in Lion what the step keeps of it.
+      b2: Adam's and AdamW's decay of the second moment; Lion's of the first.
+      eps: Adam's and AdamW's constant beside the root of the second moment.
       momentum: of SGD, GD (0 is none) and Muon.
       decay: which parameters the weight decay is on: "all", or "matrices" for those of two dimensions and more, so
         that biases and scales of normalisation are free.

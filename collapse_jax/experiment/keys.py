@@ -16,3 +16,4 @@ class Purpose(enum.IntEnum):
     LOCAL_HEADS = 3
     WEIGHT_NOISE = 4
     SPLIT = 5
+    AUGMENTATION = 6

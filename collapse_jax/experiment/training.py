@@ -1,6 +1,7 @@
 """How a run is trained beyond task, model, loss and optimizer: a section of the experiment. Does not import jax."""
 
 import dataclasses
+import itertools
 from dataclasses import field
 
 
@@ -41,12 +42,36 @@ class Levels:
 
 
 @dataclasses.dataclass
+class Local:
+    """The losses of single blocks, of the layer-wise schemes; None stands for the first that is named.
+
+    Attributes:
+      loss: "output", the loss of the sweep, of the logits of a head of the block; "similarity" (similarity
+        matching) or "supervised_contrastive" (of two views of the batch, see `Training.augment`), of embeddings.
+      head: between the output of a block and its loss: "linear", "mlp" (one hidden layer as wide as the output), or
+        "identity", none (for embeddings).
+      nhsic: adds -lambda nHSIC of the block's output and its own input ("block") or the network's ("input"), with
+        lambda = `grid.nhsic`; "" without.
+    """
+
+    loss: str | None = None
+    head: str | None = None
+    nhsic: str | None = None
+
+
+@dataclasses.dataclass
 class Training:
     """How a run is trained beyond task, model, loss and optimizer.
 
     Attributes:
-      scheme: which loss trains which parameters: "end_to_end", or "layerwise": a linear head and a loss of its own
-        for each block, and no gradient from one block to another.
+      scheme: which loss trains which parameters: "end_to_end"; "layerwise": a head and a loss of its own for each
+        block, and no gradient from one block to another; or "layerwise_sequential": the same, block after block,
+        and at last the classifier.
+      local: the losses of blocks.
+      stages: of "layerwise_sequential": steps of each stage, one per block and one for the classifier, `steps` in
+        all; None for other schemes. Milestones and warm-up of the rate count from the first step of a stage.
+      augment: names of random changes of the images of each batch, in this order: "flip" (left to right, half of
+        them), "crop" (moved by up to an eighth of a side); None or () for none.
       terms: names of terms of the step, of those without an axis of the grid: "fixed_norm" (after each step all
         kernels are multiplied so that their common norm is the initial one), "orthogonal_gradient" (of each array
         of parameters only the part of its gradient orthogonal to it).
@@ -61,11 +86,17 @@ class Training:
     rate: Rate = field(default_factory=Rate)
     levels: Levels = field(default_factory=Levels)
     batch_norm: str = "running"
+    local: Local = field(default_factory=Local)
+    stages: tuple[int, ...] | None = None
+    augment: tuple[str, ...] | None = None
 
     def scaled(self, ratio: float) -> "Training":
-        """Return the training of an experiment of `ratio` times the steps: levels and rates shrink with them."""
+        """Return the training of an experiment of `ratio` times the steps: what counts steps shrinks with them."""
         rate, levels = self.rate, self.levels
         steps = max(1, int(levels.steps * ratio)) if levels.steps else 0
         milestones = {int(milestone * ratio) for milestone in rate.milestones} - {0, steps}
         shorter = dataclasses.replace(rate, milestones=tuple(sorted(milestones)), warmup=int(rate.warmup * ratio))
-        return dataclasses.replace(self, rate=shorter, levels=dataclasses.replace(levels, steps=steps))
+        ends = [int(end * ratio) for end in itertools.accumulate(self.stages or ())]
+        stages = tuple(end - start for start, end in itertools.pairwise([0, *ends])) if self.stages else None
+        levels = dataclasses.replace(levels, steps=steps)
+        return dataclasses.replace(self, rate=shorter, levels=levels, stages=stages)

@@ -29,9 +29,9 @@ class ModelInfo:
       linear: regular expression for the names of the submodules, at any depth, that `init="linear"` scales.
       init: the rule that `init="default"` stands for.
       batch_norm: whether it has BatchNorm whatever `config.Model` says, so that no batch may hold one example.
-      blocks: regular expression for the names of the submodules with which a block begins, of which the scheme
-        "layerwise" cuts the input; each output in `layers` belongs to the last block before it. "" where the
-        network has no blocks to be trained alone.
+      blocks: regular expression for the names of the submodules with which a block begins, of which the layer-wise
+        schemes cut the input; it is the output of the block before. What comes before the first of them is a
+        block of its own. "" where the network has no blocks to be trained alone.
     """
 
     make: Callable[[Any, int, int], nn.Module]

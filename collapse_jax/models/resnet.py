@@ -101,7 +101,7 @@ INFOS = {
         options=choices.ResNet,
         linear="head",
         init="linear",
-        blocks=r"stage_\d_block_0",
+        blocks=r"stage_\d_block_\d+",
         batch_norm=True,
     )
     for layers in DEPTHS

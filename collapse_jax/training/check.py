@@ -1,17 +1,24 @@
 """Whether the choices of `experiment.training` fit together, and with model, optimizer and grid."""
 
-from collapse_jax import models
+from collapse_jax import models, tasks
 from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.checks import DECAY, NUMBER, POSITIVE, Check, Fields, OneOf, Relations
 from collapse_jax.experiment.choices import names_of
+from collapse_jax.training.augment import AUGMENTATIONS
+from collapse_jax.training.local_heads import HEADS, IDENTITY
+from collapse_jax.training.local_losses import EMBEDDINGS
 from collapse_jax.training.optimizers import options_of_optimizer
-from collapse_jax.training.schemes import SCHEMES
+from collapse_jax.training.schemes import LAYERWISE, LOCAL_LOSSES, NHSIC_OF, OUTPUT, SCHEMES, SEQUENTIAL
 from collapse_jax.training.terms import SWITCHED, TERMS
 
 FIELDS: Fields = {
     "training.scheme": OneOf(SCHEMES),
+    "training.local.loss": OneOf(LOCAL_LOSSES),
+    "training.local.head": OneOf(HEADS),
+    "training.local.nhsic": OneOf((*NHSIC_OF, "")),
+    "training.augment": OneOf(AUGMENTATIONS),
     "training.batch_norm": OneOf(("running", "batch")),
     "training.levels.prune": Check("must be in (0, 1)", lambda value: 0 < value < 1),
     "training.rate.factor": POSITIVE,
@@ -25,9 +32,50 @@ FIELDS: Fields = {
 
 
 def _scheme(e: config.Experiment) -> None:
-    if e.training.scheme == "layerwise":
+    scheme = e.training.scheme
+    if scheme in LAYERWISE:
         named = models.find_model(e.model.name).blocks != ""
-        require(named, "training.scheme", "layerwise", f"the model {e.model.name!r} names no `blocks` (ModelInfo)")
+        require(named, "training.scheme", scheme, f"the model {e.model.name!r} names no `blocks` (ModelInfo)")
+
+
+def _local(e: config.Experiment) -> None:
+    local, loss = e.training.local, e.training.local.loss or OUTPUT
+    if e.training.scheme not in LAYERWISE:
+        return
+    embedded = loss in EMBEDDINGS
+    allowed = f"the loss {loss!r} is of logits, of a head"
+    require(embedded or local.head != IDENTITY, "training.local.head", local.head, allowed)
+    views = EMBEDDINGS[loss].views if embedded else 1
+    allowed = f"takes {views} views of a batch, which are equal without training.augment"
+    require(views == 1 or bool(e.training.augment), "training.local.loss", loss, allowed)
+
+
+def _nhsic(e: config.Experiment) -> None:
+    asked, given = e.training.local.nhsic or "", bool(e.grid.nhsic)
+    require(given or not asked, "training.local.nhsic", asked, "has a weight: give it values with grid.nhsic")
+    who = f"is the weight of training.local.nhsic, one of {', '.join(NHSIC_OF)}"
+    require(bool(asked) or not given, "grid.nhsic", e.grid.nhsic, who)
+    size = e.batch_size or e.task.train_size
+    allowed = f"compares whole batches; batch_size={size} must divide task.train_size={e.task.train_size}"
+    require(not asked or e.task.train_size % size == 0, "training.local.nhsic", asked, allowed)
+
+
+def _stages(e: config.Experiment) -> None:
+    stages = e.training.stages or ()
+    if e.training.scheme != SEQUENTIAL:
+        return
+    allowed = f"{SEQUENTIAL} needs the steps of its stages, one per block and one for the classifier"
+    require(bool(stages), "training.stages", stages, allowed)
+    require(all(steps >= 1 for steps in stages), "training.stages", stages, "each stage must have a step at least")
+    allowed = f"must add up to steps={e.steps}, not {sum(stages)}"
+    require(sum(stages) == e.steps, "training.stages", stages, allowed)
+    require(not e.training.levels.steps, "training.levels.steps", e.training.levels.steps, f"beside {SEQUENTIAL}")
+
+
+def _augment(e: config.Experiment) -> None:
+    kind, names = tasks.find_task(e.task).kind, e.training.augment or ()
+    allowed = f"changes images; task.dataset={e.task.dataset!r} is {kind}"
+    require(not names or kind == "image", "training.augment", names, allowed)
 
 
 def _terms(e: config.Experiment) -> None:
@@ -57,7 +105,9 @@ def _levels(e: config.Experiment) -> None:
 
 
 def _milestones(e: config.Experiment) -> None:
-    rate, length = e.training.rate, e.training.levels.steps or e.steps
+    rate, training = e.training.rate, e.training
+    stages = training.stages if training.scheme == SEQUENTIAL else None
+    length = max(stages) if stages else training.levels.steps or e.steps
     for milestone in rate.milestones:
         allowed = f"must be in 1 ... {length - 1}, the steps of a level, in ascending order"
         require(0 < milestone < length, "training.rate.milestones", milestone, allowed)
@@ -67,8 +117,12 @@ def _milestones(e: config.Experiment) -> None:
 
 RELATIONS: Relations = (
     (("training.scheme", "model.name"), _scheme),
+    (("training.scheme", "training.local", "training.augment"), _local),
+    (("training.local.nhsic", "grid", "batch_size", "task.train_size"), _nhsic),
+    (("training.scheme", "training.stages", "training.levels.steps", "steps"), _stages),
+    (("training.augment", "task"), _augment),
     (("training.terms", "grid"), _terms),
     (("optimizer.name", "grid"), _axes),
     (("steps", "training.levels.steps"), _levels),
-    (("steps", "training.levels.steps", "training.rate.milestones"), _milestones),
+    (("steps", "training.levels.steps", "training.stages", "training.rate.milestones"), _milestones),
 )

@@ -1,5 +1,10 @@
-"""Levels of train, prune and rewind inside one training program; see `experiment.training.Levels`."""
+"""Levels of the training inside one program: of train, prune and rewind, and the stages of a scheme.
 
+See `experiment.training.Levels` and `Training.stages`.
+"""
+
+import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +15,51 @@ from jax.flatten_util import ravel_pytree
 from collapse_jax.training.trees import is_kernel, own
 
 Mask = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Equal:
+    """Levels of equal length without end.
+
+    Attributes:
+      steps: of a level.
+    """
+
+    steps: int
+
+    def level(self, step: jax.Array) -> jax.Array:
+        """Return the number of the level of a step."""
+        return step // self.steps
+
+    def first(self, level: jax.Array) -> jax.Array:
+        """Return the first step of a level."""
+        return level * self.steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Unequal:
+    """Levels of given lengths, the last one without end.
+
+    Attributes:
+      steps: of each level.
+    """
+
+    steps: tuple[int, ...]
+
+    @property
+    def _starts(self) -> jax.Array:
+        return jnp.array([0, *itertools.accumulate(self.steps[:-1])], jnp.int32)
+
+    def level(self, step: jax.Array) -> jax.Array:
+        """Return the number of the level of a step."""
+        return jnp.sum(self._starts <= step, dtype=jnp.int32) - 1
+
+    def first(self, level: jax.Array) -> jax.Array:
+        """Return the first step of a level."""
+        return jnp.append(self._starts, jnp.iinfo(jnp.int32).max)[level]
+
+
+Division = Equal | Unequal
 
 
 def all_kept(params: Any) -> Mask:
@@ -41,26 +91,26 @@ def pruned(params: Any, mask: Mask, share: float) -> Mask:
 
 
 def over_levels(
-    stretch: Callable[[Any, jax.Array, jax.Array], Any], rewind: Callable[[Any], Any], steps: int
+    stretch: Callable[[Any, jax.Array, jax.Array], Any], rewind: Callable[[Any], Any], division: Division
 ) -> Callable[[Any, jax.Array, jax.Array], Any]:
-    """Return `advance(state, start, stop)` that trains through levels of `steps` steps.
+    """Return `advance(state, start, stop)` that trains through levels.
 
     Args:
       stretch: `stretch(state, start, stop)` trains inside one level.
       rewind: makes the state with which a level begins of the one with which the level before ended.
-      steps: of a level.
+      division: into levels.
     """
 
     def one_level(level: jax.Array, bounds: tuple[Any, jax.Array, jax.Array]) -> tuple[Any, jax.Array, jax.Array]:
         state, start, stop = bounds
-        first, last = jnp.maximum(start, level * steps), jnp.minimum(stop, (level + 1) * steps)
-        begins = (first == level * steps) & (level > 0)
+        first, last = jnp.maximum(start, division.first(level)), jnp.minimum(stop, division.first(level + 1))
+        begins = (first == division.first(level)) & (level > 0)
         # `level` has no run axis, so under vmap this stays a branch.
         state = jax.lax.cond(begins, rewind, lambda same: same, state)
         return stretch(state, first, last), start, stop
 
     def advance(state: Any, start: jax.Array, stop: jax.Array) -> Any:
-        levels = start // steps, (stop - 1) // steps + 1
+        levels = division.level(start), division.level(stop - 1) + 1
         return jax.lax.fori_loop(*levels, one_level, (state, start, stop))[0]
 
     return advance

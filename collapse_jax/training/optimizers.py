@@ -36,7 +36,7 @@ class OwnOptimizer:
 
 
 def adamw(
-    learning_rate: jax.Array, weight_decay: jax.Array, b1: float, b2: float, eps: float, decay: str = "all"
+    learning_rate: jax.Array, weight_decay: jax.Array | float, b1: float, b2: float, eps: float, decay: str = "all"
 ) -> optax.GradientTransformation:
     """AdamW with the decay on every parameter, biases too, or on those of two dimensions and more.
 
@@ -83,6 +83,16 @@ def adamw(
 
 def _adamw(c: choices.AdamW) -> MakeOptimizer:
     return lambda h: adamw(h.learning_rate, h.weight_decay, h.get("b1", c.b1), h.get("b2", c.b2), c.eps, c.decay)
+
+
+def _adam(c: choices.AdamW) -> MakeOptimizer:
+    """Return Adam of g = grad + lambda p, as `torch.optim.Adam` has its weight decay."""
+
+    def make(h: Hyperparameters) -> optax.GradientTransformation:
+        decayed = optax.add_decayed_weights(h.weight_decay, _decaying(c.decay))
+        return optax.chain(decayed, adamw(h.learning_rate, 0.0, h.get("b1", c.b1), h.get("b2", c.b2), c.eps))
+
+    return make
 
 
 def _decaying(decay: str) -> Callable[[optax.Params], Any] | None:
@@ -135,6 +145,7 @@ def _muon(c: choices.Muon) -> MakeOptimizer:
 # "gd" differs from "sgd" only in that validation requires the full batch.
 OPTIMIZERS: dict[str, Callable[[Any], MakeOptimizer]] = {
     "adamw": _adamw,
+    "adam": _adam,
     "sgd": _sgd,
     "gd": _sgd,
     "lion": _lion,

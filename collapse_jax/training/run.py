@@ -4,6 +4,7 @@ Every function here is written for one run; `packing` lifts them over the grid.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -13,9 +14,11 @@ import optax
 from collapse_jax import models
 from collapse_jax.experiment.keys import Purpose
 from collapse_jax.tasks import Dataset
+from collapse_jax.training.augment import views_of
 from collapse_jax.training.batches import batches_per_epoch, epoch_order, take_batch
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.levels import all_kept, masked, over_levels, pruned
+from collapse_jax.training.schemes import Pass
 from collapse_jax.training.state import BATCH_STATS, HEALTHY, Recipe, RunState
 from collapse_jax.training.terms import anchors_of, penalised, perturbed, projected, seen_by_loss
 from collapse_jax.training.trees import LOCAL_HEADS, own, transposed
@@ -53,9 +56,10 @@ def _begin(recipe: Recipe, h: Hyperparameters, data: Dataset) -> RunState:
     if BATCH_STATS in variables:
         models.check_batches(len(data.train_labels), recipe.batch_size)
     params = recipe.initial_scale(variables["params"], h.init_scale.astype(recipe.dtype))
-    _, layers = jax.eval_shape(recipe.model.apply, variables, data.train_inputs[:1])
-    heads = _in_dtype(recipe, recipe.scheme.init(h.key(Purpose.LOCAL_HEADS), layers, data.num_classes))
-    mask = all_kept(params) if recipe.level_steps else {}
+    apply = functools.partial(recipe.model.apply, variables, data.train_inputs[:1])
+    _, blocks = jax.eval_shape(lambda: recipe.scheme.forward(apply))
+    heads = _in_dtype(recipe, recipe.scheme.init(h.key(Purpose.LOCAL_HEADS), blocks, data.num_classes))
+    mask = all_kept(params) if recipe.prune else {}
     params = params | ({LOCAL_HEADS: heads} if heads else {})
     opt_state = recipe.make_optimizer(h).init(params)
     return RunState(params, opt_state, jnp.int32(HEALTHY), variables.get(BATCH_STATS, {}), mask)
@@ -93,13 +97,17 @@ def advance_run(
             return jax.lax.fori_loop(start, stop, lambda t, s: update(recipe, s, h, batch, t, anchors), state)
         return jax.lax.fori_loop(start, stop, step_once, (state, order_of(start)))[0]
 
+    def release(state: RunState) -> RunState:
+        return dataclasses.replace(state, opt_state=recipe.make_optimizer(h).init(state.params))
+
     def rewind(state: RunState) -> RunState:
         mask = pruned(state.params, state.mask, recipe.prune)
         begun = transposed(_begin(recipe, h, data))
         params = masked(begun.params, mask)
         return dataclasses.replace(begun, params=params, mask=mask, diverged_at=state.diverged_at)
 
-    advance = over_levels(stretch, rewind, recipe.level_steps) if recipe.level_steps else stretch
+    begin = rewind if recipe.prune else release
+    advance = over_levels(stretch, begin, recipe.division) if recipe.division else stretch
     return transposed(advance(transposed(state), start, stop))
 
 
@@ -121,14 +129,18 @@ def update(
       step: of the sweep.
       anchors: what the projections hold, of `anchors_of`; needed where the recipe has any.
     """
-    (inputs, labels, weights), local = batch, recipe.local(step)
+    local, stage = recipe.local(step), recipe.level(step)
+    inputs, labels, weights = _augmented(recipe, h, batch, local)
+
+    def apply(params: Any) -> tuple[Any, Any]:
+        return _apply_in_training(recipe, params, state.batch_stats, inputs, weights)
 
     def objective(params: Any) -> tuple[jax.Array, Any]:
         params = perturbed(recipe.terms, transposed(params), h, local)
-        with recipe.scheme.gradients():
-            outputs, batch_stats = _apply_in_training(recipe, own(params), state.batch_stats, inputs, weights)
+        (outputs, batch_stats), blocks = recipe.scheme.forward(lambda: apply(own(params)))
+        seen = Pass(outputs[0], blocks, inputs, labels, weights)
         loss = seen_by_loss(recipe.terms, recipe.loss, h)
-        value = recipe.scheme.objective(loss, params.get(LOCAL_HEADS), outputs, labels, weights)
+        value = recipe.scheme.objective(loss, params.get(LOCAL_HEADS, {}), seen, h, stage)
         return penalised(recipe.terms, value, params, h), batch_stats
 
     (value, batch_stats), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
@@ -137,9 +149,21 @@ def update(
         h = h.changed(learning_rate=h.learning_rate * factor)
     updates, opt_state = recipe.make_optimizer(h).update(gradient, state.opt_state, state.params)
     params = projected(masked(optax.apply_updates(state.params, updates), state.mask), anchors or {}, h)
+    params = recipe.scheme.held(state.params, params, lambda params: apply(transposed(params)), stage)
     first_bad = (state.diverged_at == HEALTHY) & ~jnp.isfinite(value)
     diverged_at = jnp.where(first_bad, jnp.int32(step), state.diverged_at)
     return RunState(params, opt_state, diverged_at, batch_stats, state.mask)
+
+
+def _augmented(recipe: Recipe, h: Hyperparameters, batch: Batch, step: jax.Array) -> Batch:
+    """Return a batch, or as many views of it as the scheme takes, one below the other."""
+    views = recipe.scheme.views
+    if views == 1 and not recipe.augment:
+        return batch
+    inputs, labels, weights = batch
+    key = jax.random.fold_in(h.key(Purpose.AUGMENTATION), step)
+    inputs = views_of(key, recipe.augment, inputs, views)
+    return inputs, jnp.tile(labels, views), None if weights is None else jnp.tile(weights, views)
 
 
 def _apply_in_training(

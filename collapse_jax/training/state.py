@@ -12,6 +12,7 @@ from collapse_jax import models
 from collapse_jax.experiment import config
 from collapse_jax.models import InitialScale
 from collapse_jax.tasks import Dataset
+from collapse_jax.training.levels import Division, Equal, Unequal
 from collapse_jax.training.losses import Loss, find_loss
 from collapse_jax.training.optimizers import MakeOptimizer, optimizer_of
 from collapse_jax.training.rates import Factor, make_factor
@@ -56,8 +57,9 @@ class Recipe:
       scheme: which loss trains which parameters.
       terms: names of the terms of the step, of `terms.TERMS`.
       rate: step of a level -> factor of the learning rate; None where it is constant.
-      level_steps: steps of a level; 0 without levels.
-      prune: share of the remaining weights that is pruned between two levels.
+      division: of the steps into levels; None where there is one.
+      prune: share of the remaining weights that is pruned between two levels; 0 where levels are stages.
+      augment: names of the changes of the images of a batch.
       batch_norm: "running" or "batch", the statistics with which BatchNorm is evaluated.
       dtype: of the parameters.
     """
@@ -70,31 +72,38 @@ class Recipe:
     scheme: EndToEnd = dataclasses.field(default_factory=EndToEnd)
     terms: tuple[str, ...] = ()
     rate: Factor | None = None
-    level_steps: int = 0
+    division: Division | None = None
     prune: float = 0.0
+    augment: tuple[str, ...] = ()
     batch_norm: str = "running"
     dtype: str = "float32"
 
     def local(self, step: jax.Array) -> jax.Array:
         """Return the step counted from the beginning of its level."""
-        return step % self.level_steps if self.level_steps else step
+        return step - self.division.first(self.division.level(step)) if self.division else step
+
+    def level(self, step: jax.Array) -> jax.Array | int:
+        """Return the number of the level of a step."""
+        return self.division.level(step) if self.division else 0
 
 
 def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
     """Collect what a validated experiment fixes for all runs."""
     info, training = models.find_model(experiment.model.name), experiment.training
-    terms = terms_of(experiment)
+    terms, scheme = terms_of(experiment), SCHEMES[training.scheme](info, training)
+    levels = Equal(training.levels.steps) if training.levels.steps else None
     return Recipe(
         model=models.make_model(experiment.model, data.num_classes, data.vocabulary_size),
         loss=find_loss(experiment.loss),
         make_optimizer=filtered(terms, optimizer_of(experiment.optimizer)),
         batch_size=experiment.batch_size or experiment.task.train_size,
         initial_scale=models.initial_scale(info, experiment.model.init),
-        scheme=SCHEMES[training.scheme](info),
+        scheme=scheme,
         terms=terms,
         rate=make_factor(training.rate),
-        level_steps=training.levels.steps,
-        prune=training.levels.prune,
+        division=Unequal(scheme.stages) if scheme.stages else levels,
+        prune=training.levels.prune if levels else 0.0,
+        augment=training.augment or (),
         batch_norm=training.batch_norm,
         dtype=experiment.dtype,
     )

@@ -137,7 +137,7 @@ def test_axes_without_values_do_not_bind():
         ({"depth": (2,)}, "hidden layers of one width"),
         ({"width": (-3,)}, "grid.width=.*must be >= 1"),
         ({"norm": ("batch", "group")}, "model.norm='group'"),
-        ({"optimizer": ("adamw", "adam")}, "optimizer.name='adam'"),
+        ({"optimizer": ("adamw", "rmsprop")}, "optimizer.name='rmsprop'"),
         ({"loss": ("mse",)}, "loss='mse'"),
         ({"label_noise": (0.0, 1.5)}, "task.label_noise=1.5"),
         ({"train_size": ("many",)}, "grid.train_size=.*a whole number"),

@@ -41,18 +41,20 @@ def backward(weights, name, x, labels):
 
 
 def numpy_training(weights, optimizer, loss, batches):
-    """AdamW as in its paper with PyTorch's decoupled factor, or SGD with coupled decay and momentum."""
+    """AdamW as in its paper with PyTorch's decoupled factor; Adam, or SGD with momentum, with coupled decay."""
     first = [[np.zeros_like(p) for p in layer] for layer in weights]
     second = [[np.zeros_like(p) for p in layer] for layer in weights]
     weights = [list(layer) for layer in weights]
     for t, (x, labels) in enumerate(batches, start=1):
         for i, layer in enumerate(backward(weights, loss, x, labels)):
             for j, g in enumerate(layer):
-                if optimizer.name == "adamw":
+                if optimizer.name in ("adam", "adamw"):
+                    coupled = optimizer.name == "adam"
+                    g = g + WEIGHT_DECAY * weights[i][j] if coupled else g
                     first[i][j] = optimizer.b1 * first[i][j] + (1 - optimizer.b1) * g
                     second[i][j] = optimizer.b2 * second[i][j] + (1 - optimizer.b2) * g**2
                     m, v = first[i][j] / (1 - optimizer.b1**t), second[i][j] / (1 - optimizer.b2**t)
-                    weights[i][j] = weights[i][j] * (1 - LEARNING_RATE * WEIGHT_DECAY)
+                    weights[i][j] = weights[i][j] * (1 if coupled else 1 - LEARNING_RATE * WEIGHT_DECAY)
                     weights[i][j] = weights[i][j] - LEARNING_RATE * m / (np.sqrt(v) + optimizer.eps)
                 else:
                     first[i][j] = optimizer.momentum * first[i][j] + g + WEIGHT_DECAY * weights[i][j]
@@ -63,8 +65,13 @@ def numpy_training(weights, optimizer, loss, batches):
 @pytest.mark.parametrize("loss", ["squared_error_sum", "squared_error_mean", "cross_entropy"])
 @pytest.mark.parametrize(
     "optimizer",
-    [Optimizer("adamw", 0.9, 0.999, 1e-8), Optimizer("sgd", momentum=0.0), Optimizer("sgd", momentum=0.9)],
-    ids=["adamw", "sgd", "momentum"],
+    [
+        Optimizer("adamw", 0.9, 0.999, 1e-8),
+        Optimizer("adam", 0.9, 0.999, 1e-8),
+        Optimizer("sgd", momentum=0.0),
+        Optimizer("sgd", momentum=0.9),
+    ],
+    ids=["adamw", "adam", "sgd", "momentum"],
 )
 def test_hundred_steps_equal_a_float64_numpy_loop(optimizer, loss):
     rng = np.random.default_rng(0)

@@ -1,5 +1,8 @@
 """Layer by layer: the loss of a block reaches that block alone; the network and its measures know nothing of it."""
 
+import dataclasses
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,14 +10,21 @@ import pytest
 from runs import assert_same_bits, begin, distance, one, take, train
 
 import collapse_jax
+from collapse_jax.engine.compile import check_model
+from collapse_jax.engine.packing import SAFE_VERSION
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
-from collapse_jax.experiment.config import Grid, Model, Snapshots, Task, Training
-from collapse_jax.models import HEAD
+from collapse_jax.experiment.config import Grid, Model, Packing, Snapshots, Task, Training
+from collapse_jax.experiment.training import Local
+from collapse_jax.models import HEAD, find_model, make_model
 from collapse_jax.training import network_of
-from collapse_jax.training.trees import LOCAL_HEADS, own
+from collapse_jax.training.blocks import owners_of
+from collapse_jax.training.run import update
+from collapse_jax.training.schemes import Pass
+from collapse_jax.training.trees import LOCAL_HEADS, own, transposed
 
 LAYERWISE = Training(scheme="layerwise")
+EXAMPLES = 20
 # model -> the first names of the parameters of each block, in the order of the layers; the last block is the head
 BLOCKS = {
     "mlp": (
@@ -22,42 +32,73 @@ BLOCKS = {
         [["hidden_0", "norm_0"], ["hidden_1", "norm_1"], ["hidden_2", "norm_2"]],
     ),
     "cnn": (Model("cnn", width=2), [["conv_0"], ["conv_1"], ["hidden"]]),
+    "resnet18": (
+        Model("resnet18", width=1),
+        [["stem", "stem_norm"], *([f"stage_{stage}_block_{i}"] for stage in range(4) for i in range(2))],
+    ),
 }
 
 
-def losses(recipe, state, data):
-    """Return params -> the loss of every layer's head, and of the logits."""
-    loss, labels = recipe.loss, data.train_labels[:20]
+def losses(recipe, state, data, h):
+    """Return params -> the loss of every block, and of the logits; and what the scheme makes of them."""
+    labels = jnp.tile(data.train_labels[:EXAMPLES], recipe.scheme.views)
+    inputs = jnp.tile(data.train_inputs[:EXAMPLES], (recipe.scheme.views, 1, 1, 1))
 
     def objectives(params):
         variables = {"params": own(params), "batch_stats": state.batch_stats}
         more = {"train": True, "mutable": ["batch_stats"]} if state.batch_stats else {}
-        with recipe.scheme.gradients():
-            outputs = recipe.model.apply(variables, data.train_inputs[:20], **more)
-        logits, layers = outputs[0] if state.batch_stats else outputs
-        heads = params[LOCAL_HEADS]
-        local = [
-            x.reshape(20, -1) @ heads[f"head_{i}"]["kernel"] + heads[f"head_{i}"]["bias"][None]
-            for i, x in enumerate(layers)
-        ]
-        each = jnp.stack([loss.objective(output, labels, None) for output in (*local, logits)])
-        return each, recipe.scheme.objective(loss, heads, (logits, layers), labels, None)
+        outputs, blocks = recipe.scheme.forward(lambda: recipe.model.apply(variables, inputs, **more))
+        logits = (outputs[0] if state.batch_stats else outputs)[0]
+        seen, heads = Pass(logits, blocks, inputs, labels, None), params.get(LOCAL_HEADS, {})
+        local = [recipe.scheme._local(recipe.loss, heads, seen, h, i) for i in range(len(blocks))]
+        each = jnp.stack([*local, recipe.loss.objective(logits, labels, None)])
+        return each, recipe.scheme.objective(recipe.loss, heads, seen, h, 0)
 
     return objectives
 
 
-@pytest.mark.parametrize("name", BLOCKS)
-def test_the_loss_of_a_block_reaches_its_own_parameters_alone(tiny, name):
-    model, blocks = BLOCKS[name]
-    recipe, h, data = one(tiny(model=model, training=LAYERWISE))
-    state = begin(recipe, h, data)
-    each, total = jax.jit(losses(recipe, state, data))(state.params)
+def began(name, local, made={}):  # noqa: B006 - shared by all tests of the session
+    """Return recipe, hyperparameters, data and initial state of a layer-wise run."""
+    if (key := repr((name, local))) not in made:
+        made[key] = _began(name, local)
+    return made[key]
+
+
+def _began(name, local):
+    from conftest import tiny_experiment
+
+    augment = ("crop",) if local.loss == "supervised_contrastive" else None
+    training = Training(scheme="layerwise", local=local, augment=augment)
+    weights = {"nhsic": (0.1,)} if local.nhsic else {}
+    experiment = tiny_experiment(
+        model=BLOCKS[name][0], training=training, batch_size=20, grid=Grid(init_scale=(1.0,), **weights)
+    )
+    recipe, h, data = one(experiment)
+    return recipe, h, data, begin(recipe, h, data)
+
+
+KINDS = [
+    ("mlp", Local()),
+    ("cnn", Local("similarity")),
+    ("mlp", Local("supervised_contrastive", "mlp")),
+    ("mlp", Local(nhsic="block")),
+    *(pytest.param(*rest, marks=pytest.mark.slow) for rest in (("cnn", Local()), ("resnet18", Local()))),
+    pytest.param("mlp", Local("similarity", "identity"), marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("name", "local"), KINDS)
+def test_the_loss_of_a_block_reaches_its_own_parameters_alone(name, local):
+    blocks = BLOCKS[name][1]
+    recipe, h, data, state = began(name, local)
+    each, total = jax.jit(losses(recipe, state, data, h))(state.params)
     np.testing.assert_allclose(total, each.sum(), rtol=1e-6)
-    jacobian = jax.jit(jax.jacrev(lambda p: losses(recipe, state, data)(p)[0]))(state.params)
+    jacobian = jax.jit(jax.jacrev(lambda p: losses(recipe, state, data, h)(p)[0]))(state.params)
     owners = [[*names, f"{LOCAL_HEADS}/head_{i}"] for i, names in enumerate(blocks)] + [[HEAD]]
     parts = {name: tree for name, tree in jacobian.items() if name != LOCAL_HEADS}
-    parts |= {f"{LOCAL_HEADS}/{name}": tree for name, tree in jacobian[LOCAL_HEADS].items()}
-    assert {part for owned in owners for part in owned} == {*parts}
+    parts |= {f"{LOCAL_HEADS}/{name}": tree for name, tree in jacobian[LOCAL_HEADS].items() if tree}
+    assert {part for owned in owners for part in owned} >= {*parts}
+    assert len(parts) == sum(map(len, owners)) - (len(blocks) if local.head == "identity" else 0)
     for part, tree in parts.items():
         for i, owned in enumerate(owners):
             largest = max(float(jnp.abs(leaf[i]).max()) for leaf in jax.tree.leaves(tree))
@@ -71,7 +112,7 @@ def test_a_network_is_trained_layer_by_layer_and_its_loss_falls(tiny):
     recipe, h, data = one(experiment)
     states = train(experiment)
     start, end = begin(recipe, h, data), take(states, 0)
-    before, after = (jax.jit(losses(recipe, s, data))(s.params)[0] for s in (start, end))
+    before, after = (jax.jit(losses(recipe, s, data, h))(s.params)[0] for s in (start, end))
     assert (after < 0.5 * before).all()
     assert_same_bits(states, train(experiment, cuts=(1, 20)))
     assert distance(own(end.params), take(train(tiny(model=model, grid=grid)), 0).params) > 1e-2
@@ -121,3 +162,191 @@ def test_a_model_without_blocks_is_refused(tiny, tmp_path, monkeypatch):
         validate(experiment)
     with pytest.raises(ConfigError, match=r"training\.scheme='layer_wise': .*did you mean 'layerwise'"):
         validate(tiny(training=Training(scheme="layer_wise")))
+
+
+def count(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize(
+    ("name", "local", "expected"),
+    [
+        ("mlp", Local(), [10 * (d + 1) for d in (8, 7, 6)]),
+        ("mlp", Local(head="mlp"), [d * (d + 1) + 10 * (d + 1) for d in (8, 7, 6)]),
+        ("mlp", Local("similarity"), [128 * (d + 1) for d in (8, 7, 6)]),
+        ("mlp", Local("similarity", "identity"), [0, 0, 0]),
+        # 2 channels of 28 x 28 pixels are 1568 <= 2048, 4 of 14 x 14 are 784.
+        ("cnn", Local(), [10 * (1568 + 1), 10 * (784 + 1), 10 * (128 + 1)]),
+        ("resnet18", Local(), [*[10 * (c * s * s + 1) for c, s in ((1, 28), (1, 28), (1, 28))]]),
+    ],
+)
+def test_local_heads_have_as_many_parameters_as_their_blocks_have_outputs(name, local, expected):
+    heads = began(name, local)[-1].params[LOCAL_HEADS]
+    assert [count(heads[f"head_{i}"]) for i in range(len(expected))] == expected
+    assert len(heads) == len(BLOCKS[name][1])
+
+
+def test_one_block_is_trained_as_end_to_end_to_the_last_bit(tiny):
+    """The block and its local head are an end-to-end network whose head begins as the local head."""
+    model = Model(hidden=(16,), norm="batch")
+    recipe, h, data = one(tiny(model=model, training=LAYERWISE))
+    alone, _, _ = one(tiny(model=model))
+    state = transposed(begin(recipe, h, data))
+    batch = (data.train_inputs[:30], data.train_labels[:30], None)
+    plain = own(state.params) | {HEAD: state.params[LOCAL_HEADS]["head_0"]}
+    whole = dataclasses.replace(state, params=plain, opt_state=alone.make_optimizer(h).init(plain))
+    steps = {"layerwise": (recipe, state), "end_to_end": (alone, whole)}
+    ends = {}
+    for name, (own_recipe, own_state) in steps.items():
+        step = jax.jit(functools.partial(update, own_recipe))
+        for number in range(5):
+            own_state = step(own_state, h, batch, jnp.int32(number))
+        ends[name] = own_state
+    heads = ends["layerwise"].params[LOCAL_HEADS]["head_0"]
+    assert_same_bits(ends["end_to_end"].params, own(ends["layerwise"].params) | {HEAD: heads})
+    assert_same_bits(ends["end_to_end"].batch_stats, ends["layerwise"].batch_stats)
+
+
+STAGES = (5, 9, 6, 4)
+SEQUENTIAL = Training(scheme="layerwise_sequential", stages=STAGES)
+SEQUENTIAL_GRID = Grid(weight_decay=(0.1,), learning_rate=(1e-2,), init_scale=(1.0,), seed=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def sequential():
+    """Return the experiment, and the states of two runs after each step of `AT`."""
+    from conftest import tiny_experiment
+
+    experiment = tiny_experiment(
+        model=BLOCKS["mlp"][0], training=SEQUENTIAL, grid=SEQUENTIAL_GRID, steps=sum(STAGES), batch_size=20
+    )
+    return experiment, {at: train(dataclasses.replace(experiment, steps=at)) for at in (0, 5, 6, 14, 20, 24)}
+
+
+def test_a_stage_trains_its_block_alone(sequential):
+    _, ends = sequential
+    owned = [*BLOCKS["mlp"][1], [HEAD]]
+    for stage, (start, end) in enumerate([(0, 5), (5, 14), (14, 20), (20, 24)]):
+        before, after = ends[start].params, ends[end].params
+        for number, names in enumerate(owned):
+            for name in names:
+                moved = distance(before[name], after[name])
+                assert (moved > 1e-3) if number == stage else (moved == 0), (stage, name)
+        for number in range(3):
+            name = f"head_{number}"
+            moved = distance(before[LOCAL_HEADS][name], after[LOCAL_HEADS][name])
+            assert (moved > 1e-3) if number == stage else (moved == 0), (stage, name)
+
+
+def test_a_stage_begins_with_a_fresh_optimizer_and_the_first_batch(sequential):
+    """Adam's first step is eta in every parameter that has a gradient, whatever its size."""
+    _, ends = sequential
+    before, after = (ends[at].params["hidden_1"]["kernel"] for at in (5, 6))
+    np.testing.assert_allclose(np.abs(after - before * (1 - 1e-2 * 0.1)).max(), 1e-2, rtol=1e-3)
+
+
+def test_the_first_stage_is_that_of_simultaneous_training(sequential, tiny):
+    """No other block has a say in what happens to the first one."""
+    experiment, ends = sequential
+    simultaneous = train(dataclasses.replace(experiment, training=LAYERWISE, steps=STAGES[0]))
+    for name in BLOCKS["mlp"][1][0]:
+        np.testing.assert_array_less(distance(simultaneous.params[name], ends[5].params[name]), 1e-6)
+
+
+@pytest.mark.bits
+def test_stages_may_be_cut_anywhere(sequential):
+    experiment, ends = sequential
+    assert_same_bits(ends[24], train(experiment, cuts=(1, 5, 6, 13, 14, 22)))
+
+
+def test_milestones_count_within_a_stage(sequential):
+    """A factor of almost 0 after two steps: from then on nothing moves until the next stage begins."""
+    experiment, _ = sequential
+    rate = Training(scheme="layerwise_sequential", stages=STAGES).rate
+    rate = dataclasses.replace(rate, milestones=(2,), factor=1e-30)
+    stopped = dataclasses.replace(experiment, training=dataclasses.replace(SEQUENTIAL, rate=rate))
+    states = {at: train(dataclasses.replace(stopped, steps=at)).params for at in (1, 2, 5, 6)}
+    assert distance(states[1]["hidden_0"], states[2]["hidden_0"]) > 1e-4
+    assert_same_bits(states[2]["hidden_0"], states[5]["hidden_0"])
+    assert distance(states[5]["hidden_1"], states[6]["hidden_1"]) > 1e-4
+
+
+def test_a_smaller_experiment_has_shorter_stages_that_add_up():
+    for steps in (12, 6, 20):
+        assert sum(SEQUENTIAL.scaled(steps / sum(STAGES)).stages) == steps
+
+
+WRONG = [
+    ({"training": Training(scheme="layerwise_sequential")}, r"training\.stages=\(\): layerwise_sequential needs"),
+    ({"training": Training(scheme="layerwise_sequential", stages=(20, 19))}, "add up to steps=40, not 39"),
+    ({"training": Training(scheme="layerwise_sequential", stages=(40, 0))}, "each stage must have a step"),
+    (
+        {"training": Training(scheme="layerwise", local=Local("supervised_contrastive"))},
+        r"training\.local\.loss='supervised_contrastive': takes 2 views .* training\.augment",
+    ),
+    (
+        {"training": Training(scheme="layerwise", local=Local(head="identity"))},
+        r"training\.local\.head='identity': the loss 'output' is of logits",
+    ),
+    ({"training": Training(local=Local("contrastive"))}, r"training\.local\.loss='contrastive'"),
+    ({"training": Training(augment=("flop",))}, r"training\.augment='flop': .*did you mean 'flip'"),
+    (
+        {"training": Training(scheme="layerwise", local=Local(nhsic="input"))},
+        r"training\.local\.nhsic='input': has a weight: give it values with grid\.nhsic",
+    ),
+    ({"grid": Grid(nhsic=(0.1,))}, r"grid\.nhsic=\(0\.1,\): is the weight of training\.local\.nhsic"),
+    (
+        {"training": Training(local=Local(nhsic="block")), "grid": Grid(nhsic=(0.1,)), "batch_size": 30},
+        "compares whole batches; batch_size=30 must divide",
+    ),
+    (
+        {"training": Training(augment=("flip",)), "task": Task("modular", modulus=7, train_size=30)},
+        r"training\.augment=\('flip',\): changes images; task\.dataset='modular' is vector",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG)
+def test_schemes_and_losses_that_do_not_fit_are_refused(tiny, change, message):
+    with pytest.raises(ConfigError, match=message):
+        validate(tiny(**change))
+
+
+def test_as_many_stages_as_blocks_and_a_head_are_asked_for_before_anything_compiles(tiny):
+    training = Training(scheme="layerwise_sequential", stages=(20, 20))
+    experiment = tiny(training=training)
+    _, _, data = one(tiny())
+    with pytest.raises(ConfigError, match=r"training\.stages=\(20, 20\): has 2 stages; the network has 2 blocks"):
+        check_model(validate(experiment), data)
+
+
+def test_nhsic_is_taken_of_one_run_at_a_time(tiny):
+    training = Training(scheme="layerwise", local=Local(nhsic="block"))
+    experiment = tiny(
+        training=training, batch_size=20, grid=Grid(nhsic=(0.1,)), packing=Packing(devices=1, runs_per_tile=2)
+    )
+    _, _, data = one(tiny())
+    message = "training.local.nhsic factorises matrices"
+    if jax.__version_info__ < SAFE_VERSION:
+        with pytest.raises(ConfigError, match=message):
+            check_model(validate(experiment), data)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_every_parameter_belongs_to_its_block(name):
+    """Also of networks whose gradients take long."""
+    model, blocks = BLOCKS[name]
+    network = make_model(model, 10)
+    inputs = jax.ShapeDtypeStruct((2, 28, 28, 1), np.float32)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), inputs)
+    variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    images = np.zeros(inputs.shape, inputs.dtype)
+    found = owners_of(
+        variables["params"],
+        lambda p: network.apply({**variables, "params": p}, images),
+        find_model(model.name).blocks,
+    )
+    expected = {part: number for number, names in enumerate([*blocks, [HEAD]]) for part in names}
+    assert {part: set(jax.tree.leaves(tree)) for part, tree in found.items()} == {
+        p: {n} for p, n in expected.items()
+    }
