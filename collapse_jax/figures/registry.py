@@ -11,6 +11,7 @@ from collapse_jax.figures.balancedness import balancedness
 from collapse_jax.figures.bounds import bounds
 from collapse_jax.figures.collapse_time import collapse_time
 from collapse_jax.figures.complexity import complexity, rate_distortion
+from collapse_jax.figures.everything import everything
 from collapse_jax.figures.heatmap import heatmap
 from collapse_jax.figures.information_plane import information_plane, information_plane_of_layers
 from collapse_jax.figures.layer_roles import last_layer, layer_planes, layer_profile
@@ -19,6 +20,7 @@ from collapse_jax.figures.phases import phases, programs, variances
 from collapse_jax.figures.sandwich import sandwich
 from collapse_jax.figures.superfluous import superfluous
 from collapse_jax.figures.survival import survival
+from collapse_jax.figures.synergy import synergy, synergy_phases
 from collapse_jax.figures.timeline import timeline
 from collapse_jax.figures.timescales import timescales
 from collapse_jax.figures.violins import workdir_violins
@@ -64,6 +66,7 @@ FIGURES: dict[str, Drawing] = {
         timeline,
         "What happens when, in one run: accuracy, collapse and weight norm over one log-step axis.",
     ),
+    "everything": Drawing(everything, "Which moves first? Every stored measure of one setting on one time axis."),
     "bounds": Drawing(bounds, "How far above the truth are the bounds, and do they fall when it falls?"),
     "balancedness": Drawing(
         balancedness, "Does the imbalance of neighbouring layers decay as weight decay alone would have it?"
@@ -86,6 +89,8 @@ FIGURES: dict[str, Drawing] = {
     "last_layer": Drawing(last_layer, "Does the last hidden layer forget the input and keep the label?", BOTH),
     "complexity": Drawing(complexity, "How small can the weights be told, and when does that rise and fall?"),
     "rate_distortion": Drawing(rate_distortion, "How many bytes does the training loss cost?"),
+    "synergy": Drawing(synergy, "Do neurons act together, more than chance and spectrum make them, and when?"),
+    "synergy_phases": Drawing(synergy_phases, "Which phases do synergy and redundancy go through?"),
     "violins": Drawing(
         workdir_violins,
         "Do unseen examples get past the boundary when, and because, the classes contract?",

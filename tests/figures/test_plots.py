@@ -14,7 +14,7 @@ from collapse_jax.workdir.record import attributes
 
 DECAYS = (0.003, 0.03, 0.3)
 # Those that the default measures suffice for; other figures have tests of their own.
-DEFAULT = ("phases", "timescales", "survival", "against_axis", "collapse_time", "timeline")
+DEFAULT = ("phases", "timescales", "survival", "against_axis", "collapse_time", "timeline", "everything")
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +105,10 @@ def test_what_cannot_be_drawn_is_skipped_with_a_reason(tmp_path, results, caplog
     with caplog.at_level(logging.WARNING):
         paths = draw(results.sel(weight_decay=[0.03]), None, tmp_path)
     assert not any("timescales" in p.name for p in paths)
-    assert len(paths) == 8
+    assert len(paths) == 10
     assert "figure timescales skipped: fewer than two positive weight decays" in caplog.text
     bare = results[["weight_norm", "diverged_at"]]
-    assert {p.stem for p in draw(bare, None, tmp_path / "bare")} == {"timeline"}
+    assert {p.stem for p in draw(bare, None, tmp_path / "bare")} == {"timeline", "everything"}
     for source in ("results", "programs"):
         for _, figure in registry.figures_of(source):
             with pytest.raises(NotDrawableError):
