@@ -21,6 +21,7 @@ from collapse_jax.measures.families.geometry import GEOMETRY
 from collapse_jax.measures.families.heavy_tails import HEAVY_TAILS
 from collapse_jax.measures.families.label_nulls import LABEL_NULLS, LAYER_LABEL_NULLS
 from collapse_jax.measures.families.layer_information import LAYER_INFORMATION
+from collapse_jax.measures.families.layer_probe import LAYER_PROBE
 from collapse_jax.measures.families.layerwise import LAYERWISE
 from collapse_jax.measures.families.learning_coefficient import LEARNING_COEFFICIENT
 from collapse_jax.measures.families.margins import MARGINS
@@ -43,6 +44,7 @@ MEASURES: dict[str, Measure] = {
         SPECTRUM,
         MARGINS,
         LAYERWISE,
+        LAYER_PROBE,
         LABEL_NULLS,
         LAYER_LABEL_NULLS,
         CKA,

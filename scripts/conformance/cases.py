@@ -228,6 +228,15 @@ NETWORKS = [
     ),
     Case(
         "network",
+        "layer_probe",
+        "network",
+        "Both hidden layers.",
+        lambda arrays: networks.layer_probe(arrays, 0.01),
+        {"ridge": 0.01, "permutations": 0},
+        atol=1e-6,
+    ),
+    Case(
+        "network",
         "cka",
         "network",
         "Both hidden layers, one with the other and with itself at theta_0, of which the mask takes nothing.",

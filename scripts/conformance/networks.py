@@ -174,6 +174,25 @@ def layerwise(arrays: Arrays, bandwidth: str) -> Values:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
+def layer_probe(arrays: Arrays, ridge: float) -> Values:
+    """Accuracy of ridge regression from every hidden layer, by the normal equations with an inverse."""
+    labels = arrays["train_labels"]
+    one_hot = (labels[:, None] == np.arange(labels.max() + 1)).astype(float)
+    rows: list[Values] = []
+    for layer in range(sum(name.startswith("train_layers/") for name in arrays)):
+        train, test = (arrays[f"{kind}_layers/{layer}"] for kind in ("train", "test"))
+        centred = train - train.mean(axis=0)
+        gram = centred.T @ centred
+        constant = ridge * np.trace(gram) / len(gram)
+        kernel = np.linalg.inv(gram + constant * np.eye(len(gram))) @ centred.T @ (one_hot - one_hot.mean(axis=0))
+        row: Values = {}
+        for suffix, found, right in (("", train, labels), ("_test", test, arrays["test_labels"])):
+            scores = (found - train.mean(axis=0)) @ kernel + one_hot.mean(axis=0)
+            row[f"layer_probe_accuracy{suffix}"] = np.mean(scores.argmax(axis=1) == right)
+        rows.append(row)
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
 def cka(arrays: Arrays) -> Values:
     """Linear CKA of all pairs of layers, and of each with that of theta_0, by N x N matrices of inner products."""
     values: Values = {}
