@@ -62,15 +62,16 @@ def layer_probe(
     require(ridge > 0, "ridge", ridge, "must be > 0")
     require_at_least("permutations", permutations, 0)
     train, test = snapshot.train, snapshot.test
-    if not train.layers:
+    layers = train.layers or ()
+    if not layers:
         return {}
     drawn, _ = shuffles(jax.random.key(seed), train.labels, max(permutations, 1))
     orders = identity_first(drawn[:permutations])
-    one_hot = jax.nn.one_hot(train.labels, snapshot.num_classes, dtype=at_least_float32(train.layers[0]).dtype)
+    one_hot = jax.nn.one_hot(train.labels, snapshot.num_classes, dtype=at_least_float32(layers[0]).dtype)
 
     def of_layer(index: int) -> Scalars:
         """Return the accuracies of a layer after each of the orders of the training labels, [1 + P]."""
-        rows = at_least_float32(train.layers[index])
+        rows = at_least_float32(layers[index])
         solve = _regression(rows, ridge)
 
         def one(order: jax.Array) -> Scalars:
@@ -83,7 +84,7 @@ def layer_probe(
 
         return jax.lax.map(one, orders)
 
-    each = [of_layer(index) for index in range(len(train.layers))]
+    each = [of_layer(index) for index in range(len(layers))]
     found = {f"layer_probe_accuracy{s}": jnp.stack([row[s] for row in each], axis=1) for s in each[0]}
     values = {name: accuracies[0] for name, accuracies in found.items()}
     draws = {name: accuracies[1:] for name, accuracies in found.items()} if permutations else {}
