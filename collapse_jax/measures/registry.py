@@ -16,6 +16,7 @@ from collapse_jax.measures.families.complexity import COMPLEXITY
 from collapse_jax.measures.families.compressed_size import COMPRESSED_SIZE
 from collapse_jax.measures.families.distance import DISTANCE
 from collapse_jax.measures.families.fit import FIT
+from collapse_jax.measures.families.flatness import FLATNESS
 from collapse_jax.measures.families.generalisation import GENERALISATION
 from collapse_jax.measures.families.geometry import GEOMETRY
 from collapse_jax.measures.families.heavy_tails import HEAVY_TAILS
@@ -30,6 +31,7 @@ from collapse_jax.measures.families.nhsic import NHSIC
 from collapse_jax.measures.families.noisy_channel import NOISY_CHANNEL
 from collapse_jax.measures.families.norms import NORMS
 from collapse_jax.measures.families.ood import OOD
+from collapse_jax.measures.families.pac_bayes import PAC_BAYES
 from collapse_jax.measures.families.spectrum import SPECTRUM
 from collapse_jax.measures.families.synergy import LAYER_SYNERGY, SYNERGY
 
@@ -59,6 +61,8 @@ MEASURES: dict[str, Measure] = {
         DISTANCE,
         HEAVY_TAILS,
         LEARNING_COEFFICIENT,
+        FLATNESS,
+        PAC_BAYES,
         COMPRESSED_SIZE,
         COMPLEXITY,
         SYNERGY,
