@@ -3,6 +3,7 @@
 import geometry
 import heads
 import information
+import minima
 import networks
 import spectra
 import synergy
@@ -243,6 +244,23 @@ NETWORKS = [
         networks.cka,
         {"permutations": 0},
         atol=1e-5,
+    ),
+    Case(
+        "network",
+        "flatness",
+        "network",
+        "Of the squared error; extreme eigenvalues of the Hessian among what was not pruned.",
+        lambda arrays: minima.flatness(arrays, "squared_error"),
+        {"loss": "squared_error", "draws": 2, "probes": 2, "lanczos": 60},
+        rtol=1e-3,
+    ),
+    Case(
+        "network",
+        "pac_bayes",
+        "network",
+        "What the mask and the move of the parameters cost in nats.",
+        lambda arrays: minima.pac_bayes(arrays, (0.01, 0.1)),
+        {"sigmas": [0.01, 0.1], "draws": 2},
     ),
     Case(
         "wide",

@@ -35,8 +35,10 @@ def test_the_script_is_independent():
             assert {name.split(".")[0] for name in names} <= allowed, file.name
 
 
-# What is drawn at random: nulls, errors, p-values, Monte Carlo estimates, Langevin chains.
-DRAWN = re.compile(r"(layer_)?noisy_z.*|llc.*|.*_(null|null_sd|p|(?<!etf_)(?<!train_)(?<!test_)error)(_sigma\d+)?")
+# What is drawn at random: nulls, errors, p-values, Monte Carlo estimates, Langevin chains, noise on the weights.
+NOISY = r"llc.*|expected_sharpness.*|hessian_trace|posterior_risk.*|pac_bound.*|tolerated_sigma"
+NULLS = r".*_(null|null_sd|p|(?<!etf_)(?<!train_)(?<!test_)error)(_sigma\d+)?"
+DRAWN = re.compile(rf"(layer_)?noisy_z.*|{NOISY}|{NULLS}")
 # What belongs to the candidate that a search finds; tests/measures/test_complexity.py computes it anew there.
 FOUND = re.compile(r"complexity.*|coarse_te.*|coarse_train_error|description_length|generalisation_bound")
 
