@@ -30,12 +30,18 @@ def named_files(experiment: config.Experiment) -> dict[str, str]:
 
 def source_hashes(experiment: config.Experiment) -> dict[str, str]:
     """Name the contents of the files that an experiment names, by field."""
-    return {field: source_hash(field, name) for field, name in named_files(experiment).items()}
+    hashes = {field: source_hash(field, name) for field, name in named_files(experiment).items()}
+    mask = experiment.training.mask
+    return hashes | ({"training.mask": _hash(local_path("training.mask", mask))} if mask else {})
 
 
 def source_hash(field: str, where: str) -> str:
     """Name the content of the file of "FILE.py:NAME", so that an earlier version of it is known as such."""
-    return hashlib.sha256(file_of(field, where).read_bytes()).hexdigest()[:16]
+    return _hash(file_of(field, where))
+
+
+def _hash(path: pathlib.Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else "none, there is no file"
 
 
 def is_extension(name: str) -> bool:

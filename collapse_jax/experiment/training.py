@@ -77,6 +77,8 @@ class Training:
         of parameters only the part of its gradient orthogonal to it).
       rate: of the learning rate in time.
       levels: of pruning and rewinding.
+      mask: .npz file of the weights with which the runs begin and that alone are trained (`training.masks`); ""
+        without. Pruning by levels goes on from there.
       batch_norm: the statistics with which BatchNorm is evaluated: "running", or "batch", those of the examples
         that are evaluated together (500, the last fewer); training always takes those of its batch.
     """
@@ -85,6 +87,7 @@ class Training:
     terms: tuple[str, ...] = ()
     rate: Rate = field(default_factory=Rate)
     levels: Levels = field(default_factory=Levels)
+    mask: str = ""
     batch_norm: str = "running"
     local: Local = field(default_factory=Local)
     stages: tuple[int, ...] | None = None

@@ -9,6 +9,7 @@ from collapse_jax.experiment.choices import names_of
 from collapse_jax.training.augment import AUGMENTATIONS
 from collapse_jax.training.local_heads import HEADS, IDENTITY
 from collapse_jax.training.local_losses import EMBEDDINGS
+from collapse_jax.training.masks import check_mask
 from collapse_jax.training.optimizers import options_of_optimizer
 from collapse_jax.training.schemes import LAYERWISE, LOCAL_LOSSES, NHSIC_OF, OUTPUT, SCHEMES, SEQUENTIAL
 from collapse_jax.training.terms import SWITCHED, TERMS
@@ -122,6 +123,7 @@ RELATIONS: Relations = (
     (("training.scheme", "training.stages", "training.levels.steps", "steps"), _stages),
     (("training.augment", "task"), _augment),
     (("training.terms", "grid"), _terms),
+    (("training.mask", "grid"), check_mask),
     (("optimizer.name", "grid"), _axes),
     (("steps", "training.levels.steps"), _levels),
     (("steps", "training.levels.steps", "training.stages", "training.rate.milestones"), _milestones),

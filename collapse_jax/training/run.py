@@ -59,8 +59,8 @@ def _begin(recipe: Recipe, h: Hyperparameters, data: Dataset) -> RunState:
     apply = functools.partial(recipe.model.apply, variables, data.train_inputs[:1])
     _, blocks = jax.eval_shape(lambda: recipe.scheme.forward(apply))
     heads = _in_dtype(recipe, recipe.scheme.init(h.key(Purpose.LOCAL_HEADS), blocks, data.num_classes))
-    mask = all_kept(params) if recipe.prune else {}
-    params = params | ({LOCAL_HEADS: heads} if heads else {})
+    mask = recipe.mask.of(h, params) if recipe.mask else all_kept(params) if recipe.prune else {}
+    params = masked(params, mask) | ({LOCAL_HEADS: heads} if heads else {})
     opt_state = recipe.make_optimizer(h).init(params)
     return RunState(params, opt_state, jnp.int32(HEALTHY), variables.get(BATCH_STATS, {}), mask)
 

@@ -14,6 +14,7 @@ from collapse_jax.models import InitialScale
 from collapse_jax.tasks import Dataset
 from collapse_jax.training.levels import Division, Equal, Unequal
 from collapse_jax.training.losses import Loss, find_loss
+from collapse_jax.training.masks import MaskFile
 from collapse_jax.training.optimizers import MakeOptimizer, optimizer_of
 from collapse_jax.training.rates import Factor, make_factor
 from collapse_jax.training.schemes import SCHEMES, EndToEnd
@@ -60,6 +61,7 @@ class Recipe:
       division: of the steps into levels; None where there is one.
       prune: share of the remaining weights that is pruned between two levels; 0 where levels are stages.
       augment: names of the changes of the images of a batch.
+      mask: with which a run begins; None keeps all weights.
       batch_norm: "running" or "batch", the statistics with which BatchNorm is evaluated.
       dtype: of the parameters.
     """
@@ -75,6 +77,7 @@ class Recipe:
     division: Division | None = None
     prune: float = 0.0
     augment: tuple[str, ...] = ()
+    mask: MaskFile | None = None
     batch_norm: str = "running"
     dtype: str = "float32"
 
@@ -104,6 +107,7 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
         division=Unequal(scheme.stages) if scheme.stages else levels,
         prune=training.levels.prune if levels else 0.0,
         augment=training.augment or (),
+        mask=MaskFile(training.mask) if training.mask else None,
         batch_norm=training.batch_norm,
         dtype=experiment.dtype,
     )
