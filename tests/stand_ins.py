@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 
+from collapse_jax.tasks.catalogue import MADE
+
 WORDS = {0: ["good", "fine", "warm", "calm"], 1: ["bad", "dull", "cold", "loud"], 2: ["the", "a", "of", "it", "so"]}
 CLASSES = 2
 
@@ -30,7 +32,7 @@ def write_stand_ins(folder):
 def use_stand_ins(experiment, folder):
     """Return the experiment on the generated set of its kind, where its own has to be prepared."""
     task = experiment.task
-    if task.dataset == "modular" or (task.dataset == "mnist" and task.train_size <= 1000):
+    if task.dataset in MADE or (task.dataset == "mnist" and task.train_size <= 1000):
         return experiment
     if task.dataset in ("mnist", "fashion_mnist", "cifar10"):
         files = {"dataset": str(folder / "images.npz")}

@@ -53,6 +53,7 @@ def _snapshot(arrays: Mapping[str, np.ndarray], loss: Callable[[jax.Array, jax.A
 _ALONE = (
     "train_features",
     "train_labels",
+    "train_true_labels",
     "test_features",
     "test_labels",
     "head_kernel",

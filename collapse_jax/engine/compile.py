@@ -105,10 +105,10 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
     hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(grid.grid_runs(experiment.grid)[:1]))
     try:
         state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
-        if HEAD not in state.params and recipe.initial_scale.rule == "zero_last_layer":
-            allowed = f"zeroes the layer called head; the model has {', '.join(state.params)}"
-            raise ConfigError("model.init", experiment.model.init, allowed)
         observed = observed_shapes(recipe, (state, hparams), data)
+        if HEAD not in observed.params and recipe.initial_scale.rule == "zero_last_layer":
+            allowed = f"zeroes the layer called head; the model has {', '.join(observed.params)}"
+            raise ConfigError("model.init", experiment.model.init, allowed)
         heads.check_shapes(name, observed)
         if is_extension(name):
             heads.check_head(name, recipe, hparams, data)
@@ -132,7 +132,8 @@ def observed_shapes(recipe: Recipe, run: tuple[Any, Any], data: Dataset) -> Snap
 
     def observe(run: tuple[RunState, Hyperparameters], data: Dataset) -> Snapshot:
         state, h = run
-        return observe_run(recipe, network_of(state), h, data.of(h), layers=True)
+        data = data.of(h)
+        return observe_run(recipe, network_of(recipe, state, h, data), h, data, layers=True)
 
     return jax.eval_shape(observe, run, data)
 
@@ -167,12 +168,12 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     lift = functools.partial(packing.over_runs, layout)
     initial = lift(functools.partial(init_run, recipe))
     states = packing.shapes(layout, jax.eval_shape(initial, hparams, data))
-    lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
     step = jax.ShapeDtypeStruct((), np.int32)
-    advance = lifted.lower(states, hparams, data, step, step).compile()
     lifted_measure = packing.over_runs(one_by_one(layout), functools.partial(measure_run, recipe, families))
     observed = (states, hparams)
-    values = jax.eval_shape(lifted_measure, observed, data, step)
+    values = jax.eval_shape(lifted_measure, observed, data, step)  # a measure that cannot be taken says so first
+    lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
+    advance = lifted.lower(states, hparams, data, step, step).compile()
     measure = lifted_measure.lower(observed, data, step).compile()
     snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(observed, data).compile()
     run = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), observed)
@@ -221,7 +222,8 @@ def measure_run(
     """Take all in-line measures of one run in one program, so that its features are computed once."""
     state, h = run
     layers = any("layers" in family.needs for family in families)
-    snapshot = observe_run(recipe, network_of(state), h, data.of(h), step=step, layers=layers)
+    data = data.of(h)
+    snapshot = observe_run(recipe, network_of(recipe, state, h, data), h, data, step=step, layers=layers)
     values = {"diverged_at": state.diverged_at, "finite": has_finite_parameters(state)}
     for family in families:
         values |= family.function(snapshot)
@@ -236,14 +238,15 @@ def snapshot_run(
     data = data.of(h)
     size = content.test_size or len(data.test_labels)
     data = dataclasses.replace(data, test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
-    snapshot = observe_run(recipe, network_of(state), h, data)
+    network = network_of(recipe, state, h, data)
+    snapshot = observe_run(recipe, network, h, data)
     assert snapshot.test is not None
     head = {"kernel": snapshot.head_kernel, "bias": snapshot.head_bias}
     parts: dict[str, Any] = {
         "train": {"features": snapshot.train.features, "logits": snapshot.train.logits},
         "test": {"features": snapshot.test.features, "logits": snapshot.test.logits},
         "head": {name: leaf for name, leaf in head.items() if leaf is not None},
-        "parameters": network_of(state),
+        "parameters": network,
     }
     return {name: parts[name] for name in content.content}
 

@@ -40,7 +40,8 @@ def check_head(name: str, recipe: Recipe, hparams: Any, data: Dataset) -> None:
     Raises:
       ConfigError: logits are not layers[-1] @ kernel + bias.
     """
-    network = network_of(jax.jit(functools.partial(init_run, recipe))(hparams, data))
+    state = jax.jit(functools.partial(init_run, recipe))(hparams, data)
+    network = network_of(recipe, state, hparams, data.of(hparams))
     head = network.get(HEAD, {})
     if "kernel" not in head:
         return

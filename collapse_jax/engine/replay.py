@@ -25,7 +25,7 @@ from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.system import runtime
 from collapse_jax.system.files import is_there
 from collapse_jax.system.progress import Progress, say
-from collapse_jax.training import HEALTHY, RunState, is_network_alone, state_of
+from collapse_jax.training import HEALTHY, RunState, is_network_alone, make_recipe, state_of
 from collapse_jax.workdir.record import read_record, recorded_packing, refuse_other_data
 from collapse_jax.workdir.software import device_of, during, software, unlike
 from collapse_jax.workdir.tree import Node, leaves
@@ -85,7 +85,7 @@ class _Replay:
         layout = packing.choose_layout(Packing(**recorded_packing(leaf.path)), len(self.runs))
         self.here = {"device": device_of(layout.record()), **software()}
         say(f"{leaf.label}compiling ...")
-        self.programs = compile_programs(e, layout, data)
+        self.programs, self.recipe = compile_programs(e, layout, data), make_recipe(e, data)
         self.like: RunState = jax.eval_shape(self.programs.initial)
         self.log_steps = schedule_steps(e.log, e.steps)
         self.checkpoints = _good(leaf.path / "checkpoints", record["fingerprint"])
@@ -99,7 +99,7 @@ class _Replay:
 
     def run(self, count: int) -> Iterator[tuple[str, str]]:
         """Go through the last `count` chunks, the newest first."""
-        whole = is_network_alone(self.like) and PARAMETERS in self.leaf.experiment.snapshots.content
+        whole = is_network_alone(self.recipe, self.like) and PARAMETERS in self.leaf.experiment.snapshots.content
         known = sorted({BEGINNING, *self.checkpoints, *(self.snapshots if whole else ())})
         chunks = list(itertools.pairwise(known))[-count:]
         progress = Progress(sum(stop - start for start, stop in chunks) * len(self.runs), 0)

@@ -11,7 +11,8 @@ from typing import Any
 
 from collapse_jax.errors import require
 from collapse_jax.experiment.checks import ANY, COUNT, DECAY, NOT_NEGATIVE, POSITIVE, SEED, SHARE, Check, between
-from collapse_jax.experiment.choices import MODULAR, chosen, without_modular
+from collapse_jax.experiment.choices import chosen
+from collapse_jax.experiment.task_choices import without_options
 
 MAX_DEPTH = 10_000
 
@@ -66,8 +67,7 @@ def replaced(node: Any, field: str, value: Any) -> Any:
 
 
 def _dataset(e: Any, value: str) -> Any:
-    e = replaced(e, "task.dataset", value)
-    return e if value == MODULAR else replaced(e, "task", without_modular(e.task))
+    return replaced(e, "task", without_options(dataclasses.replace(e.task, dataset=value), (value,)))
 
 
 def _model(e: Any, value: str) -> Any:
@@ -105,6 +105,7 @@ class Grid:
       width: static; mlp: of every hidden layer; else of `model.width`.
       depth: static; mlp: the number of hidden layers, all of the width of the last; else of `model.depth`.
       norm: static, of `model.norm`.
+      dimension: static, of `task.dimension`, d of token selection.
       optimizer: static, of `optimizer.name`; gd takes the whole training set whatever `batch_size` is.
       loss: static, of `loss`.
       batch_size: static, of `batch_size`.
@@ -116,6 +117,7 @@ class Grid:
       b2: of Adam, AdamW and Lion, for `optimizer.b2`.
       momentum: of SGD, GD and Muon, for `optimizer.momentum`.
       flip_rate: share of the training labels that are wrong, drawn anew by every seed; see `Dataset.of`.
+      signal_norm: of token selection, for `task.signal_norm`.
       weight_noise: delta, of the term of this name (`training.terms`).
       l1: c, of the term of this name.
       spectral_entropy: beta, of the term of this name.
@@ -138,6 +140,7 @@ class Grid:
         "depth", "model.depth", check=between(1, MAX_DEPTH), overrules=("model.hidden",), place=_depth
     )
     norm: tuple[str, ...] = static("normalisation", "model.norm")
+    dimension: tuple[int, ...] = static("dimension d", "task.dimension", symbol="d")
     optimizer: tuple[str, ...] = static("optimizer", "optimizer.name", place=_optimizer)
     loss: tuple[str, ...] = static("loss", "loss")
     batch_size: tuple[int, ...] = static("batch size", "batch_size")
@@ -151,6 +154,9 @@ class Grid:
     b2: tuple[float, ...] = traced("decay of the second moment β₂", field="optimizer.b2", symbol="β₂", check=DECAY)
     momentum: tuple[float, ...] = traced("momentum μ", field="optimizer.momentum", symbol="μ", check=DECAY)
     flip_rate: tuple[float, ...] = traced("share of wrong labels", symbol="flip rate", check=SHARE, neutral=0.0)
+    signal_norm: tuple[float, ...] = traced(
+        "norm of the signal ‖μ‖", field="task.signal_norm", symbol="‖μ‖", check=POSITIVE
+    )
     weight_noise: tuple[float, ...] = traced("noise on the weights δ", symbol="δ", check=NOT_NEGATIVE, neutral=0.0)
     l1: tuple[float, ...] = traced("L1 penalty c", symbol="L1", check=NOT_NEGATIVE, neutral=0.0)
     spectral_entropy: tuple[float, ...] = traced(

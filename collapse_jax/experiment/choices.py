@@ -5,10 +5,12 @@ Imports no jax, so that a grid over models can be cut, and its workdir read, wit
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from collapse_jax.errors import Wrong, require
+from collapse_jax.experiment.options import names_of, options
+from collapse_jax.experiment.task_choices import counted, without_options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +70,14 @@ class EmbeddingMLP:
 
 
 @dataclasses.dataclass(frozen=True)
+class TokenSelection:
+    """Options of attention that selects tokens; see `models.token_selection`."""
+
+    trained: str = "both"
+    form: str = "kernel"
+
+
+@dataclasses.dataclass(frozen=True)
 class ResNet:
     """Options of the residual networks."""
 
@@ -109,25 +119,6 @@ class Muon:
     decay: str = "all"
 
 
-MODULAR = "modular"  # the one data set with the options below
-# The operations of modular arithmetic, and how many pairs each has.
-OPERATIONS: Mapping[str, Callable[[int], int]] = {
-    **dict.fromkeys(("addition", "subtraction", "multiplication"), lambda p: p**2),
-    "division": lambda p: p * (p - 1),
-    **dict.fromkeys(("x2+y2", "x2+xy+y2"), lambda p: p**2),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Modular:
-    """Options of modular arithmetic; see `tasks.modular`."""
-
-    modulus: int = 97
-    operation: str = "addition"
-    form: str = "one_hot"
-    split: str = "fixed"
-
-
 # By the field of the experiment, and by the name that stands in it; a model or an optimizer may also be a
 # file of the user's own.
 CHOICES: Mapping[str, Mapping[str, type]] = {
@@ -137,21 +128,11 @@ CHOICES: Mapping[str, Mapping[str, type]] = {
         "transformer": Transformer,
         "decoder": Decoder,
         "embedding_mlp": EmbeddingMLP,
+        "token_selection": TokenSelection,
         **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), ResNet),
     },
     "optimizer": {"adamw": AdamW, "adam": AdamW, "sgd": SGD, "gd": SGD, "lion": Lion, "muon": Muon},
 }
-
-
-def names_of(kind: type) -> tuple[str, ...]:
-    """Return the names of the options."""
-    return tuple(item.name for item in dataclasses.fields(kind))
-
-
-def options(chosen: Any, kind: type) -> Any:
-    """Return the options of a choice, a `kind`, from the fields of its config; others are passed over."""
-    given = {name: getattr(chosen, name, None) for name in names_of(kind)}
-    return kind(**{name: value for name, value in given.items() if value is not None})
 
 
 def filled(experiment: Any) -> Any:
@@ -164,15 +145,6 @@ def filled(experiment: Any) -> Any:
     return dataclasses.replace(experiment, task=counted(experiment.task))
 
 
-def counted(task: Any) -> Any:
-    """Return a task with the number of training pairs in the place of a share of them, rounded down."""
-    share, chosen = task.train_size, options(task, Modular)
-    if task.dataset != MODULAR or not isinstance(share, float) or chosen.operation not in OPERATIONS:
-        return task
-    size = int(share * OPERATIONS[chosen.operation](chosen.modulus))
-    return dataclasses.replace(task, train_size=size) if 0 < share < 1 <= size else task
-
-
 def own_only(experiment: Any) -> Any:
     """Return an experiment as `filled`, without the options of other choices, which version 0.1 recorded too.
 
@@ -180,17 +152,12 @@ def own_only(experiment: Any) -> Any:
     """
     sizes = {name: getattr(experiment.model, name) or None for name in ("width", "depth")}
     experiment = dataclasses.replace(experiment, model=dataclasses.replace(experiment.model, **sizes))
-    if MODULAR not in (experiment.task.dataset, *experiment.grid.dataset):
-        experiment = dataclasses.replace(experiment, task=without_modular(experiment.task))
+    task = without_options(experiment.task, (experiment.task.dataset, *experiment.grid.dataset))
+    experiment = dataclasses.replace(experiment, task=task)
     for group in CHOICES:
         if not getattr(experiment.grid, group):
             experiment = chosen(experiment, group, getattr(experiment, group).name)
     return experiment
-
-
-def without_modular(task: Any) -> Any:
-    """Return a task without the options of modular arithmetic."""
-    return dataclasses.replace(task, **dict.fromkeys(names_of(Modular)))
 
 
 def chosen(experiment: Any, group: str, name: str) -> Any:

@@ -19,9 +19,10 @@ class Task:
 
     Attributes:
       dataset: "mnist" (the package holds its first 1000 training and all 10,000 test images), "modular"
-        (arithmetic, see `tasks.modular`), another image or text classification set of TFDS, as `prepare` left it
-        ("fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset", ...), or a file of your own: arrays
-        (.npz), texts (.jsonl, .csv, .label; also .gz), or a task, "FILE.py:NAME" (docs/extending.md).
+        (arithmetic, see `tasks.modular`), "token_selection" (drawn by each run, see its file in `tasks`), another
+        image or text classification set of TFDS, as `prepare` left it ("fashion_mnist", "cifar10", "glue/sst2",
+        "trec", "ag_news_subset", ...), or a file of your own: arrays (.npz), texts (.jsonl, .csv, .label; also
+        .gz), or a task, "FILE.py:NAME" (docs/extending.md).
       train_size: training examples used; of "modular" also a share of the pairs, as 0.3, rounded down.
       test_size: test examples on which the in-line measures are taken; 0 means all.
       order: what "first" means: "official", as the files of the data set have it; "stratified", of these in turn
@@ -43,6 +44,13 @@ class Task:
       form: of a pair: "one_hot" (None), two one-hot vectors side by side; "tokens", the four tokens a, operation,
         b, equals; or "all_tokens", the same with every token a class, signs too (arXiv:2412.09810, its code).
       split: "fixed" (None), the same for all runs; or "seed", drawn by each run's own seed.
+      dimension: d of "token_selection", numbers of a token; None means 2000. This and the next four belong to no
+        other data set.
+      tokens: T, of a sequence; None means 8.
+      signal_norm: length of the signal, in units of the noise in one direction; None means 20.
+      weak_signal: share of it in the weakly relevant tokens; None means 0.1.
+      test_noise: "independent" (None), or "training": the test examples begin with the training examples, under
+        their true labels.
       max_tokens: a text is cut after so many WordPiece tokens, [CLS] and [SEP] included.
       vocabulary: WordPiece vocabulary; "" means the BERT uncased one that `prepare` keeps in `data_dir`.
       data_dir: where `prepare` puts data; "" means $TFDS_DATA_DIR or ~/tensorflow_datasets.
@@ -62,6 +70,11 @@ class Task:
     operation: str | None = None
     form: str | None = None
     split: str | None = None
+    dimension: int | None = None
+    tokens: int | None = None
+    signal_norm: float | None = None
+    weak_signal: float | None = None
+    test_noise: str | None = None
     max_tokens: int = 128
     vocabulary: str = ""
     data_dir: str = ""
@@ -72,9 +85,9 @@ class Model:
     """The network; an option that is None has the model's own default, and only its own options may be given.
 
     Attributes:
-      name: "mlp", "cnn", "transformer", "decoder", "embedding_mlp", "resnet18", "resnet34", "resnet50",
-        "resnet101", "resnet152", or a model of your own, "FILE.py:NAME" (docs/extending.md). `choices` has the
-        options of each, and their defaults.
+      name: "mlp", "cnn", "transformer", "decoder", "embedding_mlp", "token_selection", "resnet18",
+        "resnet34", "resnet50", "resnet101", "resnet152", or a model of your own, "FILE.py:NAME"
+        (docs/extending.md). `choices` has the options of each, and their defaults.
       init: what `grid.init_scale` multiplies: "all" parameters; the "linear" ones (mlp: weights and biases of all
         layers; cnn: of its two dense layers; transformer and decoder: of the feed-forward blocks and the head;
         embedding_mlp: of all but the embedding; resnet: of the head); "zero_last_layer", all of them, and the
@@ -92,6 +105,9 @@ class Model:
       depth: transformer and decoder: layers.
       heads: transformer and decoder: attention heads.
       patch_size: transformer: side of the patches of an image.
+      trained: token_selection: "both", the matrix W and the query p, or "query": p alone, W is the identity.
+      form: token_selection: "kernel", whose steps take no time that depends on d, or "direct", by automatic
+        differentiation; the parameters are the same up to rounding.
     """
 
     name: str = "mlp"
@@ -105,6 +121,8 @@ class Model:
     depth: int | None = None
     heads: int | None = None
     patch_size: int | None = None
+    trained: str | None = None
+    form: str | None = None
 
 
 @dataclasses.dataclass

@@ -17,3 +17,5 @@ class Purpose(enum.IntEnum):
     WEIGHT_NOISE = 4
     SPLIT = 5
     AUGMENTATION = 6
+    EXAMPLES = 7
+    TEST_EXAMPLES = 8

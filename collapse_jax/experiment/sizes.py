@@ -5,8 +5,9 @@ import math
 from typing import Any
 
 from collapse_jax.experiment.axes import AXES
-from collapse_jax.experiment.choices import CHOICES, MLP, names_of
+from collapse_jax.experiment.choices import CHOICES, MLP
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule
+from collapse_jax.experiment.options import names_of
 
 SMOKE_WIDTH = {"mlp": 16, "transformer": 16}  # of the others 4
 

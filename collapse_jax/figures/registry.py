@@ -18,6 +18,7 @@ from collapse_jax.figures.layer_roles import last_layer, layer_planes, layer_pro
 from collapse_jax.figures.layers import layers
 from collapse_jax.figures.phases import phases, programs, variances
 from collapse_jax.figures.sandwich import sandwich
+from collapse_jax.figures.selection import attention, selection_losses
 from collapse_jax.figures.superfluous import superfluous
 from collapse_jax.figures.survival import survival
 from collapse_jax.figures.synergy import synergy, synergy_phases
@@ -91,6 +92,8 @@ FIGURES: dict[str, Drawing] = {
     "rate_distortion": Drawing(rate_distortion, "How many bytes does the training loss cost?"),
     "synergy": Drawing(synergy, "Do neurons act together, more than chance and spectrum make them, and when?"),
     "synergy_phases": Drawing(synergy_phases, "Which phases do synergy and redundancy go through?"),
+    "attention": Drawing(attention, "Which token does attention select, for right and for wrong labels?", BOTH),
+    "selection_losses": Drawing(selection_losses, "How far are losses from what selection can reach?", BOTH),
     "violins": Drawing(
         workdir_violins,
         "Do unseen examples get past the boundary when, and because, the classes contract?",

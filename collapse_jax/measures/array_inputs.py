@@ -22,6 +22,7 @@ def read_snapshot(
     train_layers: Any = None,
     test_layers: Any = None,
     ood_features: Any = None,
+    train_true_labels: Any = None,
 ) -> Snapshot:
     """The arguments of `measure_arrays` as a snapshot; ValueError names the first that does not fit."""
     train = _read_probe("train", train_features, train_labels)
@@ -61,6 +62,9 @@ def read_snapshot(
             raise ValueError(
                 f"inputs: shape {inputs.shape}; it must have one row per train example, {len(train.labels)}"
             )
+    if train_true_labels is not None:
+        true = _read_labels("train_true_labels", train_true_labels, "train_labels", train.labels.shape)
+        train = dataclasses.replace(train, true_labels=true)
     train = _with_layers("train", train, train_layers)
     if test is not None:
         test = _with_layers("test", test, test_layers)
@@ -126,20 +130,20 @@ def _read_probe(kind: str, features: Any, labels: Any) -> Probe:
     features = _read(f"{kind}_features", features, ndim=2)
     if len(features) == 1:
         raise ValueError(f"{kind}_features: 1 row; it must have at least 2: one example has no variance")
-    labels = _as_numpy(f"{kind}_labels", labels)
+    labels = _read_labels(f"{kind}_labels", labels, f"{kind}_features", features.shape[:1])
+    return Probe(features=features, labels=labels)
+
+
+def _read_labels(name: str, labels: Any, rows: str, shape: tuple[int, ...]) -> jax.Array:
+    labels = _as_numpy(name, labels)
     if labels.dtype.kind not in "iu":
-        raise ValueError(f"{kind}_labels: type {labels.dtype}; labels must be integers")
-    if labels.shape != features.shape[:1]:
-        raise ValueError(
-            f"{kind}_labels: shape {labels.shape}; "
-            f"it must be one label per row of {kind}_features, {features.shape[:1]}"
-        )
+        raise ValueError(f"{name}: type {labels.dtype}; labels must be integers")
+    if labels.shape != shape:
+        raise ValueError(f"{name}: shape {labels.shape}; it must be one label per row of {rows}, {shape}")
     lowest, largest = int(labels.min()), int(labels.max())
     if lowest < 0 or largest >= 2**31 - 1:
-        raise ValueError(
-            f"{kind}_labels: {lowest if lowest < 0 else largest}; labels are 0 to the number of classes - 1"
-        )
-    return Probe(features=features, labels=jnp.asarray(labels.astype(np.int32)))
+        raise ValueError(f"{name}: {lowest if lowest < 0 else largest}; labels are 0 to the number of classes - 1")
+    return jnp.asarray(labels.astype(np.int32))
 
 
 def _read(name: str, value: Any, ndim: int | None = None) -> jax.Array:

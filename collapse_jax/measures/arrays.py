@@ -32,6 +32,7 @@ def measure_arrays(
     *,
     train_features: Any,
     train_labels: Any,
+    train_true_labels: Any = None,
     test_features: Any = None,
     test_labels: Any = None,
     head_kernel: Any = None,
@@ -58,6 +59,7 @@ def measure_arrays(
       train_features: [N, D] penultimate representation of the train examples, one row each.
       train_labels: [N] integer classes, 0 to K-1. K is the number of columns of `head_kernel` when that is
         given, else the largest label of both sets plus one.
+      train_true_labels: [N] the classes without wrong labels, where they are known.
       test_features: [N', D] the same for the test examples.
       test_labels: [N'] their classes.
       head_kernel: [D, K] kernel of the last layer; logits are `features @ head_kernel + head_bias`.
@@ -85,6 +87,7 @@ def measure_arrays(
     arrays = {
         "train_features": train_features,
         "train_labels": train_labels,
+        "train_true_labels": train_true_labels,
         "test_features": test_features,
         "test_labels": test_labels,
         "head_kernel": head_kernel,

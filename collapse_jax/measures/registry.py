@@ -8,6 +8,7 @@ from collapse_jax.experiment.extensions import is_extension
 from collapse_jax.measures.base import Measure
 from collapse_jax.measures.custom import from_function, load_measure
 from collapse_jax.measures.families.angles import ANGLES
+from collapse_jax.measures.families.attention import ATTENTION
 from collapse_jax.measures.families.balancedness import BALANCEDNESS
 from collapse_jax.measures.families.cka import CKA
 from collapse_jax.measures.families.collapse import COLLAPSE
@@ -26,6 +27,7 @@ from collapse_jax.measures.families.layer_probe import LAYER_PROBE
 from collapse_jax.measures.families.layerwise import LAYERWISE
 from collapse_jax.measures.families.learning_coefficient import LEARNING_COEFFICIENT
 from collapse_jax.measures.families.margins import MARGINS
+from collapse_jax.measures.families.memorisation import MEMORISATION
 from collapse_jax.measures.families.mutual_information import MUTUAL_INFORMATION
 from collapse_jax.measures.families.nhsic import NHSIC
 from collapse_jax.measures.families.noisy_channel import NOISY_CHANNEL
@@ -58,6 +60,8 @@ MEASURES: dict[str, Measure] = {
         GENERALISATION,
         COLLAPSE_BOUNDS,
         BALANCEDNESS,
+        ATTENTION,
+        MEMORISATION,
         DISTANCE,
         HEAVY_TAILS,
         LEARNING_COEFFICIENT,

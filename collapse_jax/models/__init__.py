@@ -16,10 +16,10 @@ To add one, write a file with a `ModelInfo` and name it in `MODELS`, or, outside
 from flax import linen as nn
 
 from collapse_jax.experiment import config
-from collapse_jax.experiment.choices import options
 from collapse_jax.experiment.extensions import find
-from collapse_jax.models import cnn, decoder, embedding_mlp, mlp, resnet, transformer
-from collapse_jax.models.base import HEAD, INITS, InitialScale, ModelInfo, initial_scale
+from collapse_jax.experiment.options import options
+from collapse_jax.models import cnn, decoder, embedding_mlp, mlp, resnet, token_selection, transformer
+from collapse_jax.models.base import HEAD, INITS, Coordinates, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
@@ -30,6 +30,7 @@ MODELS: dict[str, ModelInfo] = {
     "transformer": transformer.INFO,
     "decoder": decoder.INFO,
     "embedding_mlp": embedding_mlp.INFO,
+    "token_selection": token_selection.INFO,
     **resnet.INFOS,
 }
 
@@ -49,6 +50,12 @@ def make_model(c: config.Model, num_classes: int, vocabulary_size: int = 0) -> n
     return info.make(options(c, info.options), num_classes, vocabulary_size)
 
 
+def coordinates_of(c: config.Model) -> Coordinates | None:
+    """Return in which coordinates the network of a config is trained; None: in its parameters."""
+    info = find_model(c.name)
+    return info.coordinates(options(c, info.options)) if info.coordinates else None
+
+
 __all__ = [
     "ACTIVATIONS",
     "FIELDS",
@@ -59,10 +66,12 @@ __all__ = [
     "NORMS",
     "BatchNorm",
     "Conv",
+    "Coordinates",
     "InitialScale",
     "ModelInfo",
     "check_batches",
     "check_model",
+    "coordinates_of",
     "find_model",
     "has_batch_norm",
     "initial_scale",

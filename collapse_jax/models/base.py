@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,26 @@ HEAD = "head"
 INITS = ("default", "all", "linear", "zero_last_layer")
 
 
+class Coordinates(Protocol):
+    """Numbers in the place of a network's parameters, in which full-batch gradient descent is the same and cheaper.
+
+    What the loss has for a gradient with respect to them is such that one step on them, of gradient descent with
+    momentum and coupled decay or without, is the step on the parameters. Hashable; pure functions of one run.
+    """
+
+    def constants(self, initial: Any, inputs: jax.Array) -> Any:
+        """Return what no step changes, of the initial parameters and the training inputs [N, ...]; never stored."""
+
+    def begin(self, inputs: jax.Array) -> dict[str, jax.Array]:
+        """Return the coordinates of the initial parameters."""
+
+    def apply(self, coordinates: Any, constants: Any) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        """Return logits [N, K] of the training inputs, and what layers a step needs."""
+
+    def parameters(self, coordinates: Any, constants: Any) -> dict[str, Any]:
+        """Return the network's parameters."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelInfo:
     """A model by name.
@@ -24,7 +44,7 @@ class ModelInfo:
     Attributes:
       make: `make(options, num_classes, vocabulary_size) -> module`; the module maps inputs [N, ...] to (logits
         [N, K], layers) and calls its last layer "head" (see `collapse_jax.models`).
-      inputs: kinds of data that it takes, any of "image", "vector", "text" and "tokens".
+      inputs: kinds of data that it takes, any of "image", "vector", "text", "tokens" and "sequence".
       options: dataclass of its options and their defaults, each a field of `config.Model`.
       linear: regular expression for the names of the submodules, at any depth, that `init="linear"` scales.
       init: the rule that `init="default"` stands for.
@@ -32,6 +52,7 @@ class ModelInfo:
       blocks: regular expression for the names of the submodules with which a block begins, of which the layer-wise
         schemes cut the input; it is the output of the block before. What comes before the first of them is a
         block of its own. "" where the network has no blocks to be trained alone.
+      coordinates: options -> in which coordinates it is trained; None, there or here, where in its parameters.
     """
 
     make: Callable[[Any, int, int], nn.Module]
@@ -41,6 +62,7 @@ class ModelInfo:
     init: str = "all"
     batch_norm: bool = False
     blocks: str = ""
+    coordinates: Callable[[Any], Coordinates | None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no description; of a user's own file the line is told."""

@@ -4,7 +4,9 @@ from collapse_jax.errors import ConfigError, require
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import MAX_DEPTH
 from collapse_jax.experiment.checks import COUNT, LARGEST, Check, Fields, OneOf, between
-from collapse_jax.experiment.choices import options, require_own
+from collapse_jax.experiment.choices import require_own
+from collapse_jax.experiment.options import options
+from collapse_jax.models import token_selection
 from collapse_jax.models.base import INITS, ModelInfo
 from collapse_jax.models.layers import ACTIVATIONS
 from collapse_jax.models.mlp import NORMS
@@ -13,6 +15,8 @@ FIELDS: Fields = {
     "model.init": OneOf(INITS),
     "model.activation": OneOf(ACTIVATIONS),
     "model.norm": OneOf(NORMS),
+    "model.trained": OneOf(token_selection.TRAINED),
+    "model.form": OneOf(token_selection.FORMS),
     "model.hidden": Check(
         f"needs at least one hidden layer, and widths must be >= 1 and <= {LARGEST}",
         lambda widths: len(widths) > 0 and all(1 <= width <= LARGEST for width in widths),
@@ -29,7 +33,7 @@ def check_model(c: config.Model, info: ModelInfo, dataset: str, kind: str) -> No
       c: the config.
       info: what it names.
       dataset: name of the data set, for messages.
-      kind: of its inputs, "image", "vector", "text" or "tokens".
+      kind: of its inputs, one of `tasks.base.KINDS`.
 
     Raises:
       ConfigError: naming the field, its value and what is allowed.

@@ -59,8 +59,9 @@ def _cost_of_step(recipe: Any, hparams: Any, data: Any) -> dict[str, float]:
     batch = (own.train_inputs[:size], own.train_labels[:size], None)
     batch = jax.device_put(batch, jax.devices()[0])
     state = run.transposed(run.init_run(recipe, h, jax.device_put(data, jax.devices()[0])))
-    step = jax.jit(lambda s, h, b: run.update(recipe, s, h, b, jnp.int32(0)))
-    return step.lower(state, h, batch).compile().cost_analysis() or {}
+    constants = run.constants_of(recipe, h, own)
+    step = jax.jit(lambda s, h, b, c: run.update(recipe, s, h, b, jnp.int32(0), constants=c))
+    return step.lower(state, h, batch, constants).compile().cost_analysis() or {}
 
 
 def _peak(devices: int) -> float:

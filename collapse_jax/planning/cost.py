@@ -41,11 +41,13 @@ def of_step(recipe: Recipe, compiled: Compiled, data: Any, tile: int, device: An
         (tile, size, *data.train_inputs.shape[1:]), data.train_inputs.dtype, sharding=sharding
     )
     labels = jax.ShapeDtypeStruct((tile, size), data.train_labels.dtype, sharding=sharding)
+    held = jax.eval_shape(jax.vmap(lambda h: run.constants_of(recipe, h, data.of(h))), hparams)
+    constants = jax.tree.map(stacked, held)
 
-    def step(state: Any, h: Any, inputs: jax.Array, labels: jax.Array) -> Any:
-        return run.update(recipe, state, h, (inputs, labels, None), jnp.int32(0))
+    def step(state: Any, h: Any, inputs: jax.Array, labels: jax.Array, constants: Any) -> Any:
+        return run.update(recipe, state, h, (inputs, labels, None), jnp.int32(0), constants=constants)
 
-    program = jax.jit(jax.vmap(step), donate_argnums=0).lower(states, hparams, inputs, labels).compile()
+    program = jax.jit(jax.vmap(step), donate_argnums=0).lower(states, hparams, inputs, labels, constants).compile()
     return _per_run(program, tile)
 
 

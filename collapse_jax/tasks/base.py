@@ -13,7 +13,7 @@ from collapse_jax.errors import require, require_one_of
 from collapse_jax.experiment import config
 from collapse_jax.experiment.keys import Purpose
 
-KINDS = ("image", "vector", "text", "tokens")
+KINDS = ("image", "vector", "text", "tokens", "sequence")
 MAX_NAMED = 10
 
 
@@ -23,8 +23,8 @@ class Dataset:
 
     Attributes:
       train_inputs: [N, ...]: images [N, H, W, C] or vectors [N, D] in float32; texts [N, T] as int32 tokens, of
-        which 0 is padding (so `inputs != 0` is the key mask); or sequences [N, T] of int32 tokens, all of one
-        length, without padding.
+        which 0 is padding (so `inputs != 0` is the key mask); sequences [N, T] of int32 tokens, all of one
+        length, without padding; or sequences [N, T, d + 1] of vectors in float32, see `tasks.token_selection`.
       train_labels: [N] int32 in 0 ... num_classes - 1.
       test_inputs: [M, ...] of the same kind and shape.
       test_labels: [M] int32.
@@ -34,6 +34,7 @@ class Dataset:
       train_true_labels: [N] int32 the training labels without noise; None where `train_labels` are.
       sample: `sample(h, data) -> Dataset` draws the examples of one run from its hyperparameters, static and pure;
         None where all runs have these. Its keys come from `h.key`, and what it returns is not sampled again.
+        Where it returns `train_true_labels` it has made labels wrong itself, as the axis `flip_rate` asks.
     """
 
     train_inputs: jax.Array
@@ -51,7 +52,8 @@ class Dataset:
         Where the grid has the axis `flip_rate`, each training label is replaced by another class, see `flipped`.
         """
         data = self if self.sample is None else self.sample(h, self)
-        if "flip_rate" not in h:
+        drawn = self.sample is not None and data.train_true_labels is not None
+        if "flip_rate" not in h or drawn:
             return data
         true = data.train_labels if data.train_true_labels is None else data.train_true_labels
         labels = flipped(h.key(Purpose.LABELS), data.train_labels, h.flip_rate, data.num_classes)
@@ -84,8 +86,8 @@ class TaskInfo:
       train_size: training examples that there are.
       test_size: test examples that there are.
       num_classes: K.
-      kind: "image" (inputs [H, W, C]), "vector" ([D]), "text" (tokens [T], 0 is padding) or "tokens" ([T]):
-        which models can take it.
+      kind: "image" (inputs [H, W, C]), "vector" ([D]), "text" (tokens [T], 0 is padding), "tokens" ([T]) or
+        "sequence" ([T, d + 1]): which models can take it.
     """
 
     load: Callable[[config.Task], Dataset]

@@ -9,12 +9,24 @@ import numpy as np
 from collapse_jax.errors import ConfigError, require, require_one_of, unknown
 from collapse_jax.experiment import config
 from collapse_jax.experiment.extensions import is_extension, load_extension
-from collapse_jax.tasks import arrays, idx, mnist, modular, outside, subset, text, text_files, tfds_source
+from collapse_jax.tasks import (
+    arrays,
+    idx,
+    mnist,
+    modular,
+    outside,
+    subset,
+    text,
+    text_files,
+    tfds_source,
+    token_selection,
+)
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, TaskInfo
 
 TASKS: dict[str, TaskInfo] = {"mnist": mnist.MNIST}
-SUGGESTED = ("mnist", "modular", "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
+MADE = (modular.NAME, token_selection.NAME)  # from a description, without files
+SUGGESTED = ("mnist", *MADE, "fashion_mnist", "cifar10", "glue/sst2", "trec", "ag_news_subset")
 PREPARED = ("official", "tfds")  # orders in which data sets are stored
 ORDERS = (*PREPARED, subset.STRATIFIED)
 
@@ -34,6 +46,8 @@ def find_task(task: config.Task) -> TaskInfo:
         return text_files.describe(task)
     if name == modular.NAME:
         return modular.describe(task)
+    if name == token_selection.NAME:
+        return token_selection.describe(task)
     if name in TASKS and (name != "mnist" or mnist.is_enough(task)):
         return TASKS[name]
     if task.order != "tfds" and idx.are_there(name, text.data_dir(task) / name):
@@ -77,7 +91,7 @@ def _check_labels(name: str, data: Dataset) -> None:
 def needs_no_preparation(name: str) -> bool:
     """Whether a data set is a file of the user's own, or made or shipped whole by the package."""
     own = is_extension(name) or arrays.is_archive(name) or text_files.is_text(name)
-    return own or name == modular.NAME or (name in TASKS and name != "mnist")
+    return own or name in MADE or (name in TASKS and name != "mnist")
 
 
 def require_order(order: str) -> None:

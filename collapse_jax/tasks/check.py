@@ -4,9 +4,11 @@ import functools
 
 from collapse_jax.errors import Wrong, require, together
 from collapse_jax.experiment import checks, config
+from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.checks import LARGEST, NUMBER, SEED, SHARE, Check, OneOf, between
-from collapse_jax.experiment.choices import OPERATIONS, Modular, names_of
-from collapse_jax.tasks import modular, text, text_files
+from collapse_jax.experiment.options import names_of
+from collapse_jax.experiment.task_choices import OPERATIONS, TASK_OPTIONS
+from collapse_jax.tasks import modular, text, text_files, token_selection
 from collapse_jax.tasks.base import TaskInfo
 from collapse_jax.tasks.catalogue import ORDERS, find_task
 
@@ -53,14 +55,21 @@ def _test_file(e: config.Experiment) -> None:
     require(alone, "task.test_file", e.task.test_file, f"only beside a text file, not {e.task.dataset!r}")
 
 
-def _modular(e: config.Experiment) -> None:
-    together(functools.partial(_only_beside_modular, e.task, name) for name in names_of(Modular))
+def _options(e: config.Experiment) -> None:
+    together(functools.partial(_only_beside, e, dataset, name) for name, dataset in DATASET_OF.items())
 
 
-def _only_beside_modular(task: config.Task, name: str) -> None:
-    value = getattr(task, name)
-    own = task.dataset == modular.NAME or value is None
-    require(own, f"task.{name}", value, f"only beside {modular.NAME!r}, not {task.dataset!r}")
+def _only_beside(e: config.Experiment, dataset: str, name: str) -> None:
+    allowed = f"only beside {dataset!r}, not {e.task.dataset!r}"
+    own, value = e.task.dataset == dataset, getattr(e.task, name)
+    require(own or value is None, f"task.{name}", value, allowed)
+    for axis, values in traced_axes(e.grid).items():
+        require(own or AXES[axis].field != f"task.{name}", f"grid.{axis}", values, allowed)
+
+
+def _token_selection(e: config.Experiment) -> None:
+    if e.task.dataset == token_selection.NAME:
+        token_selection.check_labels(e.task, e.grid.flip_rate)
 
 
 def _train_size(e: config.Experiment) -> None:
@@ -78,15 +87,17 @@ def _test_size(e: config.Experiment) -> None:
 
 
 # What a data set is found by.
-MODULAR_FIELDS = tuple(f"task.{name}" for name in names_of(Modular))
+DATASET_OF = {name: dataset for dataset, kind in TASK_OPTIONS.items() for name in names_of(kind)}
+OPTIONS = tuple(f"task.{name}" for name in DATASET_OF)
 FOUND_BY = (
     *(f"task.{name}" for name in ("dataset", "order", "test_file", "data_dir", "train_size")),
-    *MODULAR_FIELDS,
+    *OPTIONS,
 )
 RELATIONS: checks.Relations = (
     (("task.label_noise", "task.random_labels"), _noise),
     (("task.test_file", "task.dataset"), _test_file),
-    ((*MODULAR_FIELDS, "task.dataset"), _modular),
+    ((*OPTIONS, "task.dataset", "grid"), _options),
+    (("task.dataset", "task.train_size", "task.label_noise", "grid.flip_rate"), _token_selection),
     (FOUND_BY, _train_size),
     ((*FOUND_BY, "task.test_size"), _test_size),
 )

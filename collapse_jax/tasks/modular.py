@@ -17,8 +17,9 @@ import numpy as np
 
 from collapse_jax.errors import ConfigError, require
 from collapse_jax.experiment import config
-from collapse_jax.experiment.choices import MODULAR, OPERATIONS, Modular, options
 from collapse_jax.experiment.keys import Purpose
+from collapse_jax.experiment.options import options
+from collapse_jax.experiment.task_choices import MODULAR, OPERATIONS, Modular
 from collapse_jax.tasks import subset
 from collapse_jax.tasks.assemble import assemble
 from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo

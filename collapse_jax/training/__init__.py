@@ -4,7 +4,7 @@ from collapse_jax.training.check import FIELDS, RELATIONS
 from collapse_jax.training.losses import LOSSES, Loss, find_loss
 from collapse_jax.training.observe import measurable, observe_probe, observe_run
 from collapse_jax.training.optimizers import OPTIMIZERS, OwnOptimizer, options_of_optimizer
-from collapse_jax.training.run import advance_run, init_run
+from collapse_jax.training.run import advance_run, constants_of, init_run, network_of
 from collapse_jax.training.schemes import SCHEMES
 from collapse_jax.training.state import (
     HEALTHY,
@@ -13,7 +13,6 @@ from collapse_jax.training.state import (
     has_finite_parameters,
     is_network_alone,
     make_recipe,
-    network_of,
     state_of,
 )
 from collapse_jax.training.terms import TERMS
@@ -31,6 +30,7 @@ __all__ = [
     "Recipe",
     "RunState",
     "advance_run",
+    "constants_of",
     "find_loss",
     "has_finite_parameters",
     "init_run",

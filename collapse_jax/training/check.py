@@ -1,18 +1,20 @@
 """Whether the choices of `experiment.training` fit together, and with model, optimizer and grid."""
 
+import functools
+
 from collapse_jax import models, tasks
-from collapse_jax.errors import ConfigError, require, require_one_of
+from collapse_jax.errors import ConfigError, require, require_one_of, together
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.checks import DECAY, NUMBER, POSITIVE, Check, Fields, OneOf, Relations
-from collapse_jax.experiment.choices import names_of
+from collapse_jax.experiment.options import names_of
 from collapse_jax.training.augment import AUGMENTATIONS
 from collapse_jax.training.local_heads import HEADS, IDENTITY
 from collapse_jax.training.local_losses import EMBEDDINGS
 from collapse_jax.training.masks import check_mask
 from collapse_jax.training.optimizers import options_of_optimizer
 from collapse_jax.training.schemes import LAYERWISE, LOCAL_LOSSES, NHSIC_OF, OUTPUT, SCHEMES, SEQUENTIAL
-from collapse_jax.training.terms import SWITCHED, TERMS
+from collapse_jax.training.terms import SWITCHED, TERMS, terms_of
 
 FIELDS: Fields = {
     "training.scheme": OneOf(SCHEMES),
@@ -116,7 +118,24 @@ def _milestones(e: config.Experiment) -> None:
     require(ascending, "training.rate.milestones", rate.milestones, "must ascend")
 
 
+def _coordinates(e: config.Experiment) -> None:
+    """Make sure that a network trained in other coordinates than its parameters takes steps that these allow."""
+    if models.coordinates_of(e.model) is None:
+        return
+    other = f"the model {e.model.name!r} in model.form={e.model.form!r} takes none but "
+    steps, terms, rule = e.training.levels.steps, terms_of(e), e.optimizer
+    checks = (
+        (rule.name == "gd", "optimizer.name", rule.name, "'gd'"),
+        (rule.decay in (None, "all"), "optimizer.decay", rule.decay, "'all'"),
+        (not terms, "training.terms", terms, "()"),
+        (not steps, "training.levels.steps", steps, "0"),
+    )
+    more = "; model.form='direct' takes any"
+    together(functools.partial(require, ok, field, value, other + own + more) for ok, field, value, own in checks)
+
+
 RELATIONS: Relations = (
+    (("model", "optimizer", "training", "grid"), _coordinates),
     (("training.scheme", "model.name"), _scheme),
     (("training.scheme", "training.local", "training.augment"), _local),
     (("training.local.nhsic", "grid", "batch_size", "task.train_size"), _nhsic),

@@ -19,7 +19,7 @@ from collapse_jax.training.batches import batches_per_epoch, epoch_order, take_b
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.levels import all_kept, masked, over_levels, pruned
 from collapse_jax.training.schemes import Pass
-from collapse_jax.training.state import BATCH_STATS, HEALTHY, Recipe, RunState
+from collapse_jax.training.state import BATCH_STATS, HEALTHY, MASK, Recipe, RunState
 from collapse_jax.training.terms import anchors_of, penalised, perturbed, projected, seen_by_loss
 from collapse_jax.training.trees import LOCAL_HEADS, own, transposed
 
@@ -40,6 +40,26 @@ def initial_parameters(recipe: Recipe, h: Hyperparameters, data: Dataset) -> Any
     return recipe.initial_scale(_drawn(recipe, h, data)["params"], h.init_scale.astype(recipe.dtype))
 
 
+def constants_of(recipe: Recipe, h: Hyperparameters, data: Dataset) -> Any:
+    """Return what the recipe's coordinates hold constant, None without; `data` are the run's own."""
+    if recipe.coordinates is None:
+        return None
+    return recipe.coordinates.constants(initial_parameters(recipe, h, data), data.train_inputs)
+
+
+def network_of(recipe: Recipe, state: RunState, h: Hyperparameters, data: Dataset) -> dict[str, Any]:
+    """Return all that the outputs of a run depend on, as it is stored; `data` are the run's own.
+
+    That is the network's parameters and, where there are any, its running statistics as "batch_stats" and what was
+    pruned as "mask".
+    """
+    params = own(state.params)
+    if recipe.coordinates is not None:
+        params = recipe.coordinates.parameters(params, constants_of(recipe, h, data))
+    beside = {BATCH_STATS: state.batch_stats, MASK: state.mask}
+    return params | {name: tree for name, tree in beside.items() if tree}
+
+
 def _drawn(recipe: Recipe, h: Hyperparameters, data: Dataset) -> Any:
     """Return the variables that the model draws."""
     variables = recipe.model.init(h.key(Purpose.INIT), data.train_inputs[:1])
@@ -52,6 +72,9 @@ def _in_dtype(recipe: Recipe, tree: Any) -> Any:
 
 
 def _begin(recipe: Recipe, h: Hyperparameters, data: Dataset) -> RunState:
+    if recipe.coordinates is not None:
+        begun = recipe.coordinates.begin(data.train_inputs)
+        return RunState(begun, recipe.make_optimizer(h).init(begun), jnp.int32(HEALTHY))
     variables = _drawn(recipe, h, data)
     if BATCH_STATS in variables:
         models.check_batches(len(data.train_labels), recipe.batch_size)
@@ -80,6 +103,8 @@ def advance_run(
         recipe.terms, lambda: recipe.initial_scale.scaled(_drawn(recipe, h, data)["params"], h.init_scale)
     )
 
+    constants = constants_of(recipe, h, data)
+
     def order_of(step: jax.Array) -> jax.Array:
         return epoch_order(key, recipe.local(step) // per_epoch, size, recipe.batch_size)
 
@@ -89,12 +114,13 @@ def advance_run(
         # `step` has no run axis, so under vmap this stays a branch: the permutation is drawn once per epoch.
         order = jax.lax.cond(position == 0, lambda: order_of(step), lambda: order)
         batch = take_batch(data, order, position, recipe.batch_size)
-        return update(recipe, state, h, batch, step, anchors), order
+        return update(recipe, state, h, batch, step, anchors, constants), order
 
     def stretch(state: RunState, start: jax.Array, stop: jax.Array) -> RunState:
         if recipe.batch_size == size:
             batch = (data.train_inputs, data.train_labels, None)
-            return jax.lax.fori_loop(start, stop, lambda t, s: update(recipe, s, h, batch, t, anchors), state)
+            step = lambda t, s: update(recipe, s, h, batch, t, anchors, constants)  # noqa: E731
+            return jax.lax.fori_loop(start, stop, step, state)
         return jax.lax.fori_loop(start, stop, step_once, (state, order_of(start)))[0]
 
     def release(state: RunState) -> RunState:
@@ -118,6 +144,7 @@ def update(
     batch: Batch,
     step: jax.Array,
     anchors: dict[str, Any] | None = None,
+    constants: Any = None,
 ) -> RunState:
     """Take one step of one run, whose matrices are `transposed`: the chain of `terms` around the optimizer.
 
@@ -128,11 +155,14 @@ def update(
       batch: inputs [B, ...], labels [B] and weights [B] or None.
       step: of the sweep.
       anchors: what the projections hold, of `anchors_of`; needed where the recipe has any.
+      constants: of `constants_of`; needed where the recipe has coordinates.
     """
     local, stage = recipe.local(step), recipe.level(step)
     inputs, labels, weights = _augmented(recipe, h, batch, local)
 
     def apply(params: Any) -> tuple[Any, Any]:
+        if recipe.coordinates is not None:
+            return recipe.coordinates.apply(params, constants), state.batch_stats
         return _apply_in_training(recipe, params, state.batch_stats, inputs, weights)
 
     def objective(params: Any) -> tuple[jax.Array, Any]:

@@ -10,7 +10,7 @@ from flax import struct
 
 from collapse_jax import models
 from collapse_jax.experiment import config
-from collapse_jax.models import InitialScale
+from collapse_jax.models import Coordinates, InitialScale
 from collapse_jax.tasks import Dataset
 from collapse_jax.training.levels import Division, Equal, Unequal
 from collapse_jax.training.losses import Loss, find_loss
@@ -31,7 +31,8 @@ class RunState:
     """All that changes while a run is trained.
 
     Attributes:
-      params: parameter tree of the network, and "local_heads" of a scheme that has them.
+      params: parameter tree of the network, and "local_heads" of a scheme that has them; its coordinates where
+        the recipe has some.
       opt_state: state of the optimizer.
       diverged_at: int32, the first step whose loss was not finite; -1 while healthy.
       batch_stats: running statistics of the model's BatchNorm layers; empty for other models.
@@ -63,6 +64,7 @@ class Recipe:
       augment: names of the changes of the images of a batch.
       mask: with which a run begins; None keeps all weights.
       batch_norm: "running" or "batch", the statistics with which BatchNorm is evaluated.
+      coordinates: in which the network is trained; None: in its parameters.
       dtype: of the parameters.
     """
 
@@ -79,6 +81,7 @@ class Recipe:
     augment: tuple[str, ...] = ()
     mask: MaskFile | None = None
     batch_norm: str = "running"
+    coordinates: Coordinates | None = None
     dtype: str = "float32"
 
     def local(self, step: jax.Array) -> jax.Array:
@@ -109,6 +112,7 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
         augment=training.augment or (),
         mask=MaskFile(training.mask) if training.mask else None,
         batch_norm=training.batch_norm,
+        coordinates=models.coordinates_of(experiment.model),
         dtype=experiment.dtype,
     )
 
@@ -118,19 +122,10 @@ def has_finite_parameters(state: RunState) -> jax.Array:
     return all_finite(state.params)
 
 
-def network_of(state: RunState) -> dict[str, Any]:
-    """Return all that the outputs of a run depend on, as it is stored.
-
-    That is the network's parameters and, where there are any, its running statistics as "batch_stats" and what was
-    pruned as "mask".
-    """
-    beside = {BATCH_STATS: state.batch_stats, MASK: state.mask}
-    return own(state.params) | {name: tree for name, tree in beside.items() if tree}
-
-
-def is_network_alone(state: RunState) -> bool:
-    """Whether `network_of` is all that changes: no moments of the optimizer, no local heads."""
-    return not jax.tree.leaves(state.opt_state) and own(state.params).keys() == state.params.keys()
+def is_network_alone(recipe: Recipe, state: RunState) -> bool:
+    """Whether `network_of` is all that changes: no moments of the optimizer, no local heads, no coordinates."""
+    alone = not jax.tree.leaves(state.opt_state) and own(state.params).keys() == state.params.keys()
+    return alone and recipe.coordinates is None
 
 
 def state_of(network: dict[str, Any], like: RunState, diverged_at: Any) -> RunState:

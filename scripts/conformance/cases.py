@@ -5,6 +5,7 @@ import heads
 import information
 import minima
 import networks
+import selection
 import spectra
 import synergy
 from case import Case
@@ -292,4 +293,34 @@ SYNERGY = [
     ),
 ]
 
-CASES: list[Case] = [*COLLAPSE, *GEOMETRY, *ANGLES, *SPECTRUM, *HEADS, *INFORMATION, *NETWORKS, *SYNERGY]
+_SEQUENCES = "Scores of five tokens, the two last irrelevant; a quarter of the labels wrong."
+SELECTION = [
+    Case("sequences", "attention", "sequences", _SEQUENCES, selection.attention),
+    Case(
+        "class_token",
+        "attention",
+        "class_token",
+        "A sixth score, of no token: it takes its share of the attention.",
+        selection.attention,
+    ),
+    Case(
+        "sequences",
+        "memorisation",
+        "sequences",
+        _SEQUENCES + " Loss 'cross_entropy'.",
+        lambda arrays: selection.memorisation(arrays, "cross_entropy"),
+        {"loss": "cross_entropy"},
+    ),
+]
+
+CASES: list[Case] = [
+    *COLLAPSE,
+    *GEOMETRY,
+    *ANGLES,
+    *SPECTRUM,
+    *HEADS,
+    *INFORMATION,
+    *NETWORKS,
+    *SYNERGY,
+    *SELECTION,
+]

@@ -17,10 +17,11 @@ from case import Case
 from cases import CASES
 from inputs import FEATURES
 from paired import PAIRED
+from sequences import SEQUENCES
 
 # What float64 leaves of an exact zero.
 ROUNDED = 1e-14
-INPUTS = {make.__name__: make for make in (*FEATURES, *PAIRED)}
+INPUTS = {make.__name__: make for make in (*FEATURES, *PAIRED, *SEQUENCES)}
 TARGET = pathlib.Path(__file__).parents[2] / "collapse_jax" / "conformance" / "cases.json"
 
 

@@ -14,6 +14,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import choices, identity
 from collapse_jax.experiment.axes import placed
 from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Task
+from collapse_jax.experiment.task_choices import MODULAR
 from collapse_jax.workdir.record import read_experiment
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -118,7 +119,7 @@ def test_committed_experiments_are_read_with_their_own_options(path):
     with xr.open_dataset(path, engine="h5netcdf") as results:
         record = json.loads(results.attrs["experiment"])
     read = read_experiment({"experiment": record})
-    assert read.task.modulus == (record["task"].get("modulus") if read.task.dataset == choices.MODULAR else None)
+    assert read.task.modulus == (record["task"].get("modulus") if read.task.dataset == MODULAR else None)
     for group, kinds in choices.CHOICES.items():
         given, written = getattr(read, group), dict(record[group])
         if getattr(read.grid, group):

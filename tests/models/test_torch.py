@@ -138,7 +138,9 @@ def test_evaluation_is_equal(case):
     """After training, so that running statistics and every parameter have moved."""
     recipe, make_torch, shape, _, after = case
     inputs, labels = examples(shape, seed=9)
-    probe = jax.jit(lambda x, y: observe_probe(recipe, network_of(after), x, y, layers=True))(inputs, labels)
+    probe = jax.jit(lambda x, y: observe_probe(recipe, network_of(recipe, after, None, None), x, y, layers=True))(
+        inputs, labels
+    )
     with torch.no_grad():
         logits, features = torch_copy(make_torch, after).eval()(for_torch(inputs))
     np.testing.assert_allclose(probe.logits, logits, atol=2e-5)

@@ -117,7 +117,9 @@ def test_it_is_evaluated_with_running_or_with_batch_statistics(tiny, monkeypatch
             )
             recipe, h, data = one(experiment)
             state = init_run(recipe, h, data)
-            seen[statistics] = observe_run(recipe, network_of(state), h, data, layers=True).train.layers[0]
+            seen[statistics] = observe_run(
+                recipe, network_of(recipe, state, h, data), h, data, layers=True
+            ).train.layers[0]
         dense = state.params["hidden_0"]
         kernel, bias = np.asarray(dense["kernel"], float), np.asarray(dense["bias"], float)
         pre = np.asarray(data.train_inputs, float).reshape(size, -1) @ kernel + bias

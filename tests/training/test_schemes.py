@@ -138,7 +138,7 @@ def test_local_heads_are_no_part_of_the_network(tiny, tmp_path):
     recipe, h, data = one(tiny(training=LAYERWISE, grid=Grid(init_scale=(2.0,))))
     state = begin(recipe, h, data)
     assert float(jnp.abs(state.params[LOCAL_HEADS]["head_0"]["kernel"]).max()) <= 16**-0.5
-    assert LOCAL_HEADS not in network_of(state)
+    assert LOCAL_HEADS not in network_of(recipe, state, h, data)
 
 
 def test_schemes_are_a_static_axis(tiny, tmp_path):

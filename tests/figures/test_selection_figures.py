@@ -1,0 +1,62 @@
+"""Figures of attention: lines are means over the seeds of the kinds and groups that they name."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from collapse_jax.figures import FIGURES, NotDrawableError
+from collapse_jax.measures.families.attention import TOKEN_KINDS, selected_loss
+
+STEPS = np.array([0, 1, 10, 100])
+
+
+@pytest.fixture
+def results(rng):
+    """Two dimensions, three signals, two seeds of numbers drawn at random."""
+    coords = {"dimension": [10, 20], "signal_norm": [1.0, 2.0, 3.0], "seed": [0, 1], "step": STEPS}
+    dims = tuple(coords)
+    shape = tuple(len(values) for values in coords.values())
+    found = {name: (dims, rng.uniform(size=shape)) for name in ("train_loss", "test_loss")}
+    found |= {f"train_loss_{name}": (dims, rng.uniform(size=shape)) for name in ("selected", "memorised")}
+    for group in ("clean", "noisy"):
+        found[f"attention_{group}"] = ((*dims, "token_kind"), rng.uniform(size=(*shape, 4)))
+    found["diverged_at"] = (dims[:3], np.full(shape[:3], -1))
+    return xr.Dataset(found, coords=coords | {"token_kind": list(TOKEN_KINDS)})
+
+
+def line(axes, gid):
+    (found,) = (each for each in axes.get_lines() if each.get_gid() == gid)
+    return found
+
+
+def test_attention_has_a_panel_per_setting_and_a_line_per_kind(results):
+    figure = FIGURES["attention"](results)
+    figure.canvas.draw()
+    assert [axes.get_title("left") for axes in figure.axes[:3]] == [f"d = 10, ‖μ‖ = {norm}" for norm in (1, 2, 3)]
+    for axes, (d, norm) in zip(figure.axes, [(d, norm) for d in (10, 20) for norm in (1.0, 2.0, 3.0)], strict=True):
+        for group in ("clean", "noisy"):
+            for kind in TOKEN_KINDS:
+                values = results[f"attention_{group}"].sel(dimension=d, signal_norm=norm, token_kind=kind)
+                drawn = line(axes, f"attention_{group} {kind}")
+                np.testing.assert_allclose(drawn.get_ydata(), values.mean("seed")[1:], rtol=1e-6)
+                np.testing.assert_allclose(drawn.get_xdata(), STEPS[1:])
+
+
+def test_losses_stand_beside_their_floors(results):
+    figure = FIGURES["selection_losses"](results.isel(signal_norm=0))  # one axis: side by side
+    assert len(figure.axes) == 2
+    for number, axes in enumerate(figure.axes):
+        for name in ("train_loss", "test_loss", "train_loss_selected"):
+            mean = results[name].isel(signal_norm=0, dimension=number).mean("seed")
+            np.testing.assert_allclose(line(axes, name).get_ydata(), mean[1:], rtol=1e-6)
+        assert line(axes, "selected_loss").get_ydata()[0] == selected_loss(0.0)
+    with pytest.raises(NotDrawableError, match=r"the measure attention \(attention_clean\) is not in the results"):
+        FIGURES["attention"](results.drop_vars("attention_clean"))
+
+
+def test_more_settings_than_panels_are_told(results):
+    many = xr.concat([results] * 6, xr.Variable("flip_rate", np.arange(6) / 10), data_vars="all")
+    many["diverged_at"] = many["diverged_at"].astype(int)
+    figure = FIGURES["attention"](many)
+    assert sum(axes.get_visible() for axes in figure.axes) == 16
+    assert "16 of 36 settings are shown" in figure._supxlabel.get_text()
