@@ -15,7 +15,7 @@ from etils import epath
 
 from collapse_jax import tasks
 from collapse_jax.engine import packing
-from collapse_jax.engine.chunks import Chunks
+from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import compile_programs
 from collapse_jax.errors import DamagedError, WorkdirError
 from collapse_jax.experiment.config import Packing
@@ -119,7 +119,7 @@ class _Replay:
 
     def _chunk(self, start: int, stop: int, progress: Progress) -> str:
         """Train from one known state to the next, and describe the first difference on the way."""
-        states, step, chunks = self._state(start), start, Chunks(self.leaf.experiment.chunk_seconds)
+        states, step, chunks = self._state(start), start, chunks_of(self.leaf.experiment)
         boundaries = {*self.log_steps.tolist(), *self.snapshots, start, stop}
         for boundary in sorted(b for b in boundaries if start <= b <= stop):
             while step < boundary:

@@ -16,7 +16,7 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax.engine import upgrade
-from collapse_jax.engine.chunks import Chunks
+from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import Programs
 from collapse_jax.engine.packing import Layout
 from collapse_jax.errors import DamagedError, Preempted, WorkdirError
@@ -51,7 +51,7 @@ class Sweep:
     ):
         self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
         self.stop, self.lock = stop, lock
-        self.chunks = Chunks(experiment.chunk_seconds)
+        self.chunks = chunks_of(experiment)
         self.log_steps = schedule_steps(experiment.log, experiment.steps)
         self.snapshot_steps = (
             schedule_steps(experiment.snapshots.schedule, experiment.steps)

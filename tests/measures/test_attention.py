@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import harness
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,9 +56,7 @@ def small(**changes):
 def swept(tmp_path_factory):
     """Train two runs, logged at every step."""
     workdir = tmp_path_factory.mktemp("selection") / "sweep"
-    with pytest.MonkeyPatch.context() as patch:
-        harness.share_programs(patch)
-        return workdir, collapse_jax.train(small(), workdir)
+    return workdir, collapse_jax.train(small(), workdir)
 
 
 def test_floors_are_those_of_the_paper_s_scores():

@@ -9,6 +9,7 @@ import pytest
 import runs
 
 from collapse_jax import models, tasks
+from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import check_model
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
@@ -137,6 +138,11 @@ def test_other_steps_than_those_of_the_kernel_form_are_refused():
         kernel, model=Model("token_selection", form="direct"), optimizer=Optimizer("adamw")
     )
     assert validate(direct).optimizer.name == "adamw"
+
+
+def test_calls_of_a_training_in_coordinates_end_at_boundaries_alone():
+    kernel, direct = (chunks_of(experiment(form)) for form in ("kernel", "direct"))
+    assert (kernel.end(3, 1000), direct.end(3, 1000)) == (1000, 4)
 
 
 def test_a_measure_of_the_head_says_that_there_is_none():
