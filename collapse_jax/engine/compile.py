@@ -32,6 +32,7 @@ from collapse_jax.training import (
     observe_run,
 )
 from collapse_jax.training.hyperparameters import Hyperparameters, stack_hyperparameters
+from collapse_jax.training.levels import require_weights
 from collapse_jax.training.terms import factorising
 
 
@@ -105,6 +106,7 @@ def check_model(experiment: config.Experiment, data: Dataset) -> None:
     hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(grid.grid_runs(experiment.grid)[:1]))
     try:
         state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
+        require_weights(experiment.training.levels, experiment.steps, state.params)
         observed = observed_shapes(recipe, (state, hparams), data)
         if HEAD not in observed.params and recipe.initial_scale.rule == "zero_last_layer":
             allowed = f"zeroes the layer called head; the model has {', '.join(observed.params)}"

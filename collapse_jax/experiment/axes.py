@@ -125,6 +125,7 @@ class Grid:
       grokfast: c, of the term of this name.
       norm_clamp: c, of the term of this name.
       temperature: T, of the term of this name.
+      sam_radius: rho, of the term of this name: sharpness-aware minimisation, two gradients a step.
       nhsic: lambda, of the nHSIC in the losses of blocks that `training.local.nhsic` asks for.
       seed: of the initial parameters and of the order of the batches.
       mode: "product" spans all combinations; "zip" pairs the traced axes value by value (axes of one value repeat).
@@ -165,6 +166,7 @@ class Grid:
     norm_cutoff: tuple[float, ...] = traced("norm beyond which a penalty begins c", symbol="cutoff", check=POSITIVE)
     grokfast: tuple[float, ...] = traced("Grokfast c", symbol="Grokfast", check=NOT_NEGATIVE, neutral=0.0)
     norm_clamp: tuple[float, ...] = traced("norm held, c of the initial one", symbol="norm", check=POSITIVE)
+    sam_radius: tuple[float, ...] = traced("radius of SAM ρ", symbol="ρ", check=NOT_NEGATIVE, neutral=0.0)
     temperature: tuple[float, ...] = traced("temperature of the outputs T", symbol="T", check=POSITIVE, neutral=1.0)
     nhsic: tuple[float, ...] = traced("weight of nHSIC λ", symbol="λ of nHSIC")
     # The last, so that the seeds of a setting lie side by side.

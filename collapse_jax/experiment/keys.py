@@ -19,3 +19,4 @@ class Purpose(enum.IntEnum):
     AUGMENTATION = 6
     EXAMPLES = 7
     TEST_EXAMPLES = 8
+    PRUNING = 9

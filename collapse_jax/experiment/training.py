@@ -35,10 +35,17 @@ class Levels:
     Attributes:
       steps: of a level; 0: one level without end.
       prune: share of the remaining weights that is pruned between two levels.
+      rule: which weights go: the "smallest" or "largest" in magnitude, or "random" ones; None: the smallest.
+      ignored: layers, by the first names of their parameters, whose kernels are never pruned, such as ("head",).
+      rewind: step k of the first level to whose weights, moments and running statistics the others are rewound,
+        with what remains of the mask; they go on from there, their first k steps change nothing. None: 0.
     """
 
     steps: int = 0
     prune: float = 0.2
+    rule: str | None = None
+    ignored: tuple[str, ...] | None = None
+    rewind: int | None = None
 
 
 @dataclasses.dataclass
@@ -101,5 +108,6 @@ class Training:
         shorter = dataclasses.replace(rate, milestones=tuple(sorted(milestones)), warmup=int(rate.warmup * ratio))
         ends = [int(end * ratio) for end in itertools.accumulate(self.stages or ())]
         stages = tuple(end - start for start, end in itertools.pairwise([0, *ends])) if self.stages else None
-        levels = dataclasses.replace(levels, steps=steps)
+        rewind = None if levels.rewind is None else int(levels.rewind * ratio)
+        levels = dataclasses.replace(levels, steps=steps, rewind=rewind)
         return dataclasses.replace(self, rate=shorter, levels=levels, stages=stages)

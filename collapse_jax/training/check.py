@@ -9,6 +9,7 @@ from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.checks import DECAY, NUMBER, POSITIVE, Check, Fields, OneOf, Relations
 from collapse_jax.experiment.options import names_of
 from collapse_jax.training.augment import AUGMENTATIONS
+from collapse_jax.training.levels import RULES
 from collapse_jax.training.local_heads import HEADS, IDENTITY
 from collapse_jax.training.local_losses import EMBEDDINGS
 from collapse_jax.training.masks import check_mask
@@ -24,6 +25,7 @@ FIELDS: Fields = {
     "training.augment": OneOf(AUGMENTATIONS),
     "training.batch_norm": OneOf(("running", "batch")),
     "training.levels.prune": Check("must be in (0, 1)", lambda value: 0 < value < 1),
+    "training.levels.rule": OneOf(RULES),
     "training.rate.factor": POSITIVE,
     "training.rate.warmup": NUMBER,
     "optimizer.b1": DECAY,
@@ -105,6 +107,9 @@ def _axes(e: config.Experiment) -> None:
 def _levels(e: config.Experiment) -> None:
     steps = e.training.levels.steps
     require(0 <= steps < e.steps, "training.levels.steps", steps, f"must be in 0 ... {e.steps - 1}")
+    rewind, last = e.training.levels.rewind, max(steps - 1, 0)
+    within = f"must be in 0 ... {last}, within a level"
+    require(0 <= (rewind or 0) <= last, "training.levels.rewind", rewind, within)
 
 
 def _milestones(e: config.Experiment) -> None:
@@ -144,6 +149,6 @@ RELATIONS: Relations = (
     (("training.terms", "grid"), _terms),
     (("training.mask", "grid"), check_mask),
     (("optimizer.name", "grid"), _axes),
-    (("steps", "training.levels.steps"), _levels),
+    (("steps", "training.levels.steps", "training.levels.rewind"), _levels),
     (("steps", "training.levels.steps", "training.stages", "training.rate.milestones"), _milestones),
 )

@@ -20,7 +20,7 @@ from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.levels import all_kept, masked, over_levels, pruned
 from collapse_jax.training.schemes import Pass
 from collapse_jax.training.state import BATCH_STATS, HEALTHY, MASK, Recipe, RunState
-from collapse_jax.training.terms import anchors_of, penalised, perturbed, projected, seen_by_loss
+from collapse_jax.training.terms import anchors_of, ascended, penalised, perturbed, projected, seen_by_loss
 from collapse_jax.training.trees import LOCAL_HEADS, own, transposed
 
 Batch = tuple[jax.Array, jax.Array, jax.Array | None]
@@ -82,7 +82,7 @@ def _begin(recipe: Recipe, h: Hyperparameters, data: Dataset) -> RunState:
     apply = functools.partial(recipe.model.apply, variables, data.train_inputs[:1])
     _, blocks = jax.eval_shape(lambda: recipe.scheme.forward(apply))
     heads = _in_dtype(recipe, recipe.scheme.init(h.key(Purpose.LOCAL_HEADS), blocks, data.num_classes))
-    mask = recipe.mask.of(h, params) if recipe.mask else all_kept(params) if recipe.prune else {}
+    mask = recipe.mask.of(h, params) if recipe.mask else all_kept(params) if recipe.pruning else {}
     params = masked(params, mask) | ({LOCAL_HEADS: heads} if heads else {})
     opt_state = recipe.make_optimizer(h).init(params)
     return RunState(params, opt_state, jnp.int32(HEALTHY), variables.get(BATCH_STATS, {}), mask)
@@ -123,17 +123,20 @@ def advance_run(
             return jax.lax.fori_loop(start, stop, step, state)
         return jax.lax.fori_loop(start, stop, step_once, (state, order_of(start)))[0]
 
-    def release(state: RunState) -> RunState:
+    def release(state: RunState, level: jax.Array) -> RunState:
         return dataclasses.replace(state, opt_state=recipe.make_optimizer(h).init(state.params))
 
-    def rewind(state: RunState) -> RunState:
-        mask = pruned(state.params, state.mask, recipe.prune)
+    def rewind(state: RunState, level: jax.Array) -> RunState:
+        assert recipe.pruning is not None
+        mask = pruned(state.params, state.mask, recipe.pruning, jax.random.fold_in(h.key(Purpose.PRUNING), level))
         begun = transposed(_begin(recipe, h, data))
+        if recipe.pruning.rewind:  # trained again rather than held through all levels
+            begun = stretch(begun, jnp.int32(0), jnp.int32(recipe.pruning.rewind))
         params = masked(begun.params, mask)
         return dataclasses.replace(begun, params=params, mask=mask, diverged_at=state.diverged_at)
 
-    begin = rewind if recipe.prune else release
-    advance = over_levels(stretch, begin, recipe.division) if recipe.division else stretch
+    begin, skipped = (rewind, recipe.pruning.rewind) if recipe.pruning else (release, 0)
+    advance = over_levels(stretch, begin, recipe.division, skipped) if recipe.division else stretch
     return transposed(advance(transposed(state), start, stop))
 
 
@@ -173,7 +176,11 @@ def update(
         value = recipe.scheme.objective(loss, params.get(LOCAL_HEADS, {}), seen, h, stage)
         return penalised(recipe.terms, value, params, h), batch_stats
 
-    (value, batch_stats), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+    differentiate = jax.value_and_grad(objective, has_aux=True)
+    (value, batch_stats), gradient = differentiate(state.params)
+    elsewhere = ascended(recipe.terms, state.params, masked(gradient, state.mask), h)
+    if elsewhere is not None:  # the running statistics are those of the batch where the run is
+        _, gradient = differentiate(elsewhere)
     if recipe.rate is not None:
         factor = recipe.rate(local).astype(h.learning_rate.dtype)
         h = h.changed(learning_rate=h.learning_rate * factor)

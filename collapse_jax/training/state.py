@@ -10,9 +10,10 @@ from flax import struct
 
 from collapse_jax import models
 from collapse_jax.experiment import config
+from collapse_jax.experiment.training import Levels
 from collapse_jax.models import Coordinates, InitialScale
 from collapse_jax.tasks import Dataset
-from collapse_jax.training.levels import Division, Equal, Unequal
+from collapse_jax.training.levels import SMALLEST, Division, Equal, Pruning, Unequal
 from collapse_jax.training.losses import Loss, find_loss
 from collapse_jax.training.masks import MaskFile
 from collapse_jax.training.optimizers import MakeOptimizer, optimizer_of
@@ -60,7 +61,7 @@ class Recipe:
       terms: names of the terms of the step, of `terms.TERMS`.
       rate: step of a level -> factor of the learning rate; None where it is constant.
       division: of the steps into levels; None where there is one.
-      prune: share of the remaining weights that is pruned between two levels; 0 where levels are stages.
+      pruning: what is pruned between two levels; None where there are none, or they are stages.
       augment: names of the changes of the images of a batch.
       mask: with which a run begins; None keeps all weights.
       batch_norm: "running" or "batch", the statistics with which BatchNorm is evaluated.
@@ -77,7 +78,7 @@ class Recipe:
     terms: tuple[str, ...] = ()
     rate: Factor | None = None
     division: Division | None = None
-    prune: float = 0.0
+    pruning: Pruning | None = None
     augment: tuple[str, ...] = ()
     mask: MaskFile | None = None
     batch_norm: str = "running"
@@ -108,13 +109,19 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
         terms=terms,
         rate=make_factor(training.rate),
         division=Unequal(scheme.stages) if scheme.stages else levels,
-        prune=training.levels.prune if levels else 0.0,
+        pruning=_pruning(training.levels),
         augment=training.augment or (),
         mask=MaskFile(training.mask) if training.mask else None,
         batch_norm=training.batch_norm,
         coordinates=models.coordinates_of(experiment.model),
         dtype=experiment.dtype,
     )
+
+
+def _pruning(levels: Levels) -> Pruning | None:
+    if not levels.steps:
+        return None
+    return Pruning(levels.prune, levels.rule or SMALLEST, levels.ignored or (), levels.rewind or 0)
 
 
 def has_finite_parameters(state: RunState) -> jax.Array:

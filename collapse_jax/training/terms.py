@@ -1,6 +1,7 @@
 """The terms of a step beyond loss and optimizer, in one table.
 
-A step is a chain: perturb -> forward -> outputs -> loss + penalties -> filter -> optimizer -> project. Whether a
+A step is a chain: perturb -> forward -> outputs -> loss + penalties -> gradient (-> ascend -> gradient there)
+-> filter -> optimizer -> project. Whether a
 term is in it is static (its axis has values, or `training.terms` names it), its strength is traced. To add one,
 write its function and name it in `TERMS`; one with a strength has an axis of the same name in `experiment.axes`.
 """
@@ -66,6 +67,19 @@ class Penalty:
 
 
 @dataclasses.dataclass(frozen=True)
+class Ascend:
+    """Says where the gradient is taken once more, which then is the one of the step.
+
+    Attributes:
+      function: (params, gradient there, strength) -> params.
+      factorises: as above.
+    """
+
+    function: Callable[[Params, Params, jax.Array], Params]
+    factorises: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Filter:
     """Changes the gradient before the optimizer sees it.
 
@@ -94,7 +108,7 @@ class Project:
     factorises: bool = False
 
 
-Term = Perturb | Output | Penalty | Filter | Project
+Term = Perturb | Output | Penalty | Ascend | Filter | Project
 SLOW = 0.98  # of the running mean of Grokfast, its paper's choice
 
 
@@ -122,6 +136,13 @@ def norm_cutoff(params: Params, strength: jax.Array) -> jax.Array:
         return jnp.where(square == 0, 0, jnp.square(jnp.maximum(norm / leaf.size - strength, 0)))
 
     return jnp.asarray(sum(beyond(leaf) for leaf in jax.tree.leaves(own(params))))
+
+
+def sharpest(params: Params, gradient: Params, strength: jax.Array) -> Params:
+    """Return theta + rho g / |g|, where the loss is highest within rho to first order (SAM, 2010.01412)."""
+    length = optax.tree.norm(gradient)
+    factor = jnp.where(length > 0, strength / jnp.where(length > 0, length, 1), 0)
+    return jax.tree.map(lambda leaf, g: leaf + factor * g, params, gradient)
 
 
 class Slow(NamedTuple):
@@ -185,6 +206,7 @@ TERMS: dict[str, Term] = {
     "l1": Penalty(l1),
     "spectral_entropy": Penalty(spectral_entropy, factorises=True),
     "norm_cutoff": Penalty(norm_cutoff),
+    "sam_radius": Ascend(sharpest),
     "grokfast": Filter(grokfast),
     "orthogonal_gradient": Filter(orthogonal_gradient),
     "fixed_norm": Project(fixed_norm, anchor=kernel_norm),
@@ -232,6 +254,14 @@ def penalised(names: Iterable[str], value: jax.Array, params: Params, h: Hyperpa
     for name, term in _of_kind(names, Penalty).items():
         value = value + term.function(params, h.values[name])
     return value
+
+
+def ascended(names: Iterable[str], params: Params, gradient: Params, h: Hyperparameters) -> Params | None:
+    """Return where the gradient of the step is taken, given that at `params`; None where it is that one."""
+    ascending = _of_kind(names, Ascend)
+    for name, term in ascending.items():
+        params = term.function(params, gradient, h.values[name])
+    return params if ascending else None
 
 
 def filtered(

@@ -13,7 +13,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Packing, Schedule, Snapshots, Training
 from collapse_jax.experiment.training import Levels, Rate
 from collapse_jax.training import advance_run
-from collapse_jax.training.levels import all_kept, pruned
+from collapse_jax.training.levels import Pruning, all_kept, pruned
 
 LEVELS, STEPS = 4, 10
 TRAINING = Training(levels=Levels(STEPS, prune=0.2))
@@ -104,7 +104,7 @@ def test_counts_are_exact_where_magnitudes_are_equal():
     params = {"a": {"kernel": np.zeros((5, 8), np.float32), "bias": np.zeros(3, np.float32)}}
     mask = all_kept(params)
     for expected in (32, 26, 21):  # 40 - 8, 32 - round(6.4), 26 - round(5.2)
-        mask = pruned(params, mask, 0.2)
+        mask = pruned(params, mask, Pruning(0.2))
         assert int(mask["a"]["kernel"].sum()) == expected
         assert mask["a"]["bias"].all()
 
@@ -132,8 +132,78 @@ def test_a_sweep_of_levels_is_measured_with_its_mask(tiny, tmp_path):
     [
         (Levels(40), r"training\.levels\.steps=40: must be in 0 \.\.\. 39"),
         (Levels(10, prune=1.0), r"training\.levels\.prune=1\.0: must be in \(0, 1\)"),
+        (
+            Levels(10, rule="least"),
+            r"training\.levels\.rule='least': unknown rule; .*known: largest, random, smallest",
+        ),
+        (Levels(10, rewind=10), r"training\.levels\.rewind=10: must be in 0 \.\.\. 9, within a level"),
     ],
 )
 def test_wrong_levels_are_refused(tiny, levels, message):
     with pytest.raises(ConfigError, match=message):
         validate(tiny(training=Training(levels=levels)))
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (Levels(10, ignored=("last",)), r"training\.levels\.ignored='last': no such layer; the model has .*head"),
+        (Levels(1, prune=0.5), r"training\.levels\.prune=0\.5: prunes 39 times, .* less than one of 12856 weights"),
+    ],
+)
+def test_levels_that_do_not_fit_the_network_are_refused(tiny, tmp_path, levels, message):
+    with pytest.raises(ConfigError, match=message):
+        collapse_jax.train(tiny(training=Training(levels=levels)), tmp_path / "w")
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(("rule", "gone"), [("smallest", slice(4)), ("largest", slice(16, None))])
+def test_the_rule_says_which_weights_go(rng, rule, gone):
+    """Of 20 weights in two kernels, of which one more is ignored; then of the 16 that remain."""
+    values = rng.permutation(np.arange(1.0, 21.0)) * rng.choice([-1, 1], 20)
+    params = {
+        "a": {"kernel": values[:12].reshape(3, 4), "bias": np.zeros(3)},
+        "b": {"kernel": values[12:].reshape(2, 4)},
+        "head": {"kernel": np.full((2, 2), 0.5)},
+    }
+    params = jax.tree.map(np.float32, params)
+    pruning = Pruning(0.2, rule, ("head",))
+    mask = pruned(params, all_kept(params), pruning)
+    kept = np.concatenate([np.ravel(mask[name]["kernel"]) for name in "ab"])
+    assert sorted(abs(values[~kept])) == list(np.arange(1.0, 21.0)[gone])
+    assert mask["head"]["kernel"].all()
+    again = pruned(params, mask, pruning)
+    kept = np.concatenate([np.ravel(again[name]["kernel"]) for name in "ab"])
+    assert kept.sum() == 16 - 3
+
+
+def test_random_weights_go_by_the_key(rng):
+    params = {"a": {"kernel": rng.normal(size=(100, 100)).astype(np.float32)}}
+    masks = [pruned(params, all_kept(params), Pruning(0.3, "random"), jax.random.key(i)) for i in (0, 0, 1)]
+    kept = [np.asarray(mask["a"]["kernel"]) for mask in masks]
+    assert all(mask.sum() == 7000 for mask in kept)
+    np.testing.assert_array_equal(kept[0], kept[1])
+    assert (kept[0] & kept[2]).mean() == pytest.approx(0.49, abs=0.02)
+    # Independent of the magnitudes: of either half of them the same share goes.
+    large = abs(params["a"]["kernel"]) > np.median(abs(params["a"]["kernel"]))
+    assert kept[0][large].mean() == pytest.approx(0.7, abs=0.04)
+
+
+def test_a_level_is_rewound_to_a_step_of_the_first(tiny):
+    """With weights, moments and batches of step 4, and from there; until then nothing changes."""
+    grid = Grid(weight_decay=(0.1,), init_scale=(1.0,), seed=(1, 2))
+
+    def rewound(steps):
+        return train(tiny(grid=grid, steps=steps, training=Training(levels=Levels(STEPS, rewind=4))))
+
+    fourth = train(tiny(grid=grid, steps=4))
+    states = [rewound(steps) for steps in (STEPS + 1, STEPS + 4, STEPS + 5)]
+    masked = jax.tree.map(lambda kept, leaf: np.where(kept, leaf, 0), states[0].mask, fourth.params)
+    assert distance(states[0].params, masked) < 1e-6
+    assert_same_bits(states[0].params, states[1].params)
+    assert distance(states[1].params, states[2].params) > 1e-5
+    hardly = Training(levels=Levels(STEPS, prune=1e-6, rewind=4))
+    first, second = (train(tiny(grid=grid, steps=steps, training=hardly)) for steps in (STEPS, 2 * STEPS))
+    assert distance(first.params, second.params) < 1e-6
+    cut = train(tiny(grid=grid, steps=2 * STEPS, training=hardly), cuts=(3, STEPS, STEPS + 2, STEPS + 4, STEPS + 6))
+    assert_same_bits(cut, second)

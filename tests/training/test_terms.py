@@ -11,6 +11,7 @@ from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Model, Optimizer, Packing, Training
 from collapse_jax.experiment.keys import Purpose
+from collapse_jax.experiment.training import Levels
 from collapse_jax.training import TERMS, advance_run, terms
 from collapse_jax.training.terms import SWITCHED, factorising, norm_cutoff, weight_noise
 
@@ -237,3 +238,31 @@ def test_one_norm_is_held_once(tiny):
     grid = Grid(weight_decay=(0.1,), seed=(1,), norm_clamp=(1.0,))
     with pytest.raises(ConfigError, match=r"training\.terms='fixed_norm': the norm is held by grid\.norm_clamp"):
         validate(tiny(grid=grid, training=Training(terms=("fixed_norm",))))
+
+
+def test_a_sharpness_aware_step_takes_the_gradient_uphill(tiny):
+    """theta - eta grad L(theta + rho g / |g|), by hand; of radius 0 gradient descent."""
+    experiment = plain(tiny, sam_radius=(0.0, 0.5))
+    recipe, h, data = one(experiment)
+    params = begin(recipe, h, data).params
+    gradient = jax.jit(jax.grad(loss_of(recipe, data)))
+    first = gradient(params)
+    length = np.sqrt(sum(float(jnp.sum(jnp.square(leaf))) for leaf in jax.tree.leaves(first)))
+    uphill = gradient(jax.tree.map(lambda p, g: p + 0.5 * g / length, params, first))
+    states = train(experiment)
+    for index, used in enumerate((first, uphill)):
+        expected = jax.tree.map(lambda p, g: p - RATE * g, params, used)
+        assert distance(take(states, index).params, expected) < 1e-6
+    assert distance(first, uphill) > 1e-2
+    flat = terms.sharpest({"w": jnp.ones(3)}, {"w": jnp.zeros(3)}, jnp.float32(0.1))
+    np.testing.assert_array_equal(flat["w"], np.ones(3))
+
+
+def test_pruned_weights_do_not_ascend(tiny):
+    """The length is that of the gradient of what was kept; cut anywhere, the same bits."""
+    levels = Training(levels=Levels(5, prune=0.5))
+    experiment = tiny(grid=Grid(seed=(1,), init_scale=(1.0,), sam_radius=(0.05,)), steps=10, training=levels)
+    whole = train(experiment)
+    for kept, leaf in zip(jax.tree.leaves(whole.mask), jax.tree.leaves(whole.params), strict=True):
+        assert not np.any(leaf[~kept])
+    assert_same_bits(whole, train(experiment, cuts=(3, 7)))
