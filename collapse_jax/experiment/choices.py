@@ -85,6 +85,13 @@ class ResNet:
 
 
 @dataclasses.dataclass(frozen=True)
+class VGG:
+    """Options of VGG11."""
+
+    width: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
 class AdamW:
     """Options of AdamW, and of Adam with the decay in the gradient."""
 
@@ -130,6 +137,7 @@ CHOICES: Mapping[str, Mapping[str, type]] = {
         "embedding_mlp": EmbeddingMLP,
         "token_selection": TokenSelection,
         **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), ResNet),
+        "vgg11": VGG,
     },
     "optimizer": {"adamw": AdamW, "adam": AdamW, "sgd": SGD, "gd": SGD, "lion": Lion, "muon": Muon},
 }

@@ -52,6 +52,39 @@ class TorchCNN(nn.Module):
         copy_linear(self.head, params["head"])
 
 
+class TorchVGG11(nn.Module):
+    """Images [N, C, H, W] that are pooled to one pixel."""
+
+    def __init__(self, channels, width, flat, classes):
+        super().__init__()
+        plan = [width * times for times in (1, 2, 4, 4, 8, 8, 8, 8)]
+        self.pooled = (0, 1, 3, 5, 7)
+        for i, (a, b) in enumerate(itertools.pairwise([channels, *plan])):
+            self.add_module(f"conv_{i}", nn.Conv2d(a, b, 3, 1, 1))
+            self.add_module(f"conv_norm_{i}", nn.BatchNorm2d(b))
+        for i, a in enumerate((flat, 8 * width)):
+            self.add_module(f"dense_{i}", nn.Linear(a, 8 * width))
+            self.add_module(f"dense_norm_{i}", nn.BatchNorm1d(8 * width))
+        self.head = nn.Linear(8 * width, classes)
+
+    def forward(self, x):
+        for i in range(8):
+            x = torch.relu(self.get_submodule(f"conv_norm_{i}")(self.get_submodule(f"conv_{i}")(x)))
+            if i in self.pooled and x.shape[-1] > 1:
+                x = functional.max_pool2d(x, 2)
+        x = x.flatten(1)
+        for i in range(2):
+            x = torch.relu(self.get_submodule(f"dense_norm_{i}")(self.get_submodule(f"dense_{i}")(x)))
+        return self.head(x), x
+
+    def copy(self, params, stats):
+        for name, module in self.named_children():
+            if "norm" in name:
+                copy_norm(module, params[name], stats[name])
+            else:
+                (copy_conv if name.startswith("conv") else copy_linear)(module, params[name])
+
+
 class TorchTransformer(nn.Module):
     """Images [N, C, H, W], or texts [N, T] with a vocabulary."""
 

@@ -36,6 +36,20 @@ BLOCKS = {
         Model("resnet18", width=1),
         [["stem", "stem_norm"], *([f"stage_{stage}_block_{i}"] for stage in range(4) for i in range(2))],
     ),
+    "resnet50": (
+        Model("resnet50", width=1),
+        [
+            ["stem", "stem_norm"],
+            *([f"stage_{stage}_block_{i}"] for stage, count in enumerate((3, 4, 6, 3)) for i in range(count)),
+        ],
+    ),
+    "vgg11": (
+        Model("vgg11", width=1),
+        [
+            *([f"conv_{i}", f"conv_norm_{i}"] for i in range(8)),
+            *([f"dense_{i}", f"dense_norm_{i}"] for i in range(2)),
+        ],
+    ),
 }
 
 
@@ -177,7 +191,8 @@ def count(tree):
         ("mlp", Local("similarity", "identity"), [0, 0, 0]),
         # 2 channels of 28 x 28 pixels are 1568 <= 2048, 4 of 14 x 14 are 784.
         ("cnn", Local(), [10 * (1568 + 1), 10 * (784 + 1), 10 * (128 + 1)]),
-        ("resnet18", Local(), [*[10 * (c * s * s + 1) for c, s in ((1, 28), (1, 28), (1, 28))]]),
+        ("resnet18", Local(), [10 * (784 + 1)] * 3),
+        ("vgg11", Local(), [10 * (c * s * s + 1) for c, s in ((1, 14), (2, 7), (4, 7), (4, 3))]),
     ],
 )
 def test_local_heads_have_as_many_parameters_as_their_blocks_have_outputs(name, local, expected):
