@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from collapse_jax.errors import CollapseError, ConfigError
 from collapse_jax.experiment.extensions import told
@@ -23,7 +24,8 @@ def finish_each(measure: Measure, values: Mapping[str, np.ndarray]) -> dict[str,
     threads = min(units, len(os.sched_getaffinity(0)))
     finish = measure.finish
     try:
-        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        # The threads share the cores already; those of a product would wait for one another.
+        with threadpool_limits(1, "blas"), concurrent.futures.ThreadPoolExecutor(threads) as pool:
             rows = list(pool.map(lambda u: finish({name: v[u] for name, v in values.items()}), range(units)))
         return {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
     except CollapseError:

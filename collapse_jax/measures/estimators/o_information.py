@@ -8,6 +8,7 @@ import functools
 import itertools
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dtrtri
 from scipy.special import digamma
 
 # Conditional variances below this, of variables of variance 1, are rounding: the correlation is singular.
@@ -91,6 +92,8 @@ def unions(correlation: np.ndarray, labels: np.ndarray, order: int = 2, examples
       examples: for the correction of the bias; 0: none.
     """
     clusters = sorted((np.flatnonzero(labels == c) for c in np.unique(labels)), key=len, reverse=True)
+    columns = [np.ascontiguousarray(correlation[:, own]) for own in clusters]
+    blocks = [column[own] for column, own in zip(columns, clusters, strict=True)]
     sets: list[tuple[int, ...]] = []
     found: list[Shared | None] = []
 
@@ -102,7 +105,7 @@ def unions(correlation: np.ndarray, labels: np.ndarray, order: int = 2, examples
     def grow(chosen: tuple[int, ...], rows: np.ndarray, inverse: np.ndarray, log_det: float) -> None:
         for c in range(chosen[-1] + 1 if chosen else 0, len(clusters)):
             more, now = clusters[c], (*chosen, c)
-            step = _extended(correlation, rows, inverse, more, whole=c < len(clusters) - 1)
+            step = _extended(inverse, columns[c][rows], blocks[c], whole=c < len(clusters) - 1)
             if step is None:
                 for rest in _subsets(range(c + 1, len(clusters))):
                     note((*now, *rest), None)
@@ -127,32 +130,33 @@ def _subsets(items: range) -> itertools.chain:
 
 
 def _extended(
-    correlation: np.ndarray, rows: np.ndarray, inverse: np.ndarray, more: np.ndarray, whole: bool
+    inverse: np.ndarray, cross: np.ndarray, own: np.ndarray, whole: bool
 ) -> tuple[float, np.ndarray, np.ndarray | None] | None:
-    """Add variables to a set whose inverse is known.
+    """Add variables to a set.
+
+    Args:
+      inverse: of the correlation of the set.
+      cross: correlation of the set with what is added.
+      own: correlation of what is added.
+      whole: whether the whole wider inverse is asked for.
 
     Returns:
       what ln|R| grows by, the diagonal of the wider inverse, and with `whole` all of it; None where the wider
       correlation is singular.
     """
-    cross = correlation[np.ix_(rows, more)]
     regression = inverse @ cross
-    rest = correlation[np.ix_(more, more)] - cross.T @ regression
-    try:
-        low = np.linalg.cholesky(rest)
-    except np.linalg.LinAlgError:
-        return None
+    low, failed = dpotrf(own - cross.T @ regression, lower=1, clean=1)
     pivots = np.diag(low)
-    if not np.all(pivots**2 > RESOLVED):
+    if failed or not np.all(pivots**2 > RESOLVED):
         return None
-    root = np.linalg.inv(low)
+    root = dtrtri(low, lower=1)[0]
     scaled = root @ regression.T
     precision = np.concatenate([np.diag(inverse) + np.sum(scaled**2, axis=0), np.sum(root**2, axis=0)])
     added = 2 * float(np.sum(np.log(pivots)))
     if not whole:
         return added, precision, None
-    n = len(rows)
-    wider = np.empty((n + len(more),) * 2)
+    n = len(cross)
+    wider = np.empty((n + len(own),) * 2)
     np.matmul(scaled.T, scaled, out=wider[:n, :n])
     wider[:n, :n] += inverse
     wider[n:, :n] = -(root.T @ scaled)
@@ -175,7 +179,7 @@ def greedy(correlation: np.ndarray, sign: int, largest: int = 0, examples: int =
     found: list[Shared | None] = []
     rows = np.array(_best_triple(correlation, sign))
     inverse, log_det = np.zeros((0, 0)), 0.0
-    step = _extended(correlation, rows[:0], inverse, rows, whole=True)
+    step = _extended(inverse, np.zeros((0, 3)), correlation[np.ix_(rows, rows)], whole=True)
     while step is not None:
         added, precision, wider = step
         assert wider is not None
@@ -194,9 +198,9 @@ def greedy(correlation: np.ndarray, sign: int, largest: int = 0, examples: int =
         rest = np.where(usable, rest, 1.0)
         wider_precision = np.log(np.diag(inverse)[:, None] + regression**2 / rest).sum(axis=0)
         value = np.where(usable, sign * (-log_det - np.log(rest) / 2 - wider_precision / 2), -np.inf)
-        more = others[[np.argmax(value)]]
-        step = _extended(correlation, rows, inverse, more, whole=True)
-        rows = np.concatenate([rows, more])
+        best = [int(np.argmax(value))]
+        step = _extended(inverse, cross[:, best], np.ones((1, 1)), whole=True)
+        rows = np.concatenate([rows, others[best]])
     return Searched(np.array(members).reshape(-1, n), found)
 
 
