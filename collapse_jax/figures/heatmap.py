@@ -17,9 +17,10 @@ from collapse_jax.analysis.groups import DEFAULT_AXIS, groups_of, points_of, var
 from collapse_jax.analysis.quantities import Quantity, mean, quantity
 from collapse_jax.experiment.points import axis_text, symbols_text, value_text
 from collapse_jax.figures import style
-from collapse_jax.figures.series import axis_label, progress_note
+from collapse_jax.figures.series import axis_label, evenly, progress_note
 
 MAX_PANELS = 6
+MAX_TICKS, FEWER_TICKS = 16, 10  # of an axis; the second, evenly, where there are more values
 MAX_WRITTEN = 80  # cells, up to which each has its number
 NOTHING = "#e3e3e3"
 
@@ -97,11 +98,13 @@ def draw(
         place = up.index(cell["y"]), across.index(cell["x"])
         table[place] = mean(shown.values[runs], isinstance(norm, LogNorm))
         bound[place] = shown.bound[runs].any()
-    axes.pcolormesh(np.ma.masked_invalid(table), cmap=colours(), norm=norm, edgecolors="white", linewidth=0.8)
+    width = 0.8 if max(table.shape) <= MAX_TICKS else 0.0
+    axes.pcolormesh(np.ma.masked_invalid(table), cmap=colours(), norm=norm, edgecolors="white", linewidth=width)
     axes.set_facecolor(NOTHING)
     axes.grid(visible=False)
-    axes.set_xticks(np.arange(len(across)) + 0.5, [value_text(value) for value in across])
-    axes.set_yticks(np.arange(len(up)) + 0.5, [value_text(value) for value in up])
+    for values, axis in ((across, axes.xaxis), (up, axes.yaxis)):
+        named = evenly(range(len(values)), MAX_TICKS if len(values) <= MAX_TICKS else FEWER_TICKS)
+        axis.set_ticks([i + 0.5 for i in named], [value_text(values[i]) for i in named])
     axes.set_xlabel(axis_label(x))
     axes.set_ylabel(axis_label(y))
     if table.size <= MAX_WRITTEN:

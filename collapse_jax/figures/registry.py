@@ -19,6 +19,7 @@ from collapse_jax.figures.layers import layers
 from collapse_jax.figures.phases import phases, programs, variances
 from collapse_jax.figures.sandwich import sandwich
 from collapse_jax.figures.selection import attention, selection_losses
+from collapse_jax.figures.selection_map import selection_map
 from collapse_jax.figures.superfluous import superfluous
 from collapse_jax.figures.survival import survival
 from collapse_jax.figures.synergy import synergy, synergy_phases
@@ -94,6 +95,7 @@ FIGURES: dict[str, Drawing] = {
     "synergy_phases": Drawing(synergy_phases, "Which phases do synergy and redundancy go through?"),
     "attention": Drawing(attention, "Which token does attention select, for right and for wrong labels?", BOTH),
     "selection_losses": Drawing(selection_losses, "How far are losses from what selection can reach?", BOTH),
+    "selection_map": Drawing(selection_map, "Where is overfitting harmful, benign, or none?", ("programs",)),
     "violins": Drawing(
         workdir_violins,
         "Do unseen examples get past the boundary when, and because, the classes contract?",

@@ -1,5 +1,7 @@
 """Figures of attention: lines are means over the seeds of the kinds and groups that they name."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -60,3 +62,17 @@ def test_more_settings_than_panels_are_told(results):
     figure = FIGURES["attention"](many)
     assert sum(axes.get_visible() for axes in figure.axes) == 16
     assert "16 of 36 settings are shown" in figure._supxlabel.get_text()
+
+
+def test_the_map_has_the_means_of_its_cells_and_the_orders_of_the_theory(results):
+    """|mu| = d^(1/4) is 1.78 at d = 10: between the cells of 1 and 2, whose middles are at 0.5 and 1.5."""
+    results.attrs["experiment"] = json.dumps({"task": {"train_size": 5}})
+    figure = FIGURES["selection_map"](results)
+    figure.canvas.draw()
+    for axes, name in zip(figure.axes, ("train_loss", "test_loss"), strict=False):
+        mean = results[name].isel(step=-1).mean("seed").transpose("dimension", "signal_norm")
+        np.testing.assert_allclose(axes.collections[0].get_array(), mean, rtol=1e-6)
+        np.testing.assert_allclose(line(axes, "harmful").get_xdata(), [0.5 + 0.7783, 0.5 + 1.1147], atol=1e-4)
+        np.testing.assert_allclose(line(axes, "no_overfitting").get_xdata(), [0.5 + 0.4142, 0.5 + 1.0], atol=1e-4)
+    with pytest.raises(NotDrawableError, match="more than one dimension and norm of the signal"):
+        FIGURES["selection_map"](results.isel(dimension=[0]))
