@@ -78,6 +78,14 @@ class TokenSelection:
 
 
 @dataclasses.dataclass(frozen=True)
+class TokenEncoder:
+    """Options of the encoder of sequences of vectors; `width` is that of its hidden layer."""
+
+    width: int = 2000
+    activation: str = "gelu"
+
+
+@dataclasses.dataclass(frozen=True)
 class ResNet:
     """Options of the residual networks."""
 
@@ -136,6 +144,7 @@ CHOICES: Mapping[str, Mapping[str, type]] = {
         "decoder": Decoder,
         "embedding_mlp": EmbeddingMLP,
         "token_selection": TokenSelection,
+        "token_encoder": TokenEncoder,
         **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), ResNet),
         "vgg11": VGG,
     },

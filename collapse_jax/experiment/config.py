@@ -85,9 +85,9 @@ class Model:
     """The network; an option that is None has the model's own default, and only its own options may be given.
 
     Attributes:
-      name: "mlp", "cnn", "transformer", "decoder", "embedding_mlp", "token_selection", "resnet18",
-        "resnet34", "resnet50", "resnet101", "resnet152", "vgg11", or a model of your own,
-        "FILE.py:NAME" (docs/extending.md). `choices` has the options of each, and their defaults.
+      name: "mlp", "cnn", "transformer", "decoder", "embedding_mlp", "token_selection", "token_encoder", "resnet18",
+        "resnet34", "resnet50", "resnet101", "resnet152", "vgg11", or a model of your own, "FILE.py:NAME"
+        (docs/extending.md). `choices` has the options of each, and their defaults.
       init: what `grid.init_scale` multiplies: "all" parameters; the "linear" ones (mlp: weights and biases of all
         layers; cnn: of its two dense layers; transformer and decoder: of the feed-forward blocks and the head;
         embedding_mlp: of all but the embedding; resnet, vgg11: of the head); "zero_last_layer", all of them, and
@@ -100,8 +100,8 @@ class Model:
         the penultimate layer linear, so that the network ends with two linear layers.
       norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation.
       head_bias: mlp: whether the last layer has a bias.
-      width: cnn: channels of the first convolution; transformer, decoder and embedding_mlp: of tokens; resnet:
-        channels of the stem; vgg11: of the first convolution.
+      width: cnn: channels of the first convolution; transformer, decoder and embedding_mlp: of tokens;
+        token_encoder: of the hidden layer; resnet: channels of the stem; vgg11: of the first convolution.
       depth: transformer and decoder: layers.
       heads: transformer and decoder: attention heads.
       patch_size: transformer: side of the patches of an image.

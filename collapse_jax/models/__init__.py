@@ -18,7 +18,17 @@ from flax import linen as nn
 from collapse_jax.experiment import config
 from collapse_jax.experiment.extensions import find
 from collapse_jax.experiment.options import options
-from collapse_jax.models import cnn, decoder, embedding_mlp, mlp, resnet, token_selection, transformer, vgg
+from collapse_jax.models import (
+    cnn,
+    decoder,
+    embedding_mlp,
+    mlp,
+    resnet,
+    token_encoder,
+    token_selection,
+    transformer,
+    vgg,
+)
 from collapse_jax.models.base import HEAD, INITS, Coordinates, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
@@ -31,6 +41,7 @@ MODELS: dict[str, ModelInfo] = {
     "decoder": decoder.INFO,
     "embedding_mlp": embedding_mlp.INFO,
     "token_selection": token_selection.INFO,
+    "token_encoder": token_encoder.INFO,
     **resnet.INFOS,
     "vgg11": vgg.INFO,
 }

@@ -1,6 +1,7 @@
 """Attention that selects tokens: its function, and its steps without d against automatic differentiation."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +11,14 @@ import runs
 
 from collapse_jax import models, tasks
 from collapse_jax.engine.chunks import chunks_of
-from collapse_jax.engine.compile import check_model
+from collapse_jax.engine.compile import check_model, observed_shapes
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Packing, Task
 from collapse_jax.experiment.grid import grid_runs
 from collapse_jax.experiment.training import Levels, Training
-from collapse_jax.training import make_recipe, network_of
+from collapse_jax.measures.families.attention import attention
+from collapse_jax.training import init_run, make_recipe, network_of
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 
 D = 50  # below the 60 tokens: nothing in the kernel form needs d > N T
@@ -151,3 +153,45 @@ def test_a_measure_of_the_head_says_that_there_is_none():
         ConfigError, match="measures='margins': needs 'head', which the model token_selection does not"
     ):
         check_model(e, tasks.load(e.task, e.dtype))
+
+
+def test_the_encoder_is_what_its_formula_says(rng):
+    d, tokens, width = 7, 5, 11
+    model = models.make_model(Model("token_encoder", width=width), num_classes=2)
+    x = rng.normal(size=(3, tokens, d + 1))
+    params = jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape) / 2, model.init(jax.random.key(0), jnp.asarray(x))["params"]
+    )
+    logits, (scores, z) = model.apply({"params": params}, jnp.asarray(x))
+
+    def norm(name, h):
+        centred = h - h.mean(-1, keepdims=True)
+        centred = centred / np.sqrt(h.var(-1, keepdims=True) + 1e-5)
+        return centred * params[name]["scale"] + params[name]["bias"]
+
+    def dense(name, h):
+        return h @ params[name]["kernel"] + params[name].get("bias", 0)
+
+    for i, one in enumerate(x):
+        c = params["class_token"]
+        normed = norm("norm_attention", np.concatenate([one[:, :-1], c[None]]))
+        u = dense("k", normed) @ dense("q", normed[-1]) / np.sqrt(d)
+        s = np.exp(u) / np.exp(u).sum()
+        h = c + s @ dense("v", normed)
+        a = dense("hidden", norm("norm_hidden", h))
+        gelu = a * np.array([0.5 * (1 + math.erf(value / np.sqrt(2))) for value in a])
+        expected = h + dense("out", gelu)
+        np.testing.assert_allclose(scores[i], u, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(z[i], expected, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(logits[i], dense("head", expected), rtol=1e-3, atol=1e-3)
+
+
+def test_the_encoder_s_attention_is_measured():
+    """It has a score of its own beside those of the tokens."""
+    e = validate(experiment(model=Model("token_encoder", width=8), measures=("fit", "attention", "margins")))
+    data = tasks.load(e.task, e.dtype)
+    check_model(e, data)
+    recipe, h = make_recipe(e, data), runs.take(stack_hyperparameters(grid_runs(e.grid)), 0)
+    state = jax.eval_shape(lambda h: init_run(recipe, h, data), h)
+    found = jax.eval_shape(attention, observed_shapes(recipe, (state, h), data))
+    assert found["attention_clean"].shape == (4,)
