@@ -14,6 +14,8 @@ accuracy is that of the linear classifier on the last features. The paper's netw
 CIFAR-10; this is the smallest experiment that shows its claims. Without an argument it takes the first 4000
 training images of the official files (`--config.task.data_dir`), else the first 1000, which are in the package:
 "cpu" the same grid, "depth" networks of 2 to 12 layers, "norm" the control without BatchNorm.
+
+What to expect of the 4000 images (docs/layerwise.md): test accuracy .912 end to end and .880 layer by layer.
 """
 
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds

@@ -85,7 +85,8 @@ def layer_profile(
         for group in groups:
             end = dataclasses.replace(group, runs=group.runs.isel(step=-1).transpose("run", ..., "layer"))
             lines.draw(axes, end, name, x=_depths(last), log=name in LOGARITHMIC)
-            _null(axes, end, name, _depths(last))
+            if name not in ALONG:  # what chance gives is far below the accuracies
+                _null(axes, end, name, _depths(last))
         if name in LOGARITHMIC:
             style.log_values(axes)
         axes.set_title(title, fontsize=9.5)
@@ -117,7 +118,8 @@ def last_layer(results: xr.Dataset, thresholds: Thresholds | None = None, *, col
             for group in groups:
                 lines.draw(axes, group, name + suffix)
                 _null(axes, group, name + suffix, results["step"].values)
-            axes.set_title(f"nHSIC {title}" if row is grid[0] else "", fontsize=9.5)
+            if axes in grid[0]:
+                axes.set_title(f"nHSIC {title}", fontsize=9.5)
             style.step_axis(axes, results["step"].values)
         row[0].set_ylabel(kernel)
     lines.legend(figure, list(grid.ravel()), groups)
@@ -165,8 +167,8 @@ def _of_last_layer(group: Series) -> Series:
 
 def _trajectory(axes: Axes, runs: xr.Dataset, suffix: str, shade: Any) -> None:
     across, up = (_mean(runs, name + suffix) for name in (ZX, ZY))
-    axes.plot(across, up, color=shade, linewidth=1.1, gid=ZY + suffix)
     known = np.flatnonzero(np.isfinite(across) & np.isfinite(up))
+    axes.plot(across[known], up[known], color=shade, linewidth=1.1, gid=ZY + suffix)
     if not known.size:
         return
     first, last = known[0], known[-1]
@@ -186,5 +188,6 @@ def _null(axes: Axes, group: Series, name: str, x: np.ndarray) -> None:
     """Draw the mean of the null of a variable, where there is one."""
     null = null_name(group.runs[name])
     if null in group.runs:
-        mean, shown = _mean(group.runs, null), x > 0  # the axis of steps is logarithmic
+        mean = _mean(group.runs, null)
+        shown = (x > 0) & np.isfinite(mean)  # the axis of steps is logarithmic
         axes.plot(x[shown], mean[shown], color=group.colour, linestyle=style.DASHED, linewidth=0.9, gid=null)

@@ -104,4 +104,24 @@ def test_the_last_layer_of_each_network_is_drawn(results):
     shallow = CASES["shallow"](results.assign_coords(layer=np.arange(LAYERS)))
     deep, flat = lines_of(FIGURES["last_layer"](shallow), "layer_nhsic_zx")
     assert (set(deep.get_ydata()), set(flat.get_ydata())) == ({30.0}, {40.0})
-    assert (lines_of(FIGURES["last_layer"](shallow), "layer_nhsic_zx_null")[1].get_xdata() > 0).all()
+    figure = FIGURES["last_layer"](shallow)
+    assert [axes.get_title("left") for axes in figure.axes] == [
+        "nHSIC with the inputs",
+        "nHSIC with the labels",
+        "",
+        "",
+    ]
+    null = lines_of(figure, "layer_nhsic_zx_null")[1]
+    assert (null.get_xdata() > 0).all()
+    assert np.isfinite(null.get_ydata()).all()
+
+
+def test_ways_join_what_was_measured_though_other_kernels_have_more_steps(results):
+    every = np.arange(results.sizes["step"]) % 20 == 0
+    rarer = {n: results[n].where(xr.DataArray(every, dims="step")) for n in results if n.endswith("_free")}
+    figure = FIGURES["layer_planes"](
+        results.assign({n: v.assign_attrs(results[n].attrs) for n, v in rarer.items()})
+    )
+    line = lines_of(figure, "layer_nhsic_zy_free")[0]
+    assert np.isfinite(line.get_ydata()).all()
+    assert 1 < len(line.get_ydata()) < len(lines_of(figure, "layer_nhsic_zy")[0].get_ydata())
