@@ -1,5 +1,6 @@
 """Results as labelled arrays: an `xarray.Dataset` with the grid's axes and `step`, saved as NetCDF-4."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 
@@ -86,12 +87,33 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
       workdir: directory of a sweep, finished or not (steps not yet reached are nan), or a results file.
 
     Returns:
-      A dataset in memory; dims are the grid's axes and `step`. `attrs["experiment"]` is the config as JSON.
+      A dataset in memory; dims are the grid's axes and `step`. `attrs["experiment"]` is the config as JSON. Where
+      the experiment has levels, `level` and `level_step` are coordinates of `step`.
 
     Raises:
       WorkdirError: there are no results, or a file is damaged.
     """
-    path = path_of("workdir", workdir)
+    return _with_levels(_read_all(path_of("workdir", workdir)))
+
+
+def _with_levels(results: xr.Dataset) -> xr.Dataset:
+    """Say of each step which level it is of, and how far in it: step l K is the end of level l - 1 of K steps."""
+    described = json.loads(results.attrs.get("experiment", "{}"))
+    length = described.get("training", {}).get("levels", {}).get("steps", 0)
+    if not length or "step" not in results.coords:
+        return results
+    steps = results["step"].values
+    level = np.maximum((steps - 1) // length, 0)
+    levels = {"level": ("step", level), "level_step": ("step", steps - level * length)}
+    results = results.assign_coords(levels)
+    results["level"].attrs.update(long_name="level", units="1", definition="times that weights were pruned before")
+    results["level_step"].attrs.update(
+        long_name="step of the level", units="steps", definition="step since it began"
+    )
+    return results
+
+
+def _read_all(path: epath.Path) -> xr.Dataset:
     if not is_there(path):
         raise WorkdirError(f"workdir={path}: no results here, {path.name} is missing")
     if not path.is_dir():

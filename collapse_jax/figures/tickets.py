@@ -1,0 +1,124 @@
+"""Levels of pruning: what the tickets reach, how far they moved, how flat their minima are, and what they cost."""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from collapse_jax.analysis import Thresholds
+from collapse_jax.figures import series as lines
+from collapse_jax.figures import style
+
+RATE = "learning_rate"
+
+
+class Panel(NamedTuple):
+    """A variable under a title; on a logarithmic axis where it spans decades."""
+
+    title: str
+    variable: str
+    log: bool = False
+
+
+PANELS = (
+    Panel("Test accuracy", "test_accuracy"),
+    Panel("Distance from the initial weights", "distance_from_initial"),
+    Panel("The same per weight", "distance_per_weight"),
+    Panel("Trace of the Hessian", "hessian_trace", log=True),
+    Panel("Expected sharpness", "expected_sharpness", log=True),
+    Panel("Sigma that the train error tolerates", "tolerated_sigma"),
+    Panel("PAC-Bayes bound", "pac_bound_slab"),
+    Panel("The same, the mask for free", "pac_bound_without_mask"),
+)
+
+
+@style.styled
+def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = RATE) -> Figure:
+    """What a network has become at the end of each level, against the share of weights that it kept.
+
+    One colour per learning rate (or value of `colour`), mean and range over seeds. The density is (1 - p)^l at
+    level l, of which p is pruned each time. `thresholds` is not used. Source: arXiv 2205.07320.
+    """
+    ends = _ends(results)
+    panels = [panel for panel in PANELS if panel.variable in ends]
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = style.new_figure(1.2 + 2.9 * columns, 1.5 + 2.6 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    groups = lines.split(ends, colour)
+    for axes, panel in zip(grid, panels, strict=False):
+        for group in groups:
+            _line(axes, group, panel)
+        axes.set_title(panel.title, fontsize=9.5)
+        axes.set_ylabel(style.label(ends, panel.variable))
+        _density(axes)
+        if panel.log:
+            axes.set_yscale("log")
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    lines.legend(figure, list(grid), groups)
+    note = "At the end of each level; weights are pruned from right to left. "
+    style.heading(figure, "Tickets", note + lines.reading_note(ends, groups, False))
+    return figure
+
+
+@style.styled
+def bound_parts(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = RATE) -> Figure:
+    """The nats of the spike-and-slab divergence by density: the cost of the mask, and that of the slab above it.
+
+    One panel per series; the slab at the sigma nearest to softplus(-4) = 0.01815, mean over seeds.
+    `thresholds` is not used. Source: arXiv 2205.07320.
+    """
+    ends = _ends(results)
+    if "mask_cost" not in ends:
+        raise style.NotDrawableError("the measure pac_bayes is not in the results")
+    sigmas = ends["posterior_sigma"].values
+    nearest = int(np.abs(np.log(sigmas / 0.01815)).argmin())
+    ends = ends.isel(posterior_sigma=nearest)
+    groups = lines.split(ends, colour)
+    figure = style.new_figure(1.2 + 2.9 * len(groups), 3.9)
+    grid = figure.subplots(1, len(groups), squeeze=False, sharey=True).ravel()
+    shades = style.colormap()((0.35, 0.75))
+    for axes, group in zip(grid, groups, strict=True):
+        shown = [_mean(group, name) for name in ("mask_cost", "slab_divergence")]
+        x = group.runs["density"].transpose("run", "step").values.mean(axis=0)
+        labels = ("mask: N H(λ)", f"slab at σ = {sigmas[nearest]:.4f}")
+        axes.stackplot(x, *shown, colors=list(shades), labels=labels)
+        axes.set_title(group.title, fontsize=9.5)
+        _density(axes)
+    grid[0].set_ylabel("divergence [nats]")
+    grid[0].legend(fontsize=7.5)
+    style.heading(figure, "What a ticket costs", lines.reading_note(ends, groups, False))
+    return figure
+
+
+def _ends(results: xr.Dataset) -> xr.Dataset:
+    """The results at the ends of levels where the density was measured."""
+    if "level" not in results.coords:
+        raise style.NotDrawableError("the experiment has no levels")
+    if "density" not in results:
+        raise style.NotDrawableError("the measure flatness is not in the results")
+    measured = lines.measured_steps(results, ["density"])
+    last = measured["level_step"].values == measured["level_step"].values.max()
+    if last.sum() < 2:
+        raise style.NotDrawableError("flatness was measured at the end of one level alone")
+    return measured.isel(step=np.flatnonzero(last))
+
+
+def _mean(group: lines.Series, name: str) -> np.ndarray:
+    return lines.mean_and_range(group.runs[name].transpose("run", "step").values, False)[0]
+
+
+def _line(axes: Axes, group: lines.Series, panel: Panel) -> None:
+    x = group.runs["density"].transpose("run", "step").values.mean(axis=0)
+    values = group.runs[panel.variable].transpose("run", "step").values
+    mean, low, high = lines.mean_and_range(values, panel.log)
+    axes.plot(x, mean, color=group.colour, marker="o", markersize=3, gid=panel.variable)
+    axes.fill_between(x, low, high, color=group.colour, alpha=0.2, linewidth=0)
+
+
+def _density(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.set_xlabel("density")

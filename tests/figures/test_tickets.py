@@ -1,0 +1,104 @@
+"""Figures of tickets, and which level a step is of, on a sweep whose density is .8^level by construction."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import collapse_jax
+from collapse_jax.experiment.config import Grid, Model, Schedule, Snapshots, Training
+from collapse_jax.experiment.training import Levels
+from collapse_jax.figures import FIGURES, NotDrawableError
+
+RATES, LEVELS, STEPS = (0.01, 0.3), 3, 6
+SIGMAS = [0.001, 0.018, 0.5]
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Two rates and two seeds over three levels; logged twice in each."""
+    steps = [0, *(level * STEPS + part for level in range(LEVELS) for part in (2, STEPS))]
+    dims, shape = ("learning_rate", "seed", "step"), (2, 2, len(steps))
+    level = np.maximum(np.array(steps) - 1, 0) // STEPS
+    ends = np.array([step > 0 and step % STEPS == 0 for step in steps])
+    rng = np.random.default_rng(0)
+
+    def variable(values, name):
+        return dims, np.broadcast_to(values, shape), {"long_name": name, "units": "1"}
+
+    measured = {
+        name: variable(np.where(ends, rng.uniform(1, 2, shape), np.nan), name)
+        for name in ("distance_per_weight", "hessian_trace", "pac_bound_slab")
+    }
+    slab = np.where(ends, 1.0, np.nan)[None, None, :, None] * np.array(SIGMAS) * np.ones((2, 2, 1, 1))
+    return xr.Dataset(
+        measured
+        | {
+            "test_accuracy": variable(rng.uniform(0.5, 1, shape), "Test accuracy"),
+            "density": variable(np.where(ends, 0.8**level, np.nan), "Density"),
+            "mask_cost": variable(np.where(ends, 5.0 * level, np.nan), "Mask"),
+            "slab_divergence": ((*dims, "posterior_sigma"), slab, {"long_name": "Slab", "units": "nats"}),
+            "diverged_at": (dims[:2], np.full((2, 2), -1)),
+        },
+        {
+            "learning_rate": list(RATES),
+            "seed": [0, 1],
+            "step": steps,
+            "posterior_sigma": SIGMAS,
+            "level": ("step", level),
+            "level_step": ("step", np.array(steps) - level * STEPS),
+        },
+    )
+
+
+def test_tickets_are_drawn_at_the_ends_of_levels(results):
+    figure = FIGURES["tickets"](results)
+    figure.canvas.draw()  # warnings are errors
+    found = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == "test_accuracy"]
+    assert len(found) == len(RATES)
+    right = results["test_accuracy"].sel(step=[6, 12, 18]).mean("seed")
+    for line, rate in zip(found, RATES, strict=True):
+        np.testing.assert_allclose(line.get_xdata(), 0.8 ** np.arange(3))
+        np.testing.assert_allclose(line.get_ydata(), right.sel(learning_rate=rate))
+
+
+def test_the_parts_of_the_bound_stand_on_each_other(results):
+    """At the sigma that is nearest to that of the authors' code."""
+    figure = FIGURES["bound_parts"](results)
+    figure.canvas.draw()
+    mask, slab = figure.axes[0].collections
+    assert mask.get_paths()[0].get_extents().ymax == pytest.approx(10.0)
+    assert slab.get_paths()[0].get_extents().ymax == pytest.approx(10.018)
+
+
+@pytest.mark.parametrize("name", ["tickets", "bound_parts"])
+def test_what_is_missing_is_said(name, results):
+    with pytest.raises(NotDrawableError, match="the experiment has no levels"):
+        FIGURES[name](results.drop_vars(["level", "level_step"]))
+    with pytest.raises(NotDrawableError, match="the measure flatness is not in the results"):
+        FIGURES[name](results.drop_vars("density"))
+    with pytest.raises(NotDrawableError, match="at the end of one level alone"):
+        FIGURES[name](results.where(results["step"] == STEPS, drop=True))
+
+
+def test_a_sweep_of_levels_is_measured_and_drawn(tiny, tmp_path):
+    """Each step knows its level: the one that ends with it; the density is the one that was asked for."""
+    ends = (STEPS, 2 * STEPS)
+    experiment = tiny(
+        grid=Grid(learning_rate=RATES, weight_decay=(0.0,), init_scale=(1.0,), seed=(1,)),
+        steps=2 * STEPS,
+        model=Model(hidden=(8, 6)),
+        training=Training(levels=Levels(STEPS)),
+        log=Schedule("explicit", at=(0, 2, *ends)),
+        snapshots=Snapshots(Schedule("explicit", at=ends), ("parameters",)),
+    )
+    collapse_jax.train(experiment, tmp_path / "w")
+    options = {"draws": 2, "probes": 2, "lanczos": 2, "sigmas": SIGMAS}
+    results = collapse_jax.measure(tmp_path / "w", ["flatness", "pac_bayes"], options=options)
+    assert results["level"].values.tolist() == [0, 0, 0, 1]
+    assert results["level_step"].values.tolist() == [0, 2, STEPS, STEPS]
+    weights = 784 * 8 + 8 * 6 + 6 * 10
+    density = results["density"].sel(step=list(ends))
+    np.testing.assert_allclose(density.isel(step=0), 1.0)
+    np.testing.assert_allclose(density.isel(step=1), 1 - round(0.2 * weights) / weights, rtol=1e-6)
+    for name in ("tickets", "bound_parts"):
+        FIGURES[name](results).canvas.draw()
