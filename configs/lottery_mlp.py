@@ -37,7 +37,7 @@ def get_config(arg: str = "") -> Experiment:
         name="Lottery tickets of an MLP",
         grid=Grid(
             weight_decay=(1e-4,),
-            learning_rate=(0.01, 0.05, 0.3) if arg == "cpu" else (0.003, 0.01, 0.03, 0.1, 0.3),
+            learning_rate=(0.01, 0.03, 0.1) if arg == "cpu" else (0.003, 0.01, 0.03, 0.1, 0.2),
             init_scale=(HE,),
             seed=tuple(1000 + seed for seed in seeds) if arg == "control" else seeds,
         ),

@@ -26,8 +26,8 @@ def write(workdir: str, level: int, folder: pathlib.Path) -> list[pathlib.Path]:
     snapshots = collapse_jax.open_snapshots(workdir)
     found: dict[float, dict[str, list[np.ndarray]]] = {}
     for run, point in enumerate(snapshots.runs):
-        masks = found.setdefault(point.learning_rate, {"seed": []})
-        masks["seed"].append(np.uint32(point.seed + CONTROL))
+        masks = found.setdefault(point["learning_rate"], {"seed": []})
+        masks["seed"].append(np.uint32(point["seed"] + CONTROL))
         leaves = jax.tree_util.tree_leaves_with_path(snapshots.snapshot(int(steps.max()), run).mask)
         for path, kept in leaves:
             name = jax.tree_util.keystr(path, simple=True, separator="/")
