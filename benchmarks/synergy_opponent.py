@@ -2,8 +2,8 @@
 
     python -m benchmarks.synergy_opponent > benchmarks/results/synergy_opponent.txt
 
-Ten variables, orders 2 to 10 (1013 sets), 3763 examples, hoi with one compiled program per order, warm; in turn. Then
-the whole search of one snapshot of 250 neurons: ranks, clusters, 1013 unions. hoi has no unions of clusters.
+Ten variables, orders 2 to 10 (1013 sets), 3763 examples, hoi with one compiled program per order, warm; in turn.
+Then the whole search of one snapshot of 250 neurons: ranks, clusters, 1013 unions. hoi has no unions of clusters.
 """
 
 import time

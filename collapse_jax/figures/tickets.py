@@ -24,11 +24,11 @@ class Panel(NamedTuple):
 
 PANELS = (
     Panel("Test accuracy", "test_accuracy"),
-    Panel("Distance from the initial weights", "distance_from_initial"),
-    Panel("The same per weight", "distance_per_weight"),
+    Panel("Distance from initial weights", "distance_from_initial", log=True),
+    Panel("The same per weight", "distance_per_weight", log=True),
     Panel("Trace of the Hessian", "hessian_trace", log=True),
     Panel("Expected sharpness", "expected_sharpness", log=True),
-    Panel("Sigma that the train error tolerates", "tolerated_sigma"),
+    Panel("Sigma that the error tolerates", "tolerated_sigma"),
     Panel("PAC-Bayes bound", "pac_bound_slab"),
     Panel("The same, the mask for free", "pac_bound_without_mask"),
 )
@@ -45,14 +45,15 @@ def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
     panels = [panel for panel in PANELS if panel.variable in ends]
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
-    figure = style.new_figure(1.2 + 2.9 * columns, 1.5 + 2.6 * rows)
+    figure = style.new_figure(1.2 + 3.1 * columns, 1.5 + 2.6 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     groups = lines.split(ends, colour)
     for axes, panel in zip(grid, panels, strict=False):
         for group in groups:
             _line(axes, group, panel)
         axes.set_title(panel.title, fontsize=9.5)
-        axes.set_ylabel(style.label(ends, panel.variable))
+        units = ends[panel.variable].attrs.get("units", "1")
+        axes.set_ylabel("" if units == "1" else units)  # the title says what it is
         _density(axes)
         if panel.log:
             axes.set_yscale("log")
@@ -83,7 +84,7 @@ def bound_parts(results: xr.Dataset, thresholds: Thresholds | None = None, *, co
     shades = style.colormap()((0.35, 0.75))
     for axes, group in zip(grid, groups, strict=True):
         shown = [_mean(group, name) for name in ("mask_cost", "slab_divergence")]
-        x = group.runs["density"].transpose("run", "step").values.mean(axis=0)
+        x = _mean(group, "density")
         labels = ("mask: N H(λ)", f"slab at σ = {sigmas[nearest]:.4f}")
         axes.stackplot(x, *shown, colors=list(shades), labels=labels)
         axes.set_title(group.title, fontsize=9.5)
@@ -112,7 +113,7 @@ def _mean(group: lines.Series, name: str) -> np.ndarray:
 
 
 def _line(axes: Axes, group: lines.Series, panel: Panel) -> None:
-    x = group.runs["density"].transpose("run", "step").values.mean(axis=0)
+    x = _mean(group, "density")
     values = group.runs[panel.variable].transpose("run", "step").values
     mean, low, high = lines.mean_and_range(values, panel.log)
     axes.plot(x, mean, color=group.colour, marker="o", markersize=3, gid=panel.variable)
