@@ -1,6 +1,7 @@
 """Lottery tickets of an MLP on MNIST by iterative magnitude pruning (arXiv 2205.07320).
 
     python -m collapse_jax train --config=configs/lottery_mlp.py:cpu --workdir=runs/lottery_mlp
+    python -m collapse_jax train --config=configs/lottery_mlp.py --workdir=runs/lottery_mlp_full
     python -m collapse_jax measure --workdir=runs/lottery_mlp --measures=distance,flatness,pac_bayes
     python -m collapse_jax plot --workdir=runs/lottery_mlp
     python -m scripts.ticket_masks --workdir=runs/lottery_mlp --level=10 --folder=masks
