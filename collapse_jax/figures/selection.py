@@ -18,6 +18,7 @@ from collapse_jax.measures.families.attention import selected_loss
 
 MAX_COLUMNS, MAX_ROWS = 4, 4
 COLOURS = ("#1b6ca8", "#7fb7dd", "#d1495b", "#9a9a9a")  # of the kinds of tokens
+FLOOR = "selected_loss"
 CLEAN, NOISY, BOUND = "-", style.DASHED, (0, (1, 1.5))
 
 
@@ -74,11 +75,12 @@ def selection_losses(results: xr.Dataset, thresholds: Thresholds | None = None) 
         Line("test_loss", "test", red),
         Line("train_loss_selected", "train, relevant tokens alone", blue, BOUND, band=False),
         Line("train_loss_memorised", "train, best tokens alone", style.GREY, BOUND, band=False),
+        Line(FLOOR, "test, relevant tokens alone", red, BOUND, band=False),  # no variable: the same in all panels
     ]
     note = "Dotted: losses that selection of single tokens reaches, of the train set means over the seeds. "
     figure = _panels(results, shown, "Losses, and what selection can reach", "logistic loss (nats)", note)
     for axes in figure.axes:
-        axes.axhline(selected_loss(0.0), color=red, linestyle=BOUND, gid="selected_loss")
+        axes.axhline(selected_loss(0.0), color=red, linestyle=BOUND, gid=FLOOR)
     return figure
 
 
@@ -141,10 +143,11 @@ Place = tuple[int, int]
 
 
 def _layout(names: list[str], points: list[dict[str, Any]]) -> tuple[int, int, Callable[[Any], Place | None]]:
-    """Lay settings out: the first of two axes downwards, the second to the right; all others one after another."""
+    """Lay settings out: the first of two axes downwards, the second to the right; else one after another."""
     if len(names) == 2:
         down, right = (sorted({point[name] for point in points}) for name in names)
-        if len(down) <= MAX_ROWS and len(right) <= MAX_COLUMNS:
+        whole = len(points) == len(down) * len(right)
+        if whole and len(down) <= MAX_ROWS and len(right) <= MAX_COLUMNS:
             return len(down), len(right), lambda p: (down.index(p[names[0]]), right.index(p[names[1]]))
     picked = lines.evenly(points, MAX_ROWS * MAX_COLUMNS)
     columns = min(len(picked), MAX_COLUMNS)

@@ -134,6 +134,7 @@ def _coordinates(e: config.Experiment) -> None:
         (rule.decay in (None, "all"), "optimizer.decay", rule.decay, "'all'"),
         (not terms, "training.terms", terms, "()"),
         (not steps, "training.levels.steps", steps, "0"),
+        (not e.training.mask, "training.mask", e.training.mask, "''"),
     )
     more = "; model.form='direct' takes any"
     together(functools.partial(require, ok, field, value, other + own + more) for ok, field, value, own in checks)

@@ -130,6 +130,7 @@ def test_other_steps_than_those_of_the_kernel_form_are_refused():
             r"training.terms=\('weight_noise',\): .* none but",
         ),
         ({"training": Training(levels=Levels(steps=50))}, "training.levels.steps=50: .* none but 0"),
+        ({"training": Training(mask="m.npz")}, "training.mask='m.npz': .* none but ''"),
         ({"model": Model("token_selection", form="dual")}, "model.form='?dual'?"),
         ({"model": Model("token_selection", trained="value")}, "model.trained='?value'?"),
     ):
