@@ -27,7 +27,7 @@ def synergy(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
     along random directions. A setting whose runs do not fit the training set at the end (`thresholds`) is drawn
     thin, and named. Source: arXiv 2408.08944, Figures 1 and 5.
     """
-    results = _measured(results)
+    _measured(results)  # accuracies are known at more steps
     thresholds = thresholds_of(results, thresholds)
     figure = style.new_figure(10.4, 3.9)
     panels = figure.subplots(1, 3, sharex=True)
@@ -47,10 +47,10 @@ def synergy(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
         axes.set_title(title, fontsize=9.5)
         style.step_axis(axes, results["step"].values)
     panels[0].set_ylim(-0.03, 1.05)
-    for axes in panels[1:]:
+    for axes, name in zip(panels[1:], EXTREMES, strict=True):
         axes.set_ylabel("bit")
         axes.set_yscale("symlog", linthresh=1.0, linscale=1.0)
-    panels[2].set_ylim(bottom=0)
+        axes.set_ylim(bottom=min(0.0, float(results[name].min())))
     lines.legend(figure, list(panels), groups)
     thin = [group.title for group in groups if faint[group.name] < 1]
     note = "Nulls: dotted, neurons permuted; dashed, same spectrum, random directions. "

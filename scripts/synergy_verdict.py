@@ -1,0 +1,87 @@
+"""Does an early peak of synergy predict grokking? AUROC over the seeds of a sweep, and ranks within a setting.
+
+    python scripts/synergy_verdict.py --workdir=runs/synergy_seeds
+
+Peak: the highest synergy of the measured steps from `--since` to `--until`. Positive: the run groks (threshold of
+the results) by its end. Beside it what else is known by then. AUROC with the 95 % interval of 10,000 resamples
+within both classes.
+Spearman's rho of each predictor with the step of grokking, within the runs of one weight decay that grok, p by
+permutation.
+"""
+
+import argparse
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+import collapse_jax
+from collapse_jax.analysis import timescales
+
+PREDICTORS = ("synergy", "redundancy", "weight_norm", "train_loss", "test_loss", "test_accuracy")
+RESAMPLES = 10_000
+
+
+def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """P(positive > negative), ties half."""
+    return float(stats.mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative)))
+
+
+def interval(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """95 % of the AUROC of resamples within both classes."""
+    rng = np.random.default_rng(0)
+    draws = [auroc(*(rng.choice(x, len(x)) for x in (positive, negative))) for _ in range(RESAMPLES)]
+    return np.quantile(draws, (0.025, 0.975))
+
+
+def early(results: xr.Dataset, name: str, since: int, until: int) -> xr.DataArray:
+    """The peak of a measure of synergy, else the last value of the window."""
+    window = results[name].sel(step=slice(since, until)).dropna("step", how="all")
+    return window.max("step") if name in PREDICTORS[:2] else window.isel(step=-1)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", required=True)
+    parser.add_argument("--since", type=int, default=1)
+    parser.add_argument("--until", type=int, default=200)
+    arguments = parser.parse_args()
+    results = collapse_jax.open_results(arguments.workdir)
+    taus = timescales(results)
+    groks = ~taus["grok_censored"].astype(bool)
+    window = f"known from {arguments.since} to {arguments.until}"
+    print(f"{int(groks.sum())} of {groks.size} runs grok by {int(results.step[-1])}; {window}")
+    for decay in results.weight_decay.values:
+        one = taus.sel(weight_decay=decay)
+        fits, grok = ~one["fit_censored"].astype(bool), ~one["grok_censored"].astype(bool)
+        times = one["tau_grok"].values[grok.values]
+        when = f", at step {times.min():.0f} to {times.max():.0f}" if len(times) else ""
+        print(f"  weight decay {decay:g}: {int(fits.sum())} fit, {int(grok.sum())} grok{when}")
+    print(f"\n{'predictor':<16}{'grokking runs':>26}{'others':>34}   AUROC [95 %]          rho, p within")
+    for name in PREDICTORS:
+        value = early(results, name, arguments.since, arguments.until)
+        positive, negative = (value.values[mask] for mask in (groks.values, ~groks.values))
+        low, high = interval(positive, negative)
+        ranges = [f"{x.mean():.3g} ({x.min():.3g} to {x.max():.3g})" for x in (positive, negative)]
+        within = []
+        for decay in results.weight_decay.values:
+            chosen = groks.sel(weight_decay=decay).values
+            if chosen.sum() > 4:
+                x, t = (
+                    value.sel(weight_decay=decay).values[chosen],
+                    taus["tau_grok"].sel(weight_decay=decay).values[chosen],
+                )
+                rank = lambda x, t=t: stats.spearmanr(x, t).statistic  # noqa: E731
+                p = stats.permutation_test(
+                    (x,), rank, permutation_type="pairings", n_resamples=RESAMPLES, rng=0
+                ).pvalue
+                within.append(f"{decay:g}: {rank(x):+.2f}, {p:.2g}")
+        print(
+            f"{name:<16}{ranges[0]:>26}{ranges[1]:>34}   {auroc(positive, negative):.3f} [{low:.3f}, {high:.3f}]"
+            f"   {'; '.join(within)}"
+        )
+
+
+if __name__ == "__main__":
+    main()
