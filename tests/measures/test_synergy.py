@@ -119,7 +119,9 @@ def test_means_of_clusters_are_variables_of_their_own(rng):
     alone = synergy(means, clusters=5)
     for name in ("synergy", "redundancy", "o_information", "total_correlation"):
         assert values[name] == pytest.approx(alone[name], abs=1e-9)
-    assert values["synergy_size"] == np.sum(values["synergy_members"]) > 5
+    groups = {frozenset(np.flatnonzero(labels == c)) for c in range(5)}
+    members = np.flatnonzero(values["synergy_members"])
+    assert values["synergy_size"] == len(members) == sum(len(g) for g in groups if g <= set(members)) > 1
 
 
 def test_copies_are_flagged_and_not_zero(rng):
