@@ -10,7 +10,6 @@ from collapse_jax.measures.base import Probe, Snapshot
 from collapse_jax.measures.estimators.kernels import (
     label_smoother,
     median_distance,
-    order_statistic,
     smoother,
     squared_distances,
 )
@@ -153,21 +152,6 @@ def test_one_far_row_is_one_row(factor, near):
     squares = np.sum((moved[:, None] - moved[None]) ** 2, axis=-1)
     measured = median_distance(squared_distances(jnp.asarray(moved, jnp.float32)))
     assert float(measured) == pytest.approx(np.median(np.sqrt(squares)[np.triu_indices(100, 1)]), rel=1e-4)
-
-
-def test_median_is_that_of_rows_that_differ(rng):
-    points = rng.normal(size=(11, 3)) + 100
-    repeated = np.concatenate([points, np.repeat(points[:1], 30, axis=0)])
-    distances = np.sqrt(np.sum((repeated[:, None] - repeated[None]) ** 2, axis=-1))
-    different = distances[np.triu_indices(41, 1)]
-    found = median_distance(squared_distances(jnp.asarray(repeated, jnp.float32)))
-    assert float(found) == pytest.approx(np.median(different[different > 1e-6]), rel=1e-3)
-
-
-def test_order_statistics_are_those_of_a_sort(rng):
-    values = jnp.asarray(np.concatenate([rng.exponential(size=50), np.zeros(4), [1e-38, 1e38]]), jnp.float32)
-    found = [float(order_statistic(values, jnp.asarray(rank))) for rank in (0, 3, 4, 5, 30, 55)]
-    assert found == np.sort(np.asarray(values))[[0, 3, 4, 5, 30, 55]].tolist()
 
 
 def test_error_is_the_spread_over_fresh_samples():
