@@ -121,10 +121,13 @@ def _phases(left: Axes, right: Axes, group: lines.Series) -> None:
     for name, colour in CURVES.items():
         if name in runs:
             mean = runs[name].values.astype(float).mean(axis=0)
-            span = np.ptp(mean)
+            known = np.isfinite(mean)  # the loss is logged at other steps
+            if not known.any():
+                continue
+            mean, span = mean[known], np.ptp(mean[known])
             scaled = (mean - mean.min()) / (span if span > 0 else 1)
             look = "--" if name == "test_loss" else "-"
-            left.plot(steps, scaled, look, color=colour, label=name.replace("_", " "), gid=name)
+            left.plot(steps[known], scaled, look, color=colour, label=name.replace("_", " "), gid=name)
     edges = [np.sqrt(steps[at - 1] * steps[at]) for at in changes.at]
     for edge, low, high in zip(edges, changes.low, changes.high, strict=True):
         left.axvspan(steps[low - 1], steps[high], color=style.GREY, alpha=0.18, linewidth=0)
