@@ -98,8 +98,10 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
 
 def _with_levels(results: xr.Dataset) -> xr.Dataset:
     """Say of each step which level it is of, and how far in it: step l K is the end of level l - 1 of K steps."""
-    described = json.loads(results.attrs.get("experiment", "{}"))
-    length = described.get("training", {}).get("levels", {}).get("steps", 0)
+    try:
+        length = int(json.loads(results.attrs["experiment"])["training"]["levels"]["steps"])
+    except (KeyError, TypeError, ValueError):  # a dataset that a user saved, or of an earlier version
+        return results
     if not length or "step" not in results.coords:
         return results
     steps = results["step"].values

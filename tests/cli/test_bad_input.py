@@ -100,6 +100,8 @@ OVERRULED = [  # a field, a value, an axis that overrules it
     ("optimizer.b1", "0.5", "b1=(0.9,0.8)"),
     ("optimizer.b2", "0.5", "b2=(0.9,0.8)"),
     ("optimizer.momentum", "0.5", "momentum=(0.9,0.8)"),
+    ("task.dimension", "50", "dimension=(40,60)"),
+    ("task.signal_norm", "5.0", "signal_norm=(4.0,6.0)"),
 ]
 
 

@@ -41,7 +41,8 @@ def models(folder):
     }
 
 
-@pytest.mark.parametrize("name", ["text", pytest.param("cnn", marks=pytest.mark.slow)])
+@pytest.mark.slow  # compiles four sweeps
+@pytest.mark.parametrize("name", ["text", "cnn"])
 def test_tiles_of_runs_train_as_single_runs_do(name, folder, tmp_path):
     if name == "text":
         pytest.importorskip("tokenizers", reason="the extra `data` is not installed")

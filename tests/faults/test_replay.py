@@ -77,6 +77,7 @@ def wrong_in(workdir, count):
     return [wrong for _, wrong in replay_workdir(workdir, count) if wrong]
 
 
+@pytest.mark.slow  # many trials
 def test_a_flip_in_memory_is_found_in_every_trial(copy, undisturbed, rng, monkeypatch):
     """In a checkpoint before its checksum, or in the devices during a chunk; what leaves no trace is no damage."""
     monkeypatch.setattr("collapse_jax.workdir.lock.SETTLE_SECONDS", 0.0)

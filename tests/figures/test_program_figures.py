@@ -71,6 +71,7 @@ def test_the_note_of_programs_is_about_all_of_them(results):
     assert "Not finished: 1 of 2 programs, 20,000 of 300,000 steps so far." in note
 
 
+@pytest.mark.slow  # saves every figure of a grid
 def test_draw_puts_each_program_into_a_folder(joined, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "FIGURES", {name: FIGURES[name] for name in ("programs", "phases")})
     written = {str(path.relative_to(tmp_path)) for path in plots.draw(joined, None, tmp_path)}

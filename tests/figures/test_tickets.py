@@ -80,6 +80,7 @@ def test_what_is_missing_is_said(name, results):
         FIGURES[name](results.where(results["step"] == STEPS, drop=True))
 
 
+@pytest.mark.slow  # compiles two large measures
 def test_a_sweep_of_levels_is_measured_and_drawn(tiny, tmp_path):
     """Each step knows its level: the one that ends with it; the density is the one that was asked for."""
     ends = (STEPS, 2 * STEPS)

@@ -131,6 +131,7 @@ def test_scores_that_are_none_are_refused(tiny, rng):
         collapse_jax.measure_arrays("attention", **arrays, train_true_labels=[0, 1, 0], train_layers=[features])
 
 
+@pytest.mark.slow  # trains a sweep and measures it twice
 def test_a_sweep_measures_the_same_in_line_and_from_its_store(swept):
     workdir, results = swept
     assert results.token_kind.values.tolist() == list(TOKEN_KINDS)

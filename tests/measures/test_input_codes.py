@@ -98,6 +98,7 @@ def test_training_lowers_the_error_below_that_of_the_median_image(cache):
     assert optax.tree.norm(jax.tree.map(lambda a, b: a - b, again, repeated)) == 0
 
 
+@pytest.mark.slow  # trains an autoencoder again and again
 def test_cache_is_read_once_written_and_damage_is_repaired(cache, tmp_path, monkeypatch, caplog):
     input_codes(stripes(), settings=FAST, directory=cache)
     cache = shutil.copytree(cache, tmp_path / "copy")
@@ -130,6 +131,7 @@ def test_cache_is_read_once_written_and_damage_is_repaired(cache, tmp_path, monk
     assert not list(cache.glob(".*"))
 
 
+@pytest.mark.slow  # compiles the largest measure
 def test_measure_with_codes(cache, monkeypatch):
     """Features that know the label: I(Z;Y) = log 2, and X, which decides it, tells as much."""
     codes = input_codes(stripes(), settings=ONCE, directory=cache / "short")

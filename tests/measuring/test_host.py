@@ -121,6 +121,7 @@ def test_float64_of_arrays(register):
     )
 
 
+@pytest.mark.slow  # compiles several measures
 def test_coordinates_of_own_axes(stored):
     results = collapse_jax.measure(stored, ["layerwise", "balancedness", "margins"], options={"pairs": "(2, 1),"})
     assert results.coords["layer"].values.tolist() == [0, 1]
@@ -170,6 +171,7 @@ def test_the_network_and_its_beginning(stored):
     assert np.isfinite(results.coarse_loss_change.sel(step=list(STEPS))).all()
 
 
+@pytest.mark.slow  # compiles a large measure
 def test_complexity_of_stored_runs(stored):
     """Of every run and step, with squared error: feasible, ordered, and along axes of its own."""
     results = collapse_jax.measure(stored, "complexity", options={"distortions": "(0.5, 0.01)"})

@@ -113,6 +113,7 @@ def test_committed_results_are_read(results):
     assert load([results.parent])[0].runs > 0
 
 
+@pytest.mark.slow  # trains and reports a grid
 def test_results_of_static_axes_alone_are_reported(tmp_path):
     (tmp_path / "alone").mkdir()
     shutil.copy(DOCS / "experiments" / "optimizer_mlp" / "results.nc", tmp_path / "alone")

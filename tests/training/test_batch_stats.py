@@ -70,6 +70,7 @@ def test_a_run_alone_equals_the_same_run_in_the_grid(tiny, states):
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b[3]), alone, states)
 
 
+@pytest.mark.slow  # compiles a sweep for one step
 def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path):
     experiment, workdir, results = swept
     copy = tmp_path / "sweep"
@@ -106,6 +107,7 @@ def test_features_computed_again_are_those_of_the_running_statistics(swept, tmp_
         np.testing.assert_allclose(at[name], results[name].sel(step=[20, 40]), rtol=1e-3, err_msg=name)
 
 
+@pytest.mark.slow  # compiles two sweeps
 def test_it_is_evaluated_with_running_or_with_batch_statistics(tiny, monkeypatch):
     """At step 0 the running statistics are 0 and 1, so that only those of the batch normalise."""
     monkeypatch.setattr(observe, "EVALUATION_BATCH", 49)  # the last batch would have one of 50, 99 or 148 examples

@@ -111,6 +111,7 @@ def test_perfect_embeddings_have_the_least_similarity_loss():
     assert float(value) == pytest.approx(2 / 3 / 4, rel=1e-5)
 
 
+@pytest.mark.slow  # compiles a large measure
 def test_nhsic_of_a_batch_is_that_of_the_measure(rng):
     features, inputs = rng.normal(size=(20, 5)), rng.normal(size=(20, 7))
     with jax.enable_x64(True):
