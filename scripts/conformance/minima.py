@@ -6,9 +6,9 @@ import numpy as np
 from geometry import Values
 from heads import losses
 from inputs import Arrays
-from networks import outputs, tensors, vector
+from networks import layers, tensors, vector
 
-STEP = 1e-5
+STEP = 1e-4
 
 
 def flatness(arrays: Arrays, loss: str) -> Values:
@@ -27,30 +27,50 @@ def flatness(arrays: Arrays, loss: str) -> Values:
 
 
 def hessian(arrays: Arrays, loss: str) -> np.ndarray:
-    """Second differences of the mean loss in every pair of parameters; pruned ones are 0."""
+    """Second differences of the mean loss in every pair of parameters; pruned ones are 0.
+
+    Units stay on or off as they are at the parameters, so that no difference reaches over a kink.
+    """
     theta = vector(arrays, "parameters") * vector(arrays, "mask")
     shapes = {name: tensor.shape for name, tensor in tensors(arrays, "parameters").items()}
-    places = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])[:-1]
+
+    def at(point: np.ndarray) -> Arrays:
+        parts = np.split(point, ends)
+        named = zip(shapes.items(), parts, strict=True)
+        return arrays | {f"parameters/{name}": part.reshape(shape) for (name, shape), part in named}
+
+    units = switched_on(at(theta))
 
     def mean(point: np.ndarray) -> float:
-        named = {
-            f"parameters/{n}": point[a:].ravel()[: int(np.prod(s))].reshape(s)
-            for (n, s), a in zip(shapes.items(), places[:-1], strict=True)
-        }
-        return float(np.mean(losses(loss, outputs(arrays | named), arrays["train_labels"])))
+        return float(np.mean(losses(loss, linear_outputs(at(point), units), arrays["train_labels"])))
 
-    unit = np.eye(len(theta)) * STEP
-    once = np.array([[mean(theta + sign * u) for u in unit] for sign in (1, -1)])
+    steps = np.eye(len(theta)) * STEP
     result = np.empty((len(theta), len(theta)))
-    for i in range(len(theta)):
-        for j in range(i + 1):
-            if i == j:
-                change = once[0, i] + once[1, i] - 2 * mean(theta)
-            else:
-                same, other = unit[i] + unit[j], unit[i] - unit[j]
-                change = (mean(theta + same) + mean(theta - same) - mean(theta + other) - mean(theta - other)) / 4
-            result[i, j] = result[j, i] = change / STEP**2
+    for i, first in enumerate(steps):
+        for j, second in enumerate(steps[: i + 1]):
+            same = mean(theta + first + second) + mean(theta - first - second)
+            other = mean(theta + first - second) + mean(theta - first + second)
+            result[i, j] = result[j, i] = (same - other) / (4 * STEP**2)
     return result
+
+
+def switched_on(arrays: Arrays) -> list[np.ndarray]:
+    """Which hidden units are above 0, for each example."""
+    output, found = arrays["inputs"], []
+    for weights, bias in layers(arrays)[:-1]:
+        found.append(output @ weights.T + bias > 0)
+        output = (output @ weights.T + bias) * found[-1]
+    return found
+
+
+def linear_outputs(arrays: Arrays, units: list[np.ndarray]) -> np.ndarray:
+    """Logits with the units that are given on, the others off."""
+    *hidden, (head, head_bias) = layers(arrays)
+    output = arrays["inputs"]
+    for (weights, bias), on in zip(hidden, units, strict=True):
+        output = (output @ weights.T + bias) * on
+    return output @ head.T + head_bias
 
 
 def pac_bayes(arrays: Arrays, sigmas: Sequence[float]) -> Values:
