@@ -8,13 +8,11 @@ both schemes with one run per core; PyTorch's in every arrangement of `opponents
 """
 
 import argparse
-import contextlib
 import dataclasses
 
 from benchmarks import machine
 from benchmarks.interleave import interleave
-from benchmarks.opponents import ARRANGEMENTS
-from benchmarks.workers import Workers
+from benchmarks.opponents import running
 
 SCHEMES = ("end_to_end", "layerwise")
 
@@ -43,14 +41,11 @@ def main() -> None:
         engine = Engine(dataclasses.replace(base, grid=grid, training=training))
         name = f"collapse_jax, {scheme}"
         ways[name], work[name] = (lambda engine=engine: engine.train(steps)), steps * len(seeds)
-    with contextlib.ExitStack() as stack:
-        for scheme in SCHEMES:
-            for arrangement, (processes, threads) in ARRANGEMENTS.items():
-                worker = [scheme, f"--threads={threads}"]
-                workers = stack.enter_context(Workers("benchmarks.pytorch_layerwise", worker, processes))
-                name = f"PyTorch, {scheme}, {arrangement}"
-                ways[name] = lambda workers=workers: workers.ask(f"train {steps}")[0]
-                work[name] = steps * processes
+    with running(SCHEMES, "benchmarks.pytorch_layerwise") as opponents:
+        for way in opponents:
+            name = f"PyTorch, {way.name}"
+            ways[name] = lambda way=way: way.workers.ask(f"train {steps}")[0]
+            work[name] = steps * way.runs
         compared = interleave(ways, arguments.repeats, work)
     print(compared.table("run-step of the MLP"))
     if not arguments.tiny:

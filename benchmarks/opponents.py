@@ -6,7 +6,7 @@ Command: python -m benchmarks.opponents
 import argparse
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from benchmarks import machine
 from benchmarks.interleave import Comparison, interleave, layout
@@ -48,14 +48,14 @@ class Way:
 
 
 @contextlib.contextmanager
-def running(loops: list[str]):
-    """Start the workers of some loops in every arrangement."""
+def running(loops: Sequence[str], module: str = "benchmarks.pytorch_loops"):
+    """Start the workers of some loops of a module in every arrangement."""
     with contextlib.ExitStack() as stack:
         ways = []
         for loop in loops:
             for arrangement, (processes, threads) in ARRANGEMENTS.items():
                 arguments = [loop, f"--threads={threads}"]
-                workers = stack.enter_context(Workers("benchmarks.pytorch_loops", arguments, processes))
+                workers = stack.enter_context(Workers(module, arguments, processes))
                 ways.append(Way(loop, arrangement, workers))
         yield ways
 

@@ -10,9 +10,6 @@ A worker of `python -m benchmarks.accelerator`: trains as told on stdin and answ
 """
 
 import argparse
-import json
-import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +17,7 @@ import torch
 
 from benchmarks.pytorch_images import MEAN, STD, load
 from benchmarks.pytorch_loops import BATCH, CLASSES, LEARNING_RATE, MLP, WEIGHT_DECAY
+from benchmarks.workers import serve
 
 SINGLE = ("eager", "compiled", "graphed")
 ENSEMBLE = ("ensemble", "ensemble_graphed", "ensemble_compiled")
@@ -123,12 +121,7 @@ def main() -> None:
     torch.set_float32_matmul_precision("highest")
     loop = Loop(arguments.way, arguments.runs, "cuda" if torch.cuda.is_available() else "cpu")
     loop.train(WARM_UP)
-    print("{}", flush=True)
-    for line in sys.stdin:
-        steps = int(line.split()[1])
-        began = time.perf_counter()
-        loss = loop.train(steps)
-        print(json.dumps({"seconds": time.perf_counter() - began, "loss": loss}), flush=True)
+    serve(lambda order, steps: {"loss": loop.train(int(steps))})
 
 
 if __name__ == "__main__":

@@ -6,14 +6,12 @@ answers "train <steps>" on stdin with its seconds.
 
 import argparse
 import itertools
-import json
-import sys
-import time
 
 import torch
 from torch import nn
 
 from benchmarks.pytorch_images import MEAN, STD, load
+from benchmarks.workers import serve
 
 WIDTHS = (784, *[128] * 6)
 CLASSES, BATCH, LEARNING_RATE = 10, 128, 5e-4
@@ -61,15 +59,14 @@ def main() -> None:
     inputs, network = (images.flatten(1) / 255 - MEAN) / STD, Network()
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, fused=True)
     batches = itertools.chain.from_iterable(torch.randperm(len(labels)).split(BATCH) for _ in itertools.count())
-    print("{}", flush=True)
-    for line in sys.stdin:
-        _, count = line.split()
-        began = time.perf_counter()
+
+    def train(_: str, count: str) -> None:
         for chosen in itertools.islice(batches, int(count)):
             optimizer.zero_grad(set_to_none=True)
             SCHEMES[arguments.scheme](network, inputs[chosen], labels[chosen]).backward()
             optimizer.step()
-        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+
+    serve(train)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ Run as a worker it trains or logs as told on stdin; `python -m benchmarks.oppone
 """
 
 import argparse
+import functools
 import itertools
-import json
-import sys
-import time
 from collections.abc import Iterator
 
 import torch
@@ -21,6 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from benchmarks.pytorch_images import MEAN, STD, Compose, Images, Normalize, load, to_tensor
+from benchmarks.workers import serve
 
 SIZES = (784, 200, 200, 200, 10)
 BATCH, CLASSES, INIT_SCALE, LEARNING_RATE, WEIGHT_DECAY = 100, 10, 8.0, 1e-3, 0.01
@@ -147,19 +146,12 @@ class TensorLoop:
 LOOPS = {"loader": LoaderLoop, "tensors": TensorLoop, "compiled": lambda: TensorLoop(compiled=True)}
 
 
-def serve(loop: LoaderLoop | TensorLoop) -> None:
-    """Answer "train <steps>" and "log <times>" on stdin with a line each: seconds taken, last values."""
-    print("{}", flush=True)
-    for line in sys.stdin:
-        order, count = line.split()
-        values: dict[str, float] = {}
-        began = time.perf_counter()
-        if order == "train":
-            loop.train(int(count))
-        else:
-            for _ in range(int(count)):
-                values = loop.log()
-        print(json.dumps({"seconds": time.perf_counter() - began} | values), flush=True)
+def told(loop: LoaderLoop | TensorLoop, order: str, count: str) -> dict[str, float]:
+    """Do what "train <steps>" or "log <times>" says; return the last values."""
+    if order == "train":
+        loop.train(int(count))
+        return {}
+    return [loop.log() for _ in range(int(count))][-1]
 
 
 def main() -> None:
@@ -169,7 +161,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(42)
-    serve(LOOPS[arguments.loop]())
+    serve(functools.partial(told, LOOPS[arguments.loop]()))
 
 
 if __name__ == "__main__":

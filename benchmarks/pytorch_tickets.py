@@ -10,9 +10,6 @@ Run as a worker it trains as told on stdin; `python -m benchmarks.tickets` measu
 
 import argparse
 import itertools
-import json
-import sys
-import time
 from collections.abc import Iterator
 
 import torch
@@ -20,6 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.pytorch_images import MEAN, STD, load
+from benchmarks.workers import serve
 
 SIZES, BATCH, RATE, MOMENTUM, DECAY, PRUNED = (784, 300, 100, 10), 128, 0.01, 0.9, 1e-4, 0.2
 
@@ -91,14 +89,13 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     tickets = Tickets(arguments.loop == "tensors")
-    print("{}", flush=True)
-    for line in sys.stdin:
-        levels, steps = map(int, line.split())
-        began = time.perf_counter()
-        for _ in range(levels):
+
+    def train(levels: str, steps: str) -> None:
+        for _ in range(int(levels)):
             tickets.prune()
-            tickets.train(steps)
-        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+            tickets.train(int(steps))
+
+    serve(train)
 
 
 if __name__ == "__main__":

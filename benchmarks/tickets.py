@@ -8,13 +8,11 @@ often than in an experiment (600 steps a level); ways are called in turn, second
 """
 
 import argparse
-import contextlib
 import dataclasses
 
 from benchmarks import machine
 from benchmarks.interleave import interleave
-from benchmarks.opponents import ARRANGEMENTS
-from benchmarks.workers import Workers
+from benchmarks.opponents import running
 
 LEVELS = 3
 
@@ -41,18 +39,13 @@ def main() -> None:
     training = dataclasses.replace(base.training, levels=Levels(steps), rate=type(base.training.rate)())
     calls = (repeats + 1) * LEVELS * steps + 1
     engine = Engine(dataclasses.replace(base, grid=grid, training=training, steps=calls))
-    ways, work = (
-        {"collapse_jax": lambda: engine.train(LEVELS * steps)},
-        {"collapse_jax": LEVELS * steps * len(seeds)},
-    )
-    with contextlib.ExitStack() as stack:
-        for loop in ("loader", "tensors"):
-            for arrangement, (processes, threads) in ARRANGEMENTS.items():
-                options = [loop, f"--threads={threads}"]
-                workers = stack.enter_context(Workers("benchmarks.pytorch_tickets", options, processes))
-                name = f"PyTorch {loop}, {arrangement}"
-                ways[name] = lambda workers=workers: workers.ask(f"{LEVELS} {steps}")[0]
-                work[name] = LEVELS * steps * processes
+    ours = "collapse_jax"
+    ways, work = {ours: lambda: engine.train(LEVELS * steps)}, {ours: LEVELS * steps * len(seeds)}
+    with running(("loader", "tensors"), "benchmarks.pytorch_tickets") as opponents:
+        for way in opponents:
+            name = f"PyTorch {way.name}"
+            ways[name] = lambda way=way: way.workers.ask(f"{LEVELS} {steps}")[0]
+            work[name] = LEVELS * steps * way.runs
         compared = interleave(ways, repeats, work=work)
     print(compared.table("run-step of levels"))
     if not arguments.tiny:

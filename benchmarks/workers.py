@@ -1,14 +1,24 @@
-"""Processes that do the same work side by side and are told when: the parent's end of the pipe."""
+"""Processes that do the same work side by side and are told when: both ends of the pipe."""
 
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from benchmarks import machine
+
+
+def serve(answer: Callable[..., dict[str, Any] | None]) -> None:
+    """Be a worker: answer the words of each line on stdin with the seconds that took, and what `answer` returns."""
+    print("{}", flush=True)
+    for line in sys.stdin:
+        began = time.perf_counter()
+        values = answer(*line.split()) or {}
+        print(json.dumps({"seconds": time.perf_counter() - began} | values), flush=True)
 
 
 class Workers:

@@ -55,9 +55,9 @@ def complexity(
     panels = [panel for panel in PANELS if any(name in results for name in panel.shown)]
     columns = min(3, len(panels))
     figure = style.new_figure(1.2 + 3.6 * columns, 1.3 + 2.6 * -(-len(panels) // columns))
-    grid = figure.subplots(-(-len(panels) // columns), columns, squeeze=False, sharex=True).ravel()
+    grid = style.panels(figure, len(panels), columns, sharex=True)
     groups = lines.split(results, colour)
-    for axes, panel in zip(grid, panels, strict=False):
+    for axes, panel in zip(grid, panels, strict=True):
         for name, look in zip(panel.shown, LINESTYLES, strict=False):
             for group in groups if name in results else ():
                 lines.draw(axes, group, name, linestyle=look, alpha=1.0 if look == "-" else 0.6)
@@ -65,9 +65,7 @@ def complexity(
         axes.set_ylabel(panel.ylabel)
         axes.set_ylim(bottom=0)
         style.step_axis(axes, results["step"].values)
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
-    lines.legend(figure, list(grid), groups)
+    lines.legend(figure, grid, groups)
     note = f"Smallest description found whose train loss differs by less than {allowed:g}. "
     style.heading(figure, "Complexity of the weights", note + lines.reading_note(results, groups, False))
     return figure

@@ -79,9 +79,9 @@ def layer_profile(
     columns = max(len(kernels), 3) if len(titles) > 3 else len(titles)
     rows = -(-len(titles) // columns)
     figure = style.new_figure(1.4 + 3.0 * columns, 1.2 + 2.5 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    grid = style.panels(figure, len(titles), columns)
     last = results.isel(step=-1)
-    for axes, (name, title) in zip(grid, titles.items(), strict=False):
+    for axes, (name, title) in zip(grid, titles.items(), strict=True):
         for group in groups:
             end = dataclasses.replace(group, runs=group.runs.isel(step=-1).transpose("run", ..., "layer"))
             lines.draw(axes, end, name, x=_depths(last), log=name in LOGARITHMIC)
@@ -93,9 +93,7 @@ def layer_profile(
         axes.set_xlabel("hidden layer")
         axes.set_xticks(_depths(last))
         axes.set_ylabel(style.label(results, name).replace(", by layer", ""))
-    for axes in grid[len(titles) :]:
-        axes.set_visible(False)
-    lines.legend(figure, list(grid), groups)
+    lines.legend(figure, grid, groups)
     note = f"Step {int(last['step']):,}. {lines.reading_note(results, groups, False)} {NULLS}"
     style.heading(figure, "What layers keep, by depth", note)
     return figure

@@ -36,8 +36,7 @@ def selection_map(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
         raise style.NotDrawableError("the losses are not known over more than one dimension and norm of the signal")
     size = int(json.loads(results.attrs["experiment"])["task"]["train_size"])
     figure = style.new_figure(10.4, 2.0 + 3.3 * -(-len(names) // 2))
-    panels = figure.subplots(-(-len(names) // 2), 2, squeeze=False).ravel()
-    for axes, name in zip(panels, names, strict=False):
+    for axes, name in zip(style.panels(figure, len(names), 2), names, strict=True):
         shown = quantity(results, name)
         norm = heatmap.colour_norm(shown, log=False)
         heatmap.draw(axes, points, ACROSS, UP, shown, norm)
@@ -45,8 +44,6 @@ def selection_map(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
         draw_orders(axes, points, size)
         bar = figure.colorbar(axes.collections[0], ax=axes, pad=0.02, aspect=25)
         bar.outline.set_visible(False)
-    for axes in panels[len(names) :]:
-        axes.set_visible(False)
     labels = ("SNR = d$^{-1/4}$: below, harmful", f"SNR = n$^{{-1/2}}$, n = {size}: above, no overfitting")
     handles = [Line2D([], [], label=text, **look) for look, text in zip(LOOKS, labels, strict=True)]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)

@@ -81,6 +81,17 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def panels(figure: Figure, count: int, columns: int, **options: Any) -> list[Axes]:
+    """Return `count` panels in rows of `columns`; what is left of the last row stays empty.
+
+    `options` are those of `Figure.subplots`.
+    """
+    every = figure.subplots(-(-count // columns), columns, squeeze=False, **options).ravel()
+    for axes in every[count:]:
+        axes.set_visible(False)
+    return list(every[:count])
+
+
 def colormap() -> Colormap:
     """Viridis without its brightest end: ordered in lightness, so also in grey and to the colour-blind."""
     return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.0, 0.86, 256))[::-1], name="ordered")

@@ -44,22 +44,19 @@ def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
     ends = _ends(results)
     panels = [panel for panel in PANELS if panel.variable in ends]
     columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = style.new_figure(1.2 + 3.1 * columns, 1.5 + 2.6 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure = style.new_figure(1.2 + 3.1 * columns, 1.5 + 2.6 * -(-len(panels) // columns))
+    grid = style.panels(figure, len(panels), columns)
     groups = lines.split(ends, colour)
-    for axes, panel in zip(grid, panels, strict=False):
+    for axes, panel in zip(grid, panels, strict=True):
         for group in groups:
-            _line(axes, group, panel)
+            lines.draw(axes, group, panel.variable, x=_mean(group, "density"), log=panel.log)
         axes.set_title(panel.title, fontsize=9.5)
         units = ends[panel.variable].attrs.get("units", "1")
         axes.set_ylabel("" if units == "1" else units)  # the title says what it is
         _density(axes)
         if panel.log:
             axes.set_yscale("log")
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
-    lines.legend(figure, list(grid), groups)
+    lines.legend(figure, grid, groups)
     note = "At the end of each level; weights are pruned from right to left. "
     style.heading(figure, "Tickets", note + lines.reading_note(ends, groups, False))
     return figure
@@ -110,14 +107,6 @@ def _ends(results: xr.Dataset) -> xr.Dataset:
 
 def _mean(group: lines.Series, name: str) -> np.ndarray:
     return lines.mean_and_range(group.runs[name].transpose("run", "step").values, False)[0]
-
-
-def _line(axes: Axes, group: lines.Series, panel: Panel) -> None:
-    x = _mean(group, "density")
-    values = group.runs[panel.variable].transpose("run", "step").values
-    mean, low, high = lines.mean_and_range(values, panel.log)
-    axes.plot(x, mean, color=group.colour, marker="o", markersize=3, gid=panel.variable)
-    axes.fill_between(x, low, high, color=group.colour, alpha=0.2, linewidth=0)
 
 
 def _density(axes: Axes) -> None:

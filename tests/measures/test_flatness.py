@@ -11,8 +11,8 @@ from scipy import optimize, special, stats
 
 from collapse_jax.errors import ConfigError
 from collapse_jax.measures import Probe, Snapshot, measure_arrays
+from collapse_jax.measures.estimators import evaluation, surviving
 from collapse_jax.measures.estimators import pac_bayes as bounds
-from collapse_jax.measures.estimators import surviving
 from collapse_jax.measures.estimators.curvature import extreme_eigenvalues
 from collapse_jax.measures.families.flatness import SIGMA, flatness
 from collapse_jax.measures.families.pac_bayes import pac_bayes
@@ -100,14 +100,20 @@ def classifier(rng, mask_share=0.0):
 
 
 def test_losses_are_summed_in_blocks(rng, monkeypatch):
-    snapshot = classifier(rng)
-    whole = surviving.Surviving(snapshot)
-    vector = whole.theta + 0.1
-    monkeypatch.setattr(surviving, "BLOCK", 100)
-    parts = surviving.Surviving(snapshot)
-    assert float(parts.loss(vector)) == pytest.approx(float(whole.loss(vector)), rel=1e-5)
-    assert float(parts.error(vector)) == pytest.approx(float(whole.error(vector)), rel=1e-6)
-    np.testing.assert_allclose(jax.grad(parts.loss)(vector), jax.grad(whole.loss)(vector), rtol=1e-4, atol=1e-6)
+    network = surviving.Surviving(classifier(rng))
+    vector = network.theta + 0.1
+    whole = *network.evaluated(vector), network.loss(vector), jax.grad(network.loss)(vector)
+    calls = []
+    monkeypatch.setattr(evaluation, "BATCH", 100)
+    apply = Snapshot.apply
+    monkeypatch.setattr(Snapshot, "apply", lambda self, p, x: calls.append(len(x)) or apply(self, p, x))
+    parts = *network.evaluated(vector), network.loss(vector), jax.grad(network.loss)(vector)
+    assert {*calls} == {100, 30}
+    for part, right in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(part, right, rtol=1e-4, atol=1e-6)
+    assert float(parts[2]) == pytest.approx(float(whole[2]), rel=1e-5)
+    assert float(parts[1]) == pytest.approx(float(whole[1]), rel=1e-6)
+    assert float(parts[0]) == pytest.approx(float(parts[2]), rel=1e-6)
 
 
 def test_the_divergence_is_that_of_gaussians_with_the_best_variance(rng):

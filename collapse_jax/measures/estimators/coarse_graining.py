@@ -44,6 +44,11 @@ def named(params: Any) -> dict[str, Any]:
     return {"/".join(str(getattr(key, "key", key)) for key in path): leaf for path, leaf in paths}
 
 
+def is_kernel(name: str) -> bool:
+    """Whether a tensor is the weights of a dense or convolutional layer, by linen's name for them."""
+    return name.rpartition("/")[2] == "kernel"
+
+
 def matrices(params: Any) -> tuple[str, ...]:
     """The names of the tensors with two axes or more."""
     return tuple(name for name, leaf in named(params).items() if len(leaf.shape) >= 2)

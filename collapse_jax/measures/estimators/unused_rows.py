@@ -7,21 +7,19 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.measures.base import Snapshot
-from collapse_jax.measures.estimators.coarse_graining import named
+from collapse_jax.measures.estimators.coarse_graining import is_kernel, named
 from collapse_jax.measures.estimators.evaluation import in_batches
-
-KERNELS = ("kernel",)  # of dense and convolutional layers, which use all of their rows
 
 
 def used_rows(snapshot: Snapshot) -> dict[str, jax.Array]:
     """Which rows of each table any train example looks up, by the table's name: [rows] booleans.
 
-    A table is a tensor of two axes or more that is no `kernel` (linen's name for the weights of dense and
-    convolutional layers): `embedding`, positions, ... A row that is not looked up has no influence: the gradient
-    of the logits is exactly zero. It is taken at random parameters, the same for all runs, because at those of a
-    run it can vanish for other reasons (all weights zero, saturation).
+    A table is a tensor of two axes or more that is no kernel, of which all rows are used: `embedding`, positions,
+    ... A row that is not looked up has no influence: the gradient of the logits is exactly zero. It is taken at
+    random parameters, the same for all runs, because at those of a run it can vanish for other reasons (all
+    weights zero, saturation).
     """
-    tables = {n: leaf for n, leaf in named(snapshot.params).items() if leaf.ndim >= 2 and _is_table(n)}
+    tables = {n: leaf for n, leaf in named(snapshot.params).items() if leaf.ndim >= 2 and not is_kernel(n)}
     if not tables or snapshot.network is None or snapshot.train.examples is None:
         return {}
     generic = jax.tree.map(functools.partial(_random, jax.random.key(0)), snapshot.params)
@@ -38,10 +36,6 @@ def used_rows(snapshot: Snapshot) -> dict[str, jax.Array]:
 
     sums = in_batches(influence, snapshot.train.examples, snapshot.train.labels)
     return {name: value > 0 for name, value in sums.items()}
-
-
-def _is_table(name: str) -> bool:
-    return name.rpartition("/")[2] not in KERNELS
 
 
 def _random(key: jax.Array, leaf: jax.Array) -> jax.Array:

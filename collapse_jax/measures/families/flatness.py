@@ -82,23 +82,23 @@ def flatness(
     if not is_there(snapshot):
         return {}
     network = Surviving(snapshot)
-    theta, kept, loss, error = network.theta, network.kept, network.loss, network.error
+    theta, kept = network.theta, network.kept
     noise, signs, start = jax.random.split(jax.random.key(seed), 3)
 
     def shaken(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         moved = theta + sigma * kept * jax.random.normal(key, theta.shape, theta.dtype)
-        return loss(moved), error(moved)
+        return network.evaluated(moved)
 
-    losses, errors = jax.lax.map(shaken, jax.random.split(noise, draws))
-    product = hessian_product(loss, theta, kept)
+    (loss, error), (losses, errors) = network.evaluated(theta), jax.lax.map(shaken, jax.random.split(noise, draws))
+    product = hessian_product(network.loss, theta, kept)
     found = traces(product, kept, signs, probes)
     low, high = extreme_eigenvalues(product, kept * jax.random.normal(start, theta.shape, theta.dtype), lanczos)
     return {
         "density": 1 - network.pruned / max(network.weights, 1),
         "distance_per_weight": jnp.linalg.norm(theta - network.initial) / jnp.sqrt(jnp.sum(kept)),
-        "expected_sharpness": jnp.mean(losses) - loss(theta),
+        "expected_sharpness": jnp.mean(losses) - loss,
         "expected_sharpness_error": _error(losses),
-        "expected_sharpness_01": jnp.mean(errors) - error(theta),
+        "expected_sharpness_01": jnp.mean(errors) - error,
         "hessian_trace": jnp.mean(found),
         "hessian_trace_error": _error(found),
         "hessian_top": high,

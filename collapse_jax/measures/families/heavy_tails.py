@@ -13,6 +13,7 @@ from jax import lax
 
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.class_geometry import resolved
+from collapse_jax.measures.estimators.coarse_graining import named
 from collapse_jax.measures.estimators.permutation import LESS, PERMUTATIONS, against_null, null_variables
 from collapse_jax.measures.estimators.power_law import PowerLaw, fit_power_law
 from collapse_jax.measures.options import require_at_least
@@ -111,10 +112,7 @@ def _permuted(key: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _leaves(params: Any) -> dict[str, Any]:
     """The kernels by name, hidden_2 before hidden_10, the head last."""
-    leaves = {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-    }
+    leaves = named(params)
 
     def place(name: str) -> tuple[bool, list[str]]:
         return name.startswith("head/"), [part.zfill(9) for part in re.findall(r"\d+|\D+", name)]

@@ -104,17 +104,18 @@ def pac_bayes(
     if not is_there(snapshot):
         return {}
     network = Surviving(snapshot)
-    theta, error, count = network.theta, network.error, len(snapshot.train.labels)
+    theta, count = network.theta, len(snapshot.train.labels)
     sigma = jnp.asarray(values, theta.dtype)
 
     def risks(kept: jax.Array) -> jax.Array:
         def shaken(key: jax.Array) -> jax.Array:
             noise = kept * jax.random.normal(key, theta.shape, theta.dtype)  # of one draw the same for all sigma
-            return jax.lax.map(lambda s: error(theta + s * noise), sigma)
+            return jax.lax.map(lambda s: network.evaluated(theta + s * noise)[1], sigma)
 
         return jnp.mean(jax.lax.map(shaken, jax.random.split(jax.random.key(seed), draws)), axis=0)
 
-    risk, risk_all = risks(network.kept), risks(jnp.ones_like(theta))
+    risk = risks(network.kept)
+    risk_all = risk if snapshot.mask is None else risks(jnp.ones_like(theta))
     slab = jax.vmap(lambda s: bounds.gaussian_divergence(theta - network.initial, s))(sigma)
     zero = jax.vmap(lambda s: bounds.gaussian_divergence(theta, s))(sigma)
     cost = bounds.mask_cost(network.weights, network.pruned)
@@ -132,7 +133,7 @@ def pac_bayes(
         "pac_bound_without_mask": lowest(risk, slab),
         "pac_bound_gaussian": lowest(risk_all, slab),
         "pac_bound_gaussian_zero": lowest(risk_all, zero),
-        "tolerated_sigma": _crossing(risk - error(theta), sigma, rise),
+        "tolerated_sigma": _crossing(risk - network.evaluated(theta)[1], sigma, rise),
     }
 
 

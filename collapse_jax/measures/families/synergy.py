@@ -14,7 +14,7 @@ from collapse_jax.errors import require, require_one_of
 from collapse_jax.measures.base import Measure, Probe, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.copula import TIES
 from collapse_jax.measures.estimators.permutation import null_variables
-from collapse_jax.measures.families.layerwise import by_layer, coordinates
+from collapse_jax.measures.families.layerwise import by_layer, coordinates, each_layer
 from collapse_jax.measures.families.synergy_host import MODES, SEARCHES, found
 from collapse_jax.measures.options import require_at_least
 
@@ -113,43 +113,23 @@ def synergy(
     return {"activations": probe.features}
 
 
-def layer_synergy(
-    snapshot: Snapshot,
-    *,
-    clusters: int = 10,
-    order: int = 2,
-    mode: str = "neurons",
-    search: str = "unions",
-    largest: int = 0,
-    ties: str = "average",
-    bias_correction: bool = False,
-    permutations: int = 5,
-    split: str = "train",
-) -> Scalars:
+@functools.wraps(synergy, assigned=())  # its options
+def layer_synergy(snapshot: Snapshot, **options: Any) -> Scalars:
     """What `synergy` says of the output of each hidden layer, first layer first, outputs flattened.
 
     Every value is a vector [L]; the last entry belongs to the features and equals the variable without `layer_`.
 
     Args:
       snapshot: reads the layers of the probe `split`.
-      clusters: as `synergy` has it, and so the others.
-      order: fewest clusters of a set.
-      mode: "neurons" or "cluster_mean".
-      search: "unions" or "greedy".
-      largest: most neurons of a greedy set.
-      ties: ranks of equal activations.
-      bias_correction: of entropies.
-      permutations: of the nulls.
-      split: "train" or "test".
+      **options: those of `synergy`.
 
     Raises:
       ConfigError: an option is not allowed, or a layer has more neurons than there are examples.
     """
-    options = {"clusters": clusters, "order": order, "largest": largest, "permutations": permutations}
-    layers = _probe(snapshot, split).layers or ()
-    for layer in layers:
-        _check(layer.shape, mode, search, ties, bias_correction, **options)
-    return {f"activations_{index}": layer for index, layer in enumerate(layers)}
+    return {
+        f"activations_{index}": synergy(own, **options)["activations"]
+        for index, own in enumerate(each_layer(snapshot))
+    }
 
 
 def _probe(snapshot: Snapshot, split: str) -> Probe:
