@@ -17,6 +17,9 @@ from collapse_jax.figures import marks, style
 from collapse_jax.figures import series as lines
 from collapse_jax.figures.heatmap import ordered
 
+# Of a panel's width, which is 3.4 inches with its labels: a character of a tick, and what parts two ticks.
+CHARACTER, GAP = 0.03, 0.02
+
 
 @style.styled
 def against_axis(
@@ -130,10 +133,27 @@ def axis_of(axes: Axes, values: Sequence[Any], x: str) -> dict[Any, float]:
         if found[0] == 0:
             place[found[0]] = positive[0] ** 2 / positive[1]
     if len(found) <= 10:
-        axes.set_xticks([place[value] for value in found], [value_text(value) for value in found])
+        places = [place[value] for value in found]
+        axes.set_xticks(
+            places, _legible(places, [value_text(value) for value in found], axes.get_xscale() == "log")
+        )
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     return place
+
+
+def _legible(places: Sequence[float], texts: Sequence[str], log: bool) -> list[str]:
+    """Blank the texts of ticks that would run into the one to their left."""
+    at = np.log(places) if log else np.asarray(places, float)
+    shares = (at - at[0]) / max(at[-1] - at[0], 1e-12)
+    shown: list[str] = []
+    before = 0
+    for i, (share, text) in enumerate(zip(shares, texts, strict=True)):
+        needed = CHARACTER * (len(text) + len(texts[before])) / 2 + GAP
+        fits = i == 0 or share - shares[before] >= needed
+        before = i if fits else before
+        shown.append(text if fits else "")
+    return shown
 
 
 def _note(results: xr.Dataset, bounded: bool) -> str:

@@ -70,16 +70,18 @@ def synergy_phases(
     redundancy in bits, coloured by the phase. `thresholds` is not used. Source: arXiv 2408.08944, Figures 2 to 4,
     where phases are assigned by eye.
     """
-    results = _measured(results)
-    results = results.isel(step=np.flatnonzero(results["step"].values > 0))
+    logged = results.isel(step=np.flatnonzero(results["step"].values > 0))
+    results = _measured(logged)
     groups = [group for group in lines.split(results, colour) if _complete(group)][:MOST]
     if not groups or results.sizes["step"] < 4:
         raise style.NotDrawableError("synergy was measured at fewer than four steps of any setting")
     figure = style.new_figure(9.6, 1.2 + 2.5 * len(groups))
     rows = figure.subplots(len(groups), 2, squeeze=False, gridspec_kw={"width_ratios": [2.2, 1]})
+    whole = {group.title: group.runs for group in lines.split(logged, colour)}
     for (left, right), group in zip(rows, groups, strict=True):
+        _curves(left, whole[group.title])
         _phases(left, right, group)
-    rows[0][0].legend(loc="center left", fontsize=7.5)
+    figure.legend(*rows[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=7.5)
     note = (
         "Change points: common cuts of synergy and redundancy, number by BIC; shaded, 95 % over resampled seeds. "
     )
@@ -114,20 +116,24 @@ def _complete(group: lines.Series) -> bool:
     return all(bool(group.runs[name].notnull().all()) for name in EXTREMES)
 
 
+def _curves(axes: Axes, runs: xr.Dataset) -> None:
+    """Means over runs, scaled to [0, 1], each at the steps where it is known: the loss is logged at more."""
+    runs = runs.transpose("run", ..., "step")
+    steps = runs["step"].values.astype(float)
+    for name, colour in CURVES.items():
+        mean = runs[name].values.astype(float).mean(axis=0) if name in runs else np.full(len(steps), np.nan)
+        known = np.isfinite(mean)
+        if known.any():
+            mean, span = mean[known], np.ptp(mean[known])
+            scaled = (mean - mean.min()) / (span if span > 0 else 1)
+            look = "--" if name == "test_loss" else "-"
+            axes.plot(steps[known], scaled, look, color=colour, label=name.replace("_", " "), gid=name)
+
+
 def _phases(left: Axes, right: Axes, group: lines.Series) -> None:
     runs = group.runs.transpose("run", ..., "step")
     steps = runs["step"].values.astype(float)
     changes = change_points(np.stack([runs[name].values for name in EXTREMES], axis=1))
-    for name, colour in CURVES.items():
-        if name in runs:
-            mean = runs[name].values.astype(float).mean(axis=0)
-            known = np.isfinite(mean)  # the loss is logged at other steps
-            if not known.any():
-                continue
-            mean, span = mean[known], np.ptp(mean[known])
-            scaled = (mean - mean.min()) / (span if span > 0 else 1)
-            look = "--" if name == "test_loss" else "-"
-            left.plot(steps[known], scaled, look, color=colour, label=name.replace("_", " "), gid=name)
     edges = [np.sqrt(steps[at - 1] * steps[at]) for at in changes.at]
     for edge, low, high in zip(edges, changes.low, changes.high, strict=True):
         left.axvspan(steps[low - 1], steps[high], color=style.GREY, alpha=0.18, linewidth=0)
@@ -144,4 +150,4 @@ def _phases(left: Axes, right: Axes, group: lines.Series) -> None:
         right.scatter(x, y, s=14, color=shade, zorder=2, label=f"{steps[begin]:,.0f} to {steps[end - 1]:,.0f}")
     right.set_xlabel("synergy (bit)")
     right.set_ylabel("redundancy (bit)")
-    right.legend(title="steps", fontsize=7)
+    right.legend(title="steps", fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))

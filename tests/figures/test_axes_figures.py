@@ -7,6 +7,7 @@ from matplotlib.colors import LogNorm, Normalize
 from synthetic_results import as_zip, diverge, make_results
 
 from collapse_jax.figures import FIGURES, NotDrawableError, series, style
+from collapse_jax.figures.against_axis import _legible
 
 DECAYS, RATES = (0.03, 0.1, 0.3), (1e-3, 3e-3)
 
@@ -109,3 +110,12 @@ def test_colour_by_another_axis(results):
     colours = [line.get_color() for line in figure.axes[1].get_lines() if line.get_gid() == "rnc1"]
     norm = style.log_norm(RATES)
     assert [tuple(c) for c in colours] == [style.value_colour(rate, norm) for rate in RATES]
+
+
+def test_ticks_that_would_overlap_have_no_text():
+    """On a logarithmic axis 0.2 and 0.3 are close, 0.001 to 0.3 in thirds of a decade are not."""
+    decays = ["0", "0.01", "0.03", "0.1", "0.2", "0.3", "0.5", "0.7", "1"]
+    close = _legible([0.0033, *map(float, decays[1:])], decays, True)
+    assert close == ["0", "0.01", "0.03", "0.1", "0.2", "", "0.5", "", "1"]
+    decays = ["0.001", "0.003", "0.01", "0.03", "0.1", "0.3"]
+    assert _legible([float(text) for text in decays], decays, True) == decays
