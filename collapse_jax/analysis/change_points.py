@@ -31,8 +31,8 @@ def change_points(curves: np.ndarray, most: int = MOST, resamples: int = RESAMPL
     by dynamic programming). Their number K minimises BIC = n ln(RSS / n) + (K + 1) C ln n + K ln T, n the number of
     all points and C that of all curves; it is at most `most`. A slow ramp is told as some steps: BIC takes errors
     for independent. The interval is that of the places over seeds drawn with replacement, K held: with one seed
-    both ends are the place itself. In simulation it covers .66 to .81 with 2 seeds, .84 to .93 with 3 and .96 or more
-    from 5 on (benchmarks/results/phase_coverage.txt).
+    both ends are the place itself. In simulation it covers .66 to .81 with 2 seeds, .84 to .93 with 3 and .96 or
+    more from 5 on (benchmarks/results/phase_coverage.txt).
 
     Args:
       curves: [R, V, T] of R seeds; V variables at T common points, all finite. Points at which a curve is to count
