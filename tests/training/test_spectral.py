@@ -7,7 +7,12 @@ import pytest
 from runs import assert_same_bits, train
 
 from collapse_jax.experiment.config import Grid, Model, Task
-from collapse_jax.training.spectral import entropy, spectral_entropy
+from collapse_jax.training import spectral
+from collapse_jax.training.spectral import entropies, spectral_entropy
+
+
+def entropy(matrix):
+    return entropies([jnp.asarray(matrix)])[0]
 
 
 def truth(matrix):
@@ -78,6 +83,24 @@ def test_the_penalty_is_the_mean_over_matrices_kernels_of_convolutions_flattened
     expected = (truth(params["conv"]["kernel"].reshape(18, 4)) + truth(params["head"]["kernel"])) / 2
     assert spectral_entropy(params, 0.3) == pytest.approx(0.3 * expected, rel=1e-5)
     assert spectral_entropy({"bias": np.ones(3, np.float32)}, 0.3) == 0
+
+
+def test_matrices_of_one_size_in_one_call_have_the_values_and_gradients_of_each_alone(rng, monkeypatch):
+    """As on accelerators: Gram matrices of 4 and of 7, in an order that mixes them."""
+    matrices = [jnp.float32(rng.normal(size=shape)) for shape in ((4, 9), (7, 7), (6, 4), (7, 12), (4, 4))]
+    slopes = jax.grad(lambda each: sum(c * h for c, h in enumerate(entropies(each), 1)))
+    alone = [jax.grad(entropy)(matrix) for matrix in matrices]
+    one_by_one, calls = spectral.eigenvectors, []
+
+    def stacked(grams):
+        calls.append(jax.make_jaxpr(lambda each: one_by_one(each, stacked=True))(grams))
+        return one_by_one(grams, stacked=True)
+
+    monkeypatch.setattr(spectral, "eigenvectors", stacked)
+    np.testing.assert_allclose(entropies(matrices), [truth(matrix) for matrix in matrices], atol=1e-5)
+    for c, (gradient, expected) in enumerate(zip(slopes(matrices), alone, strict=True), 1):
+        np.testing.assert_allclose(gradient, c * expected, atol=1e-5)
+    assert str(calls[0]).count(" eigh[") == 2
 
 
 def test_where_a_regularised_run_is_cut_changes_no_bit(tiny):
