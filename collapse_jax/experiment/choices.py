@@ -39,6 +39,13 @@ class CNN:
 
 
 @dataclasses.dataclass(frozen=True)
+class Conv2:
+    """Options of Conv-2."""
+
+    width: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
 class Transformer:
     """Options of the transformer."""
 
@@ -93,6 +100,13 @@ class ResNet:
 
 
 @dataclasses.dataclass(frozen=True)
+class ResNet20:
+    """Options of the residual network of three stages."""
+
+    width: int = 16
+
+
+@dataclasses.dataclass(frozen=True)
 class VGG:
     """Options of VGG11."""
 
@@ -140,11 +154,13 @@ CHOICES: Mapping[str, Mapping[str, type]] = {
     "model": {
         "mlp": MLP,
         "cnn": CNN,
+        "conv2": Conv2,
         "transformer": Transformer,
         "decoder": Decoder,
         "embedding_mlp": EmbeddingMLP,
         "token_selection": TokenSelection,
         "token_encoder": TokenEncoder,
+        "resnet20": ResNet20,
         **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), ResNet),
         "vgg11": VGG,
     },

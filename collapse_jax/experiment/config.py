@@ -85,14 +85,15 @@ class Model:
     """The network; an option that is None has the model's own default, and only its own options may be given.
 
     Attributes:
-      name: "mlp", "cnn", "transformer", "decoder", "embedding_mlp", "token_selection", "token_encoder", "resnet18",
-        "resnet34", "resnet50", "resnet101", "resnet152", "vgg11", or a model of your own, "FILE.py:NAME"
-        (docs/extending.md). `choices` has the options of each, and their defaults.
+      name: "mlp", "cnn", "conv2", "transformer", "decoder", "embedding_mlp", "token_selection", "token_encoder",
+        "resnet18", "resnet20", "resnet34", "resnet50", "resnet101", "resnet152", "vgg11", or a model of your
+        own, "FILE.py:NAME" (docs/extending.md). `choices` has the options of each, and their defaults.
       init: what `grid.init_scale` multiplies: "all" parameters; the "linear" ones (mlp: weights and biases of all
-        layers; cnn: of its two dense layers; transformer and decoder: of the feed-forward blocks and the head;
+        layers; cnn, conv2: of the dense layers; transformer and decoder: of the feed-forward blocks and the head;
         embedding_mlp: of all but the embedding; resnet, vgg11: of the head); "zero_last_layer", all of them, and
         the head begins at zero; or "default": "all" for mlp and a model of your own that says nothing else,
-        "linear" for the others (arXiv:2509.20829 multiplies so).
+        "linear" for the others (arXiv:2509.20829 multiplies so). "kaiming_normal" multiplies as "default" and draws
+        kernels from N(0, 2 / inputs) and scales of normalisation from U(0, 1) (arXiv:2205.07320).
       hidden: mlp, embedding_mlp: widths of the hidden layers; the last one is the number of features D.
       activation: of all but resnets and vgg11 (in transformer and decoder inside the feed-forward blocks): "relu",
         "smooth_leaky_relu", "gelu", "gelu_tanh", "tanh" or "silu".
@@ -100,7 +101,7 @@ class Model:
         the penultimate layer linear, so that the network ends with two linear layers.
       norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation.
       head_bias: mlp: whether the last layer has a bias.
-      width: cnn: channels of the first convolution; transformer, decoder and embedding_mlp: of tokens;
+      width: cnn, conv2: channels of the first convolution; transformer, decoder and embedding_mlp: of tokens;
         token_encoder: of the hidden layer; resnet: channels of the stem; vgg11: of the first convolution.
       depth: transformer and decoder: layers.
       heads: transformer and decoder: attention heads.

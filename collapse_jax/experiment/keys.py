@@ -20,3 +20,4 @@ class Purpose(enum.IntEnum):
     EXAMPLES = 7
     TEST_EXAMPLES = 8
     PRUNING = 9
+    DRAW = 10

@@ -20,6 +20,7 @@ from collapse_jax.experiment.extensions import find
 from collapse_jax.experiment.options import options
 from collapse_jax.models import (
     cnn,
+    conv2,
     decoder,
     embedding_mlp,
     mlp,
@@ -29,14 +30,16 @@ from collapse_jax.models import (
     transformer,
     vgg,
 )
-from collapse_jax.models.base import HEAD, INITS, Coordinates, InitialScale, ModelInfo, initial_scale
+from collapse_jax.models.base import HEAD, SCALES, Coordinates, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
+from collapse_jax.models.draws import DRAWS
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
 
 MODELS: dict[str, ModelInfo] = {
     "mlp": mlp.INFO,
     "cnn": cnn.INFO,
+    "conv2": conv2.INFO,
     "transformer": transformer.INFO,
     "decoder": decoder.INFO,
     "embedding_mlp": embedding_mlp.INFO,
@@ -70,12 +73,13 @@ def coordinates_of(c: config.Model) -> Coordinates | None:
 
 __all__ = [
     "ACTIVATIONS",
+    "DRAWS",
     "FIELDS",
     "HEAD",
-    "INITS",
     "MLP",
     "MODELS",
     "NORMS",
+    "SCALES",
     "BatchNorm",
     "Conv",
     "Coordinates",

@@ -14,7 +14,7 @@ from collapse_jax.experiment.choices import NoOptions
 from collapse_jax.tasks.base import KINDS
 
 HEAD = "head"
-INITS = ("default", "all", "linear", "zero_last_layer")
+SCALES = ("all", "linear", "zero_last_layer")
 
 
 class Coordinates(Protocol):
@@ -71,7 +71,7 @@ class ModelInfo:
         require(kinds, "ModelInfo.inputs", self.inputs, f"must be a tuple of any of {', '.join(KINDS)}")
         is_class = isinstance(self.options, type) and dataclasses.is_dataclass(self.options)
         require(is_class, "ModelInfo.options", self.options, "must be a dataclass, the class itself")
-        require_one_of("ModelInfo.init", self.init, INITS[1:])
+        require_one_of("ModelInfo.init", self.init, SCALES)
         for name in ("linear", "blocks"):
             _require_expression(f"ModelInfo.{name}", getattr(self, name))
 
@@ -116,5 +116,5 @@ class InitialScale:
 
 
 def initial_scale(info: ModelInfo, init: str) -> InitialScale:
-    """Return the rule called `init` for a model."""
-    return InitialScale(info.init if init == "default" else init, info.linear)
+    """Return the rule called `init` for a model, its own where `init` is none of `SCALES`."""
+    return InitialScale(init if init in SCALES else info.init, info.linear)

@@ -7,12 +7,13 @@ from collapse_jax.experiment.checks import COUNT, LARGEST, Check, Fields, OneOf,
 from collapse_jax.experiment.choices import require_own
 from collapse_jax.experiment.options import options
 from collapse_jax.models import token_selection
-from collapse_jax.models.base import INITS, ModelInfo
+from collapse_jax.models.base import SCALES, ModelInfo
+from collapse_jax.models.draws import DRAWS
 from collapse_jax.models.layers import ACTIVATIONS
 from collapse_jax.models.mlp import NORMS
 
 FIELDS: Fields = {
-    "model.init": OneOf(INITS),
+    "model.init": OneOf(("default", *SCALES, *DRAWS)),
     "model.activation": OneOf(ACTIVATIONS),
     "model.norm": OneOf(NORMS),
     "model.trained": OneOf(token_selection.TRAINED),

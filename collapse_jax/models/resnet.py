@@ -14,6 +14,7 @@ from collapse_jax.models.layers import BatchNorm, Conv, torch_linear
 # Depth -> (blocks per stage, whether they are bottlenecks).
 DEPTHS: dict[int, tuple[tuple[int, ...], bool]] = {
     18: ((2, 2, 2, 2), False),
+    20: ((3, 3, 3), False),
     34: ((3, 4, 6, 3), False),
     50: ((3, 4, 6, 3), True),
     101: ((3, 4, 23, 3), True),
@@ -56,14 +57,14 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stem, four stages of residual blocks (the last three halve the image), mean over pixels, head.
+    """Stem, three or four stages of residual blocks (all but the first halve the image), mean over pixels, head.
 
     Parameters on colour images and 10 classes: 11,173,962 (18 layers), 21,282,122 (34), 23,520,842 (50),
-    42,512,970 (101), 58,156,618 (152).
+    42,512,970 (101), 58,156,618 (152); 272,474 (20, of three stages, width 16).
 
     Attributes:
       num_classes: K.
-      layers: 18, 34, 50, 101 or 152.
+      layers: 18, 20, 34, 50, 101 or 152.
       width: channels of the stem and inside the blocks of the first stage; each stage doubles them.
     """
 
@@ -90,7 +91,9 @@ class ResNet(nn.Module):
         return torch_linear(self.num_classes, pooled[-1].shape[-1], "head")(pooled[-1]), tuple(pooled)
 
 
-def _make(layers: int, options: choices.ResNet, num_classes: int, vocabulary_size: int) -> nn.Module:
+def _make(
+    layers: int, options: choices.ResNet | choices.ResNet20, num_classes: int, vocabulary_size: int
+) -> nn.Module:
     return ResNet(num_classes, layers, **vars(options))
 
 
@@ -98,7 +101,7 @@ INFOS = {
     f"resnet{layers}": ModelInfo(
         make=functools.partial(_make, layers),
         inputs=("image",),
-        options=choices.ResNet,
+        options=choices.ResNet20 if layers == 20 else choices.ResNet,
         linear="head",
         init="linear",
         blocks=r"stage_\d_block_\d+",

@@ -61,8 +61,10 @@ def network_of(recipe: Recipe, state: RunState, h: Hyperparameters, data: Datase
 
 
 def _drawn(recipe: Recipe, h: Hyperparameters, data: Dataset) -> Any:
-    """Return the variables that the model draws."""
+    """Return the variables that the model draws, or that are drawn in their place."""
     variables = recipe.model.init(h.key(Purpose.INIT), data.train_inputs[:1])
+    if recipe.draw is not None:
+        variables = {**variables, "params": recipe.draw(variables["params"], h.key(Purpose.DRAW))}
     return _in_dtype(recipe, variables)
 
 

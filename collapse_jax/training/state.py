@@ -1,6 +1,7 @@
 """What a run is: the state that changes while it is trained, and the recipe that all runs of a sweep share."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -57,6 +58,7 @@ class Recipe:
       make_optimizer: hyperparameters -> optimizer.
       batch_size: examples per step.
       initial_scale: what the initialisation scale multiplies.
+      draw: (params, key) -> params, drawn in the place of the model's own; None keeps these.
       scheme: which loss trains which parameters.
       terms: names of the terms of the step, of `terms.TERMS`.
       rate: step of a level -> factor of the learning rate; None where it is constant.
@@ -74,6 +76,7 @@ class Recipe:
     make_optimizer: MakeOptimizer
     batch_size: int
     initial_scale: InitialScale = SCALE_ALL
+    draw: Callable[[Any, jax.Array], Any] | None = None
     scheme: EndToEnd = dataclasses.field(default_factory=EndToEnd)
     terms: tuple[str, ...] = ()
     rate: Factor | None = None
@@ -105,6 +108,7 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
         make_optimizer=filtered(terms, optimizer_of(experiment.optimizer)),
         batch_size=experiment.batch_size or experiment.task.train_size,
         initial_scale=models.initial_scale(info, experiment.model.init),
+        draw=models.DRAWS.get(experiment.model.init),
         scheme=scheme,
         terms=terms,
         rate=make_factor(training.rate),

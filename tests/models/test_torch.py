@@ -37,6 +37,16 @@ CASES = {
         lambda: torch_models.TorchCNN(1, 4, 6, 128, CLASSES),
         (6, 6, 1),
     ),
+    "conv2": (
+        models.make_model(config.Model("conv2", width=3), CLASSES),
+        lambda: torch_models.TorchConv2(2, 3, 6, CLASSES),
+        (6, 6, 2),
+    ),
+    "resnet20": (
+        models.make_model(config.Model("resnet20", width=3), CLASSES),
+        lambda: torch_models.TorchResNet(*DEPTHS[20], 3, 3, CLASSES),
+        (8, 8, 3),
+    ),
     "transformer": (
         Transformer(CLASSES, width=8, depth=2, heads=2),
         lambda: torch_models.TorchTransformer(8, 2, 2, CLASSES, channels=3),
@@ -84,7 +94,7 @@ def for_torch(inputs):
 def case(request):
     """Train our network for three steps of SGD with momentum, the last one on a short batch."""
     model, make_torch, shape = CASES[request.param]
-    sgd = OPTIMIZERS["sgd"](config.Optimizer("sgd", momentum=0.9))
+    sgd = OPTIMIZERS["sgd"](config.Optimizer("sgd", momentum=0.9, decay="all"))
     recipe = Recipe(model, LOSSES["squared_error_sum"], sgd, EXAMPLES)
     h = Hyperparameters(
         {
@@ -209,7 +219,7 @@ def test_gradients_of_vgg11_are_equal_in_float64():
         )
 
 
-@pytest.mark.parametrize("layers", [18, 34, 50, 101, 152])
+@pytest.mark.parametrize("layers", [18, 20, 34, 50, 101, 152])
 def test_resnets_have_as_many_parameters_and_statistics(layers):
     shapes = jax.eval_shape(ResNet(10, layers).init, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     with torch.device("meta"):

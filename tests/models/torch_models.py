@@ -52,6 +52,31 @@ class TorchCNN(nn.Module):
         copy_linear(self.head, params["head"])
 
 
+class TorchConv2(nn.Module):
+    """Images [N, C, H, W]; the columns of `hidden_0` are in the order C, H, W."""
+
+    def __init__(self, channels, width, side, classes):
+        super().__init__()
+        self.conv_0, self.conv_1 = nn.Conv2d(channels, width, 3, 1, 1), nn.Conv2d(width, width, 3, 1, 1)
+        self.shape = (side // 2, side // 2, width)
+        self.hidden_0 = nn.Linear(int(np.prod(self.shape)), 4 * width)
+        self.hidden_1, self.head = nn.Linear(4 * width, 4 * width), nn.Linear(4 * width, classes)
+
+    def forward(self, x):
+        x = functional.max_pool2d(torch.relu(self.conv_1(torch.relu(self.conv_0(x)))), 2)
+        x = torch.relu(self.hidden_1(torch.relu(self.hidden_0(x.flatten(1)))))
+        return self.head(x), x
+
+    def copy(self, params, stats):
+        for name in ("conv_0", "conv_1"):
+            copy_conv(self.get_submodule(name), params[name])
+        kernel = np.asarray(params["hidden_0"]["kernel"])
+        rows = np.arange(len(kernel)).reshape(self.shape).transpose(2, 0, 1).ravel()
+        copy_linear(self.hidden_0, {"kernel": kernel[rows], "bias": params["hidden_0"]["bias"]})
+        for name in ("hidden_1", "head"):
+            copy_linear(self.get_submodule(name), params[name])
+
+
 class TorchVGG11(nn.Module):
     """Images [N, C, H, W] that are pooled to one pixel."""
 

@@ -45,6 +45,18 @@ def test_neurons_without_weights_keep_none_and_every_seed_has_its_own(tiny, mask
     assert_same_bits(jax.tree.map(np.asarray, begin(recipe, h, data).params), jax.tree.map(np.asarray, expected))
 
 
+def test_every_run_takes_the_row_of_its_own_numbers(tiny, masks):
+    """Rows by seed and learning rate, in no order; the fourth is of no run."""
+    grid = Grid(weight_decay=(0.1,), learning_rate=(0.003, 0.01), init_scale=(1.0,), seed=(1, 2))
+    rows = {"seed": np.array([2, 1, 1, 9, 2]), "learning_rate": np.array([0.01, 0.01, 0.003, 0.01, 0.003])}
+    kept = np.random.default_rng(1).integers(0, 2, size=(5, 16, 12))
+    name = masks(**rows, **{"hidden_1/kernel": kept})
+    states = train(masked(tiny, name, grid=grid))
+    for run, row in enumerate((2, 4, 1, 0)):
+        kernel = take(states, run).params["hidden_1"]["kernel"]
+        np.testing.assert_array_equal(kernel != 0, kept[row] == 1)
+
+
 def test_a_mask_that_keeps_all_is_none(tiny, masks):
     name = masks(**{"hidden_0/kernel": np.ones((1, 16)), "head/kernel": np.array(True)})
     for leaf, other in zip(*(jax.tree.leaves(train(e).params) for e in (masked(tiny, name), tiny())), strict=True):
@@ -60,7 +72,15 @@ def test_a_mask_that_keeps_all_is_none(tiny, masks):
             {"hidden_0/kernel": np.ones((2, 1, 16)), "seed": np.array([1])},
             "hidden_0/kernel: its first axis must be",
         ),
-        ({"hidden_0/kernel": np.ones((1, 1, 16)), "seed": np.array([1])}, "has no masks for grid.seed=2"),
+        ({"hidden_0/kernel": np.ones((1, 1, 16)), "seed": np.array([1])}, "has no mask for the run seed=2"),
+        (
+            {"hidden_0/kernel": np.ones((2, 1, 16)), "seed": np.array([1, 2]), "learning_rate": np.full(2, 0.02)},
+            "has no mask for the run seed=1, learning_rate=0.001",
+        ),
+        (
+            {"hidden_0/kernel": np.ones((2, 1, 16)), "seed": np.array([1, 2]), "l1": np.zeros(2)},
+            "has masks by l1, and the grid no such axis",
+        ),
     ],
 )
 def test_wrong_files_are_refused(tiny, masks, arrays, message):
