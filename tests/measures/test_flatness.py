@@ -11,7 +11,7 @@ from scipy import optimize, special, stats
 
 from collapse_jax.errors import ConfigError
 from collapse_jax.measures import Probe, Snapshot, measure_arrays
-from collapse_jax.measures.estimators import evaluation, surviving
+from collapse_jax.measures.estimators import evaluation, posterior_sgd, surviving
 from collapse_jax.measures.estimators import pac_bayes as bounds
 from collapse_jax.measures.estimators.curvature import extreme_eigenvalues
 from collapse_jax.measures.families.flatness import SIGMA, flatness
@@ -162,6 +162,69 @@ def test_bounds_in_float64(rng):
     assert values["pac_bound_without_mask"] < values["pac_bound_slab"]
 
 
+def by_hand(sgd, theta, noisy, moved, cost, inputs, labels):
+    """The mode "sgd" of a linear classifier with bias, in float64 with gradients written down; sigma [12]."""
+    n, r = len(labels), np.full(12, posterior_sgd.START)
+    velocity, zeros, step = np.zeros(12), np.zeros(12, np.float32), 0
+    for epoch in range(sgd.epochs):
+        order = np.asarray(sgd.order(jnp.int32(epoch), n))
+        for rows in (rows[rows >= 0] for rows in order.reshape(-1, sgd.batch)):
+            noise, sigma = noisy * np.asarray(sgd.noise(step, zeros), float), np.log1p(np.exp(r))
+            bias, kernel = np.split(theta + sigma * noise, [2])
+            logits = inputs[rows] @ kernel.reshape(5, 2) + bias
+            likely = special.softmax(logits, axis=1)
+            own = likely[np.arange(len(rows)), labels[rows]]
+            slope = (likely - np.eye(2)[labels[rows]]) * (own > 1e-4)[:, None] / (math.log(10) * len(rows))
+            of_risk = np.concatenate([slope.sum(axis=0), (inputs[rows].T @ slope).ravel()]) * noise
+            risk = -np.log(np.maximum(own, 1e-4)).mean() / math.log(10)
+            b = (0.5 * np.sum(np.log1p((moved / sigma) ** 2)) + cost + math.log(2 * n**0.5 / sgd.delta)) / n
+            of_b = -(moved**2) / (sigma * (sigma**2 + moved**2)) / n
+            root = math.sqrt(b * (b + 2 * risk))
+            if b + root < math.sqrt(b / 2):
+                gradient = of_risk * (1 + b / root) + of_b * (1 + (b + risk) / root)
+            else:
+                gradient = of_risk + of_b / (4 * math.sqrt(b / 2))
+            velocity = sgd.momentum * velocity + gradient / (1 + np.exp(-r))
+            r, step = r - sgd.rate * velocity, step + 1
+    return np.log1p(np.exp(r))
+
+
+def test_trained_standard_deviations_are_those_of_gradients_written_down(rng):
+    """Three epochs of batches of 100, 100 and 30, at a rate that moves sigma far; all three posteriors."""
+    snapshot = classifier(rng, mask_share=0.4)
+    network, sgd = surviving.Surviving(snapshot), posterior_sgd.SGD(0.01, rate=3.0, batch=100, epochs=3, seed=5)
+    theta, start, kept = (np.asarray(v, float) for v in (network.theta, network.initial, network.kept))
+    data = np.asarray(snapshot.train.examples, float), np.asarray(snapshot.train.labels)
+    cost = 10 * float(special.entr(0.4) + special.entr(0.6))
+    for noisy, moved, paid in ((kept, theta - start, cost), (kept**0, theta - start, 0.0), (kept**0, theta, 0.0)):
+        posterior = posterior_sgd.Posterior(jnp.asarray(moved), jnp.asarray(noisy), jnp.asarray(paid))
+        posterior = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), posterior)
+        found = np.asarray(jax.jit(lambda p: sgd.sigma(network, p))(posterior))
+        right = by_hand(sgd, theta, noisy, moved, paid, *data)
+        assert right.max() > 1.5 * SIGMA  # it has moved
+        np.testing.assert_allclose(found, right, rtol=2e-4)
+
+
+def test_the_mode_sgd_says_what_the_trained_posterior_is_worth(rng):
+    snapshot = classifier(rng, mask_share=0.4)
+    snapshot = dataclasses.replace(snapshot, test=snapshot.train)
+    values = jax.tree.map(float, pac_bayes(snapshot, mode="sgd", epochs=2, draws=3, seed=1))
+    network = surviving.Surviving(snapshot)
+    moved = np.asarray(network.theta - network.initial, float)
+    for kind, mask in (("slab", values["mask_cost"]), ("gaussian", 0.0)):
+        # Two steps at 0.01 leave sigma where it began.
+        assert values[f"trained_sigma_{kind}"] == pytest.approx(SIGMA, rel=0.02)
+        near = 0.5 * np.sum(np.log1p((moved / SIGMA) ** 2)) + mask
+        assert values[f"trained_divergence_{kind}"] == pytest.approx(near, rel=0.02)
+    for kind in ("slab", "gaussian", "gaussian_zero"):
+        r, divergence = values[f"trained_risk_{kind}"], values[f"trained_divergence_{kind}"]
+        b = (divergence + math.log(2 * math.sqrt(230) / 0.01)) / 230
+        right = min(r + b + math.sqrt(b * (b + 2 * r)), r + math.sqrt(b / 2))
+        assert values[f"pac_bound_{kind}"] == pytest.approx(right, rel=1e-4)
+        assert values[f"trained_test_error_{kind}"] == pytest.approx(r)  # the same examples and draws
+    assert values["pac_bound_without_mask"] < values["pac_bound_slab"]
+
+
 def test_the_tolerated_sigma_is_where_the_risk_has_risen(rng):
     snapshot = classifier(rng)
     fitted = jnp.argmax(snapshot.apply(snapshot.params, snapshot.train.examples)[0], axis=1)
@@ -198,6 +261,8 @@ def test_nan_parameters_give_nan(rng):
         ("flatness", {"lanczos": 0}, "lanczos=0: must be an integer of at least 1"),
         ("pac_bayes", {"sigmas": (0.2, 0.1)}, r"sigmas=\(0.2, 0.1\): must be above 0 and ascend"),
         ("pac_bayes", {"delta": 1.0}, r"delta=1.0: must be in \(0, 1\)"),
+        ("pac_bayes", {"mode": "adam"}, "mode='adam': unknown mode"),
+        ("pac_bayes", {"mode": "sgd", "epochs": 0}, "epochs=0: must be an integer of at least 1"),
     ],
 )
 def test_wrong_options(rng, name, options, message):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from collapse_jax.measures.base import Snapshot
+from collapse_jax.measures.base import Probe, Snapshot
 from collapse_jax.measures.estimators.coarse_graining import is_kernel, named
 from collapse_jax.measures.estimators.evaluation import evaluate, in_batches
 from collapse_jax.measures.precision import at_least_float32
@@ -17,6 +17,7 @@ class Surviving:
       theta: [P], 0 where a weight was pruned.
       initial: [P] theta_0, 0 there too.
       kept: [P] of 1 and 0.
+      count: number of train examples, n.
       weights: number of weights, elements of kernels, which alone can be pruned; N.
       pruned: how many of them were.
     """
@@ -24,6 +25,7 @@ class Surviving:
     def __init__(self, snapshot: Snapshot):
         """Read `params`, `initial`, `mask` and the train examples of a snapshot."""
         self._snapshot = snapshot
+        self.count = len(snapshot.train.labels)
         ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), snapshot.params)
         mask = ones if snapshot.mask is None else snapshot.mask
         theta, self._restore = ravel_pytree(jax.tree.map(at_least_float32, snapshot.params))
@@ -50,9 +52,16 @@ class Surviving:
 
         return in_batches(total, train.examples, train.labels) / len(train.labels)
 
-    def evaluated(self, vector: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mean training loss of a vector [P], and the share of the train set that it gets wrong."""
-        loss, _, error = evaluate(self._snapshot, self._restore(vector), self._snapshot.train, "corrected")
+    def logits(self, vector: jax.Array, chosen: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Logits [M, K] of a vector [P] for some train examples, by their places [M], and their labels."""
+        train = self._snapshot.train
+        assert train.examples is not None
+        inputs, labels = (jnp.take(array, chosen, axis=0) for array in (train.examples, train.labels))
+        return self._snapshot.apply(self._restore(vector), inputs)[0], labels
+
+    def evaluated(self, vector: jax.Array, probe: Probe | None = None) -> tuple[jax.Array, jax.Array]:
+        """Mean loss of a vector [P], and the share of examples that it gets wrong; of the train set by default."""
+        loss, _, error = evaluate(self._snapshot, self._restore(vector), probe or self._snapshot.train, "corrected")
         return loss, error
 
 
