@@ -15,7 +15,7 @@ from collapse_jax.models.layers import ACTIVATIONS
 
 
 class Attention(nn.Module):
-    """softmax(q k^T / sqrt(d_head)) v per head, projected; every token attends to every other.
+    """softmax(q k^T / sqrt(d_head)) v per head, projected: tokens attend to all tokens of their sequence.
 
     Attributes:
       heads: number of heads; divides D.
@@ -24,12 +24,13 @@ class Attention(nn.Module):
     heads: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Map x [N, T, D] to [N, T, D]."""
-        q, k, v = (nn.Dense(x.shape[-1], name=n)(x).reshape(*x.shape[:2], self.heads, -1) for n in ("q", "k", "v"))
+    def __call__(self, attending: jax.Array, x: jax.Array) -> jax.Array:
+        """Map the attending tokens [N, Q, D] of the sequences x [N, T, D] to [N, Q, D]."""
+        seen = {"q": attending, "k": x, "v": x}
+        q, k, v = (nn.Dense(x.shape[-1], name=n)(h).reshape(*h.shape[:2], self.heads, -1) for n, h in seen.items())
         scores = jnp.einsum("nqhd,nkhd->nhqk", q, k) * q.shape[-1] ** -0.5
         mixed = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(scores), v)
-        return nn.Dense(x.shape[-1], name="out")(mixed.reshape(x.shape))
+        return nn.Dense(x.shape[-1], name="out")(mixed.reshape(attending.shape))
 
 
 class Block(nn.Module):
@@ -38,16 +39,18 @@ class Block(nn.Module):
     Attributes:
       heads: number of attention heads.
       activation: name in `ACTIVATIONS`.
+      last: whether only the last token is told, [N, 1, D]: what is read of the others is read by attention.
     """
 
     heads: int
     activation: str
+    last: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map x [N, T, D] to [N, T, D]."""
-        width = x.shape[-1]
-        x = nn.LayerNorm(name="norm1")(x + Attention(self.heads, name="attention")(x))
+        width, told = x.shape[-1], x[:, -1:] if self.last else x
+        x = nn.LayerNorm(name="norm1")(told + Attention(self.heads, name="attention")(told, x))
         hidden = ACTIVATIONS[self.activation](nn.Dense(4 * width, name="linear1")(x))
         return nn.LayerNorm(name="norm2")(x + nn.Dense(width, name="linear2")(hidden))
 
@@ -86,7 +89,7 @@ class Decoder(nn.Module):
         h = h + nn.Embed(positions, self.width, name="positions")(places)
         layers = []
         for i in range(self.depth):
-            h = Block(self.heads, self.activation, name=f"layer_{i}")(h)
+            h = Block(self.heads, self.activation, last=i == self.depth - 1, name=f"layer_{i}")(h)
             layers.append(h[:, -1])
         return nn.Dense(self.num_classes, name="head")(h[:, -1]), tuple(layers)
 
