@@ -39,7 +39,7 @@ class Block(nn.Module):
     Attributes:
       heads: number of attention heads.
       activation: name in `ACTIVATIONS`.
-      last: whether only the last token is told, [N, 1, D]: what is read of the others is read by attention.
+      last: whether only the last token is returned; the others are read by its attention alone.
     """
 
     heads: int
@@ -48,9 +48,9 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Map x [N, T, D] to [N, T, D]."""
-        width, told = x.shape[-1], x[:, -1:] if self.last else x
-        x = nn.LayerNorm(name="norm1")(told + Attention(self.heads, name="attention")(told, x))
+        """Map x [N, T, D] to [N, T, D], or [N, 1, D]."""
+        width, attending = x.shape[-1], x[:, -1:] if self.last else x
+        x = nn.LayerNorm(name="norm1")(attending + Attention(self.heads, name="attention")(attending, x))
         hidden = ACTIVATIONS[self.activation](nn.Dense(4 * width, name="linear1")(x))
         return nn.LayerNorm(name="norm2")(x + nn.Dense(width, name="linear2")(hidden))
 
