@@ -1,30 +1,62 @@
-"""Write the masks of the sub-network experiment: the most synergistic neurons of every seed, and the others.
+"""Write the masks of the sub-network experiment: the most synergistic neurons of every seed, and their controls.
 
-    python scripts/synergy_masks.py --workdir=runs/synergy_cpu --weight_decay=2 --target=FOLDER
+    python scripts/synergy_masks.py --workdir=runs/synergy_seeds --weight_decay=2 --target=FOLDER
+    python scripts/synergy_masks.py --workdir=runs/synergy_scales --init_scale=8 --target=FOLDER
 
 Of each seed the set of lowest O-information of all measured steps but 0 (arXiv 2408.08944, Figures 6 and 7), as
-masks of the first layer: subnetwork.npz keeps its neurons' weights, inverse.npz those of all others.
+masks of the first layer: subnetwork.npz keeps its neurons' weights, inverse.npz those of all others. random.npz
+and random_inverse.npz keep as many neurons as these, drawn at random: sets of unequal size do not compare.
 """
 
 import argparse
 import pathlib
 
 import numpy as np
+import xarray as xr
 
 import collapse_jax
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--workdir", required=True)
-parser.add_argument("--weight_decay", type=float, required=True)
-parser.add_argument("--target", type=pathlib.Path, required=True)
-arguments = parser.parse_args()
 
-results = collapse_jax.open_results(arguments.workdir).sel(weight_decay=arguments.weight_decay, method="nearest")
-results = results.isel(step=np.flatnonzero((results["step"] > 0) & results["synergy"].notnull().all("seed")))
-best = results["synergy"].argmax("step")
-members = results["synergy_members"].isel(step=best).transpose("seed", "neuron").values.astype(bool)
-for seed, step, size in zip(results.seed.values, results.step.values[best], members.sum(axis=1), strict=True):
-    print(f"seed {seed}: step {step}, {size} of {members.shape[1]} neurons")
-for name, kept in (("subnetwork", members), ("inverse", ~members)):
-    masks = {"hidden_0/kernel": kept[:, None, :], "seed": results.seed.values.astype(np.int64)}
-    np.savez_compressed(arguments.target / f"{name}.npz", **masks)
+def members_of(results: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return of every seed the set of most synergy after step 0 [S, D] and its step [S]."""
+    known = results["synergy"].notnull().all("seed")
+    results = results.isel(step=np.flatnonzero((results["step"] > 0) & known))
+    best = results["synergy"].argmax("step")
+    members = results["synergy_members"].isel(step=best).transpose("seed", "neuron").values == 1
+    return members, results["step"].values[best]
+
+
+def masks_of(members: np.ndarray, seeds: np.ndarray) -> dict[str, np.ndarray]:
+    """Return for each kind of mask the neurons that it keeps [S, D]; random ones are drawn by the seed."""
+    drawn = np.stack([np.random.default_rng(int(seed)).permutation(members.shape[1]) for seed in seeds])
+    size = members.sum(axis=1, keepdims=True)
+    # The neurons of a random inverse are the last of the same order: disjoint from those of the random set.
+    return {"subnetwork": members, "random": drawn < size, "inverse": ~members, "random_inverse": drawn >= size}
+
+
+def main() -> None:
+    """Write the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", required=True)
+    parser.add_argument("--weight_decay", type=float)
+    parser.add_argument("--init_scale", type=float)
+    parser.add_argument("--target", type=pathlib.Path, required=True)
+    arguments = vars(parser.parse_args())
+    results = collapse_jax.open_results(arguments["workdir"])
+    for name in ("weight_decay", "init_scale"):
+        if arguments[name] is not None:
+            results = results.sel({name: arguments[name]}, method="nearest")
+    single = [name for name in ("weight_decay", "init_scale") if results.sizes.get(name) == 1]
+    members, steps = members_of(results.squeeze(single))
+    seeds = results["seed"].values.astype(np.int64)
+    for seed, step, size in zip(seeds, steps, members.sum(axis=1), strict=True):
+        print(f"seed {seed}: step {step}, {size} of {members.shape[1]} neurons")
+    arguments["target"].mkdir(parents=True, exist_ok=True)
+    for name, kept in masks_of(members, seeds).items():
+        np.savez_compressed(
+            arguments["target"] / f"{name}.npz", **{"hidden_0/kernel": kept[:, None, :], "seed": seeds}
+        )
+
+
+if __name__ == "__main__":
+    main()

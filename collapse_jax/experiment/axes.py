@@ -110,6 +110,7 @@ class Grid:
       loss: static, of `loss`.
       batch_size: static, of `batch_size`.
       scheme: static, of `training.scheme`.
+      mask: static, of `training.mask`.
       weight_decay: lambda; decoupled for AdamW, coupled (added to the gradient) for Adam, SGD and GD.
       learning_rate: eta.
       init_scale: alpha, multiplies the initial parameters that `Model.init` names.
@@ -146,6 +147,7 @@ class Grid:
     loss: tuple[str, ...] = static("loss", "loss")
     batch_size: tuple[int, ...] = static("batch size", "batch_size")
     scheme: tuple[str, ...] = static("training scheme", "training.scheme")
+    mask: tuple[str, ...] = static("mask", "training.mask")
     weight_decay: tuple[float, ...] = traced(
         "weight decay λ", (0.01,), symbol="λ", check=NOT_NEGATIVE, dimension=True
     )

@@ -1,5 +1,6 @@
 """Points of a grid, axis -> value, in words."""
 
+import pathlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +9,9 @@ from collapse_jax.experiment.axes import symbol
 
 
 def value_text(value: Any) -> str:
-    """Show a hyperparameter: floats by their significant digits, whole numbers and words as they are."""
+    """Show a hyperparameter: floats by their significant digits, files of arrays by their names, else as it is."""
+    if isinstance(value, str):
+        return (pathlib.PurePath(value).stem if value.endswith(".npz") else value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
+from collapse_jax.figures.accuracy import accuracy
 from collapse_jax.figures.against_axis import against_axis
 from collapse_jax.figures.balancedness import balancedness
 from collapse_jax.figures.bounds import bounds
@@ -56,6 +57,7 @@ BOTH: tuple[Source, ...] = ("results", "programs")
 FIGURES: dict[str, Drawing] = {
     "programs": Drawing(programs, "How do the programs of the static axes differ?", ("programs",)),
     "phases": Drawing(phases, "Do generalisation and collapse happen together, long after fitting?"),
+    "accuracy": Drawing(accuracy, "Which settings, or programs, fit and which generalise, and when?", BOTH),
     "variances": Drawing(variances, "Which of RNC1 and NC1 follows the test accuracy?"),
     "timescales": Drawing(timescales, "Do fitting and collapse run on different clocks?"),
     "survival": Drawing(survival, "To how many runs does an event happen at all, and when?"),

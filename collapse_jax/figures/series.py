@@ -67,7 +67,12 @@ def split(results: xr.Dataset, colour: str = DEFAULT_AXIS, apart_from: Collectio
         shown = {name: whole[name] for name in (colour, *names) if name in whole}
         found.append(Series(shown, take(results, runs)))
     found.sort(key=lambda s: (_order(s.point.get(colour)), str(s.point)))
-    return [dataclasses.replace(s, colour=c) for s, c in zip(found, _colours(found, colour), strict=True)]
+    return coloured(found, colour)
+
+
+def coloured(series: list[Series], colour: str) -> list[Series]:
+    """Return the series with colours by an axis of their points; without it there, one after the other."""
+    return [dataclasses.replace(s, colour=c) for s, c in zip(series, _colours(series, colour), strict=True)]
 
 
 def _order(value: Any) -> float:

@@ -105,7 +105,7 @@ def test_what_cannot_be_drawn_is_skipped_with_a_reason(tmp_path, results, caplog
     with caplog.at_level(logging.WARNING):
         paths = draw(results.sel(weight_decay=[0.03]), None, tmp_path)
     assert not any("timescales" in p.name for p in paths)
-    assert len(paths) == 10
+    assert len(paths) == 12
     assert "figure timescales skipped: fewer than two positive weight decays" in caplog.text
     bare = results[["weight_norm", "diverged_at"]]
     assert {p.stem for p in draw(bare, None, tmp_path / "bare")} == {"timeline", "everything"}

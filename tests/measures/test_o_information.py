@@ -1,9 +1,11 @@
-"""O-information against closed forms, its definition, the package hoi, and discrete distributions."""
+"""O-information against closed forms, its definition, the packages hoi and dit, and discrete distributions."""
 
 import itertools
 
+import dit
 import numpy as np
 import pytest
+from dit.inference import differential_entropy_knn
 from hoi.metrics import Oinfo
 
 from collapse_jax.measures.estimators.copula import copula_correlation, ranks
@@ -104,6 +106,54 @@ def test_the_identities_hold_for_bits(n, kind, right):
 
     total, dual, o = by_definition(entropy_of, n)
     assert o == pytest.approx(right) == pytest.approx(total - dual)
+
+
+CLOSED = [
+    ("giant_bit", 0, 3.0),
+    ("giant_bit", 1, 0.0),
+    ("n_mod_m", 0, -3.0),
+    ("n_mod_m", 1, -2.0),
+    ("n_mod_m", 2, -1.0),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "right"), CLOSED)
+def test_dit_knows_the_closed_forms(kind, given, right):
+    """Five bits, some of them given: the third implementation is what it says it is."""
+    distribution = getattr(dit.example_dists, kind)(5, 2)
+    rest = [[j] for j in range(given, 5)]
+    assert dit.multivariate.o_information(distribution, rest, list(range(given))) == pytest.approx(right, abs=1e-12)
+
+
+def test_the_definition_is_that_of_dit(rng):
+    """Random distributions of three bits and a digit of three values."""
+    outcomes = list(itertools.product("01", "01", "012", "01"))
+    p = rng.dirichlet(np.full(len(outcomes), 0.3))
+    table = p.reshape(2, 2, 3, 2)
+
+    def entropy_of(subset):
+        q = table.sum(axis=tuple(set(range(4)) - set(subset)))
+        return -np.sum(q[q > 0] * np.log2(q[q > 0]))
+
+    d = dit.Distribution(["".join(outcome) for outcome in outcomes], p)
+    total, dual = dit.multivariate.total_correlation(d), dit.multivariate.dual_total_correlation(d)
+    right = [total, dual, dit.multivariate.o_information(d)]
+    assert by_definition(entropy_of, 4) == pytest.approx(right, abs=1e-9)
+    assert right[2] == pytest.approx(total - dual, abs=1e-9)
+
+
+SYNERGISTIC = np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0.7]])
+REDUNDANT = np.array([[1, 1, 1], [0.7, 0, 0], [0, 0.7, 0], [0, 0, 0.7]])
+
+
+@pytest.mark.parametrize(("mixing", "sign"), [(SYNERGISTIC, -1), (REDUNDANT, 1)])
+def test_gaussian_form_is_that_of_nearest_neighbours_of_dit(rng, mixing, sign):
+    """Its entropies know nothing of Gaussians; within five of its standard deviations, which are 0.03 bits."""
+    z = rng.normal(size=(6000, len(mixing))) @ mixing
+    found = unions(np.corrcoef(z.T), np.arange(3), 3).values[-1]
+    o = by_definition(lambda s: differential_entropy_knn(z, list(s), k=4), 3)[2]
+    assert found == pytest.approx(o, abs=0.15)
+    assert sign * found > 0.25
 
 
 def test_greedy_search_is_exhaustive_for_few_variables(rng):

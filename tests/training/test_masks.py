@@ -9,7 +9,9 @@ from runs import assert_same_bits, begin, one, take, train
 import collapse_jax
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, WorkdirError
+from collapse_jax.experiment.choices import filled
 from collapse_jax.experiment.config import Grid, Training
+from collapse_jax.experiment.cuts import AXES, Cut, parts
 
 KEPT = np.random.default_rng(0).integers(0, 2, size=(3, 1, 16))
 
@@ -106,6 +108,32 @@ def test_what_is_no_archive_is_refused(tiny, tmp_path):
 def test_masks_of_another_network_are_refused(tiny, masks, tmp_path, arrays, message):
     with pytest.raises(ConfigError, match=message):
         collapse_jax.train(masked(tiny, masks(**arrays)), tmp_path / "sweep")
+
+
+def test_files_are_an_axis(tiny, masks, tmp_path):
+    """Each part is the experiment with that file, and "" is none; results are found by the names."""
+    name = masks(**{"hidden_0/kernel": np.zeros((1, 16))})
+    grid = Grid(weight_decay=(0.1,), seed=(1,), init_scale=(1.0,), mask=("", name))
+    experiment = tiny(grid=grid)
+    bare, dead = (part.experiment for part in parts(experiment, Cut(AXES)))
+    assert (bare.training.mask, dead.training.mask) == ("", name)
+    assert dead == filled(tiny(grid=bare.grid, training=Training(mask=name)))
+    collapse_jax.train(experiment, tmp_path / "sweep")
+    results = collapse_jax.open_results(tmp_path / "sweep")
+    alone = collapse_jax.train(dead, tmp_path / "alone")
+    np.testing.assert_array_equal(results["train_loss"].sel(mask=name), alone["train_loss"])
+    assert (results["train_loss"].sel(mask="") != alone["train_loss"]).any()
+
+
+def test_a_file_of_the_axis_that_is_none_is_refused(tiny):
+    with pytest.raises(ConfigError, match=r"mask='nowhere.npz': no such file \(of the part grid\.mask=now"):
+        validate(tiny(grid=Grid(mask=("", "nowhere.npz"))))
+
+
+def test_the_axis_takes_the_place_of_the_field(tiny, masks):
+    name = masks(**{"hidden_0/kernel": np.ones((1, 16))})
+    with pytest.raises(ConfigError, match=r"training\.mask=.*has no effect beside grid\.mask"):
+        validate(masked(tiny, name, grid=Grid(mask=("",))))
 
 
 def test_another_file_of_the_same_name_does_not_go_on(tiny, masks, tmp_path):

@@ -1,0 +1,84 @@
+"""Do the most synergistic neurons grok sooner? Steps of grokking of every mask of configs/modular_synergy.py.
+
+    python scripts/synergy_subnetworks.py --workdir=runs/subnetworks
+
+Each mask keeps the first-layer weights of some neurons of every seed. Its steps are compared, seed by seed, with
+those of as many random neurons of the same seed, and with those of all neurons: geometric mean of the ratio and
+two-sided p by all changes of sign (`analysis.order.paired`), over the seeds of which both grok.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+import xarray as xr
+
+import collapse_jax
+from collapse_jax.analysis import timescales
+from collapse_jax.analysis.order import paired
+from collapse_jax.experiment.points import value_text
+from collapse_jax.workdir.join import select_part
+
+EQUAL = {"subnetwork": "random", "inverse": "random_inverse"}
+
+
+def neurons(file: str) -> str:
+    """Say how many neurons the masks of a file keep."""
+    if not pathlib.Path(file).is_file():
+        return "all"
+    with np.load(file) as archive:
+        kept = archive["hidden_0/kernel"].sum(axis=(1, 2))
+    return f"{kept.min():.0f} to {kept.max():.0f}"
+
+
+def compared(first: np.ndarray, second: np.ndarray) -> str:
+    """Say the ratio of two arrays of steps, seed by seed, and its p."""
+    both = np.isfinite(first) & np.isfinite(second)
+    if not both.any():
+        return "-"
+    ratio = np.exp(np.mean(np.log(first[both] / second[both])))
+    return f"{ratio:.2f}, p = {paired(first, second):.2g} ({both.sum()} seeds)"
+
+
+def table(results: xr.Dataset) -> list[list[str]]:
+    """Return a row for each mask."""
+    steps, ends = {}, {}
+    for mask in results["mask"].values.tolist():
+        part = select_part(results, {"mask": mask})
+        taus = timescales(part)
+        steps[mask] = np.where(taus["grok_censored"], np.nan, taus["tau_grok"]).ravel()
+        ends[mask] = part["test_accuracy"].isel(step=-1).values.ravel()
+    by_name = {value_text(mask): mask for mask in steps}
+    rows = []
+    for name, mask in by_name.items():
+        own = steps[mask][np.isfinite(steps[mask])]
+        when = f"{np.exp(np.log(own).mean()):.0f} ({own.min():.0f} to {own.max():.0f})" if len(own) else "-"
+        equal = compared(steps[mask], steps[by_name[EQUAL[name]]]) if name in EQUAL else "-"
+        whole = compared(steps[mask], steps[by_name["none"]]) if name != "none" else "-"
+        rows.append([name, neurons(mask), f"{len(own)}/{len(steps[mask])}", when, f"{ends[mask].mean():.3f}"])
+        rows[-1] += [equal, whole]
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", required=True)
+    results = collapse_jax.open_results(parser.parse_args().workdir)
+    names = [
+        "mask",
+        "neurons",
+        "grok",
+        "at step",
+        "test accuracy",
+        "against random, as many",
+        "against all neurons",
+    ]
+    rows = [names, *table(results)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()
