@@ -16,7 +16,7 @@ full-batch AdamW at 0.03 with b2 = 0.98 and cross-entropy, 4000 steps, five seed
 * "seeds": 20 seeds of what groks fast (weight decay 2) and of what memorises (0), for the verdict.
 * "subnetworks", "subnetworks-low" and "subnetworks-scale": trained again, from the same initial numbers, with the
   first-layer weights of the most synergistic neurons alone, of all others, and of random neurons of both numbers
-  (masks by scripts/synergy_masks.py; Figures 6 and 7): weight decay 2 (20 seeds) and 0.1, scale 8.
+  (masks by scripts/synergy_masks.py; Figures 6 and 7): weight decay 2 (20 seeds) and 0.1 (12), scale 8.
 * "everything": 12 seeds at weight decay 0.1, for the order of all measures.
 """
 
@@ -47,7 +47,7 @@ GRIDS = {
     "temperature": {"init_scale": (8.0, 50.0), "temperature": (0.1, 1.0, 10.0, 100.0)},
     "seeds": {"weight_decay": (0.0, 2.0), "seed": tuple(range(20))},
     "subnetworks": {"weight_decay": (2.0,), "seed": tuple(range(20))},
-    "subnetworks-low": {"weight_decay": (0.1,)},
+    "subnetworks-low": {"weight_decay": (0.1,), "seed": tuple(range(12))},
     "subnetworks-scale": {"init_scale": (8.0,)},
     "everything": {"weight_decay": (0.1,), "seed": tuple(range(12))},
 }
@@ -61,7 +61,7 @@ def get_config(arg: str = "") -> Experiment:
     if arg.startswith("subnetworks"):
         axes["mask"] = ("", *(f"{MASKS}/{arg}/{kind}.npz" for kind in KINDS))
     whole, held = arg in ("", "cpu", "smoke", "everything"), arg in NORM_HELD
-    stored = Schedule("geometric", points=60 if arg == "" else 30)
+    stored = Schedule("geometric", points={"": 60, "everything": 20}.get(arg, 30))
     experiment = Experiment(
         name="Synergy in modular addition",
         grid=Grid(**axes),
@@ -73,7 +73,7 @@ def get_config(arg: str = "") -> Experiment:
         optimizer=Optimizer(b2=0.98),
         training=Training(terms=("fixed_norm",) if held else ()),
         measures=("fit", "norms", "collapse", "spectrum") if whole else ("fit", "norms"),
-        log=Schedule("geometric", points=120 if whole else 80),
+        log=Schedule("geometric", points=120 if whole and arg != "everything" else 80),
         snapshots=Snapshots(stored if whole else Schedule("explicit", at=STORED), ("parameters",)),
         thresholds=Thresholds(train_accuracy=0.98, test_accuracy=0.98),
     )

@@ -1,11 +1,12 @@
 """Write the masks of the sub-network experiment: the most synergistic neurons of every seed, and their controls.
 
-    python scripts/synergy_masks.py --workdir=runs/synergy_seeds --weight_decay=2 --target=FOLDER
-    python scripts/synergy_masks.py --workdir=runs/synergy_scales --init_scale=8 --target=FOLDER
+    python scripts/synergy_masks.py --workdir=runs/synergy_seeds --weight_decay=2 --since=31 --target=FOLDER
+    python scripts/synergy_masks.py --workdir=runs/synergy_scales --init_scale=8 --since=31 --target=FOLDER
 
-Of each seed the set of lowest O-information of all measured steps but 0 (arXiv 2408.08944, Figures 6 and 7), as
-masks of the first layer: subnetwork.npz keeps its neurons' weights, inverse.npz those of all others. random.npz
-and random_inverse.npz keep as many neurons as these, drawn at random: sets of unequal size do not compare.
+Of each seed the set of lowest O-information of all measured steps from `since` (arXiv 2408.08944, Figures 6 and 7;
+before the training set is fitted synergy is that of the initial weights), as masks of the first layer:
+subnetwork.npz keeps its neurons' weights, inverse.npz those of all others. random.npz and random_inverse.npz keep
+as many neurons as these, drawn at random: sets of unequal size do not compare.
 """
 
 import argparse
@@ -17,10 +18,10 @@ import xarray as xr
 import collapse_jax
 
 
-def members_of(results: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return of every seed the set of most synergy after step 0 [S, D] and its step [S]."""
+def members_of(results: xr.Dataset, since: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return of every seed the set of most synergy from step `since` [S, D] and its step [S]."""
     known = results["synergy"].notnull().all("seed")
-    results = results.isel(step=np.flatnonzero((results["step"] > 0) & known))
+    results = results.isel(step=np.flatnonzero((results["step"] >= since) & known))
     best = results["synergy"].argmax("step")
     members = results["synergy_members"].isel(step=best).transpose("seed", "neuron").values == 1
     return members, results["step"].values[best]
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--workdir", required=True)
     parser.add_argument("--weight_decay", type=float)
     parser.add_argument("--init_scale", type=float)
+    parser.add_argument("--since", type=int, default=1)
     parser.add_argument("--target", type=pathlib.Path, required=True)
     arguments = vars(parser.parse_args())
     results = collapse_jax.open_results(arguments["workdir"])
@@ -47,7 +49,7 @@ def main() -> None:
         if arguments[name] is not None:
             results = results.sel({name: arguments[name]}, method="nearest")
     single = [name for name in ("weight_decay", "init_scale") if results.sizes.get(name) == 1]
-    members, steps = members_of(results.squeeze(single))
+    members, steps = members_of(results.squeeze(single), arguments["since"])
     seeds = results["seed"].values.astype(np.int64)
     for seed, step, size in zip(seeds, steps, members.sum(axis=1), strict=True):
         print(f"seed {seed}: step {step}, {size} of {members.shape[1]} neurons")

@@ -29,6 +29,7 @@ SHOWN = {
     "cdnv": True,
     "effective_rank": True,
     "mi_zx": False,
+    "mi_zy": False,
     "superfluous_information": False,
     "superfluous_nhsic": False,
     "noisy_zx_given_y_sigma010": False,

@@ -8,16 +8,18 @@ from scripts.synergy_masks import masks_of, members_of
 from scripts.synergy_subnetworks import table
 
 
-def test_members_are_those_of_the_most_synergy_after_step_0(rng):
+def test_members_are_those_of_the_most_synergy_of_a_window(rng):
     synergy = np.array([[9.0, 1.0, 3.0, np.nan], [9.0, 4.0, 2.0, 5.0]])  # the last step lacks a seed
     members = rng.integers(0, 2, size=(2, 4, 7)).astype(float)
     coords = {"seed": [5, 3], "step": [0, 2, 8, 16]}
     results = xr.Dataset(
         {"synergy": (("seed", "step"), synergy), "synergy_members": (("seed", "step", "neuron"), members)}, coords
     )
-    found, steps = members_of(results)
-    assert steps.tolist() == [8, 2]
-    np.testing.assert_array_equal(found, [members[0, 2], members[1, 1]])
+    for since, steps in ((0, [0, 0]), (1, [8, 2]), (3, [8, 8])):
+        found, at = members_of(results, since)
+        assert at.tolist() == steps
+        places = [coords["step"].index(step) for step in steps]
+        np.testing.assert_array_equal(found, [members[0, places[0]], members[1, places[1]]])
 
 
 def test_random_masks_keep_as_many_neurons_and_split_them_all(rng):
