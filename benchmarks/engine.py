@@ -53,6 +53,10 @@ class Engine:
         self.layout = choose_layout(experiment.packing, self.runs)
         with runtime.numbers(experiment):
             self.programs = compile_programs(experiment, self.layout)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew."""
         self.states = jax.block_until_ready(self.programs.initial())
         self.step = 0
 

@@ -38,16 +38,16 @@ class Workers:
         ]
         self.ready = self._answers()
 
-    def ask(self, line: str) -> tuple[float, list[dict[str, Any]]]:
-        """Send a line to all; return the seconds until the last has answered, and the answers."""
+    def ask(self, line: str, processes: int | None = None) -> tuple[float, list[dict[str, Any]]]:
+        """Send a line to all, or the first few; return the seconds until the last has answered, and the answers."""
         began = time.perf_counter()
-        for process in self._processes:
+        for process in self._processes[:processes]:
             print(line, file=process.stdin, flush=True)
-        answers = self._answers()
+        answers = self._answers(processes)
         return time.perf_counter() - began, answers
 
-    def _answers(self) -> list[dict[str, Any]]:
-        lines = [process.stdout.readline() for process in self._processes]
+    def _answers(self, processes: int | None = None) -> list[dict[str, Any]]:
+        lines = [process.stdout.readline() for process in self._processes[:processes]]
         if not all(lines):
             raise RuntimeError("a worker ended early; its error stands above")
         return [json.loads(line) for line in lines]

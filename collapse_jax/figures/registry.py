@@ -24,6 +24,7 @@ from collapse_jax.figures.selection_map import selection_map
 from collapse_jax.figures.superfluous import superfluous
 from collapse_jax.figures.survival import survival
 from collapse_jax.figures.synergy import synergy, synergy_phases
+from collapse_jax.figures.ticket_rates import ticket_rates
 from collapse_jax.figures.tickets import bound_parts, tickets
 from collapse_jax.figures.timeline import timeline
 from collapse_jax.figures.timescales import timescales
@@ -72,6 +73,7 @@ FIGURES: dict[str, Drawing] = {
         "What happens when, in one run: accuracy, collapse and weight norm over one log-step axis.",
     ),
     "tickets": Drawing(tickets, "What is left of a network at each level of pruning, and how flat is its minimum?"),
+    "ticket_rates": Drawing(ticket_rates, "Do small rates leave networks near theta_0, in sharp minima?"),
     "bound_parts": Drawing(bound_parts, "What costs more to tell at each level: the mask or the weights?"),
     "everything": Drawing(everything, "Which moves first? Every stored measure of one setting on one time axis."),
     "bounds": Drawing(bounds, "How far above the truth are the bounds, and do they fall when it falls?"),

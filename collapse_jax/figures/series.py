@@ -201,8 +201,13 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
     return [items[i] for i in picked]
 
 
-def reading_note(results: xr.Dataset, series: list[Series], log: bool = True, *further: xr.Dataset) -> str:
-    """How to read the lines, and what is missing from them, in words; `further` results are in the same figure."""
+def reading_note(
+    results: xr.Dataset, series: list[Series], log: bool = True, *further: xr.Dataset, crosses: bool = True
+) -> str:
+    """How to read the lines, and what is missing from them, in words.
+
+    `further` results are in the same figure; `crosses` says that the last values of diverged runs are marked.
+    """
     counts = sorted({s.runs.sizes["run"] for s in series})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     if counts == [1]:
@@ -213,9 +218,8 @@ def reading_note(results: xr.Dataset, series: list[Series], log: bool = True, *f
     diverged = [at for r in (results, *further) if "diverged_at" in r for at in r["diverged_at"].values.flat]
     bad = sum(int(at) >= 0 for at in diverged)
     if bad:
-        parts.append(
-            f"{bad} of {len(diverged)} runs diverged: a cross marks their last value, the mean goes on without."
-        )
+        left = "a cross marks their last value" if crosses else "they have no further values"
+        parts.append(f"{bad} of {len(diverged)} runs diverged: {left}, the mean goes on without.")
     return " ".join([*parts, *_static_note(results), progress_note(results, *further)]).strip()
 
 

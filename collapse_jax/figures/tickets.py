@@ -34,6 +34,13 @@ PANELS = (
 )
 
 
+RISKS = {
+    "pac_bound_slab": "bound",
+    "pac_bound_without_mask": "the same, the mask for free",
+    "posterior_risk": "train error with that noise",
+}
+
+
 @style.styled
 def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = RATE) -> Figure:
     """What a network has become at the end of each level, against the share of weights that it kept.
@@ -41,12 +48,12 @@ def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
     One colour per learning rate (or value of `colour`), mean and range over seeds. The density is (1 - p)^l at
     level l, of which p is pruned each time. `thresholds` is not used. Source: arXiv 2205.07320.
     """
-    ends = _ends(results)
+    ends = ends_of_levels(results)
     panels = [panel for panel in PANELS if panel.variable in ends]
     columns = min(4, len(panels))
     figure = style.new_figure(1.2 + 3.1 * columns, 1.5 + 2.6 * -(-len(panels) // columns))
     grid = style.panels(figure, len(panels), columns)
-    groups = lines.split(ends, colour)
+    groups = lines.split(ends.drop_vars("diverged_at", errors="ignore"), colour)
     for axes, panel in zip(grid, panels, strict=True):
         for group in groups:
             lines.draw(axes, group, panel.variable, x=_mean(group, "density"), log=panel.log)
@@ -58,42 +65,47 @@ def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
             axes.set_yscale("log")
     lines.legend(figure, grid, groups)
     note = "At the end of each level; weights are pruned from right to left. "
-    style.heading(figure, "Tickets", note + lines.reading_note(ends, groups, False))
+    style.heading(figure, "Tickets", note + lines.reading_note(ends, groups, False, crosses=False))
     return figure
 
 
 @style.styled
 def bound_parts(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = RATE) -> Figure:
-    """The nats of the spike-and-slab divergence by density: the cost of the mask, and that of the slab above it.
+    """The nats of the spike-and-slab divergence by density, mask and slab, and below the bound and the risk in it.
 
-    One panel per series; the slab at the sigma nearest to softplus(-4) = 0.01815, mean over seeds.
+    One column per series; the slab at the sigma nearest to softplus(-4) = 0.01815, mean over seeds.
     `thresholds` is not used. Source: arXiv 2205.07320.
     """
-    ends = _ends(results)
+    ends = ends_of_levels(results)
     if "mask_cost" not in ends:
         raise style.NotDrawableError("the measure pac_bayes is not in the results")
     sigmas = ends["posterior_sigma"].values
     nearest = int(np.abs(np.log(sigmas / 0.01815)).argmin())
     ends = ends.isel(posterior_sigma=nearest)
     groups = lines.split(ends, colour)
-    figure = style.new_figure(1.2 + 2.9 * len(groups), 3.9)
-    grid = figure.subplots(1, len(groups), squeeze=False, sharey=True).ravel()
+    figure = style.new_figure(1.2 + 2.9 * len(groups), 5.9)
+    grid, below = figure.subplots(2, len(groups), squeeze=False, sharey="row")
     shades = style.colormap()((0.35, 0.75))
-    for axes, group in zip(grid, groups, strict=True):
+    for axes, lower, group in zip(grid, below, groups, strict=True):
         shown = [_mean(group, name) for name in ("mask_cost", "slab_divergence")]
         x = _mean(group, "density")
         labels = ("mask: N H(λ)", f"slab at σ = {sigmas[nearest]:.4f}")
         axes.stackplot(x, *shown, colors=list(shades), labels=labels)
         axes.set_title(group.title, fontsize=9.5)
+        for (name, text), linestyle in zip(RISKS.items(), ("-", "--", ":"), strict=True):
+            lower.plot(x, _mean(group, name), color="black", linestyle=linestyle, label=text, gid=name)
         _density(axes)
+        _density(lower)
     grid[0].set_ylabel("divergence [nats]")
+    below[0].set_ylabel("error")
     grid[0].legend(fontsize=7.5)
-    style.heading(figure, "What a ticket costs", lines.reading_note(ends, groups, False))
+    below[0].legend(fontsize=7.5)
+    style.heading(figure, "What a ticket costs", lines.reading_note(ends, groups, False, crosses=False))
     return figure
 
 
-def _ends(results: xr.Dataset) -> xr.Dataset:
-    """The results at the ends of levels where the density was measured."""
+def ends_of_levels(results: xr.Dataset) -> xr.Dataset:
+    """Return the results at the ends of levels where the density was measured."""
     if "level" not in results.coords:
         raise style.NotDrawableError("the experiment has no levels")
     if "density" not in results:

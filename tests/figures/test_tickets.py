@@ -27,7 +27,13 @@ def results():
 
     measured = {
         name: variable(np.where(ends, rng.uniform(1, 2, shape), np.nan), name)
-        for name in ("distance_per_weight", "hessian_trace", "pac_bound_slab")
+        for name in (
+            "distance_per_weight",
+            "distance_from_initial",
+            "hessian_trace",
+            "pac_bound_slab",
+            "pac_bound_without_mask",
+        )
     }
     slab = np.where(ends, 1.0, np.nan)[None, None, :, None] * np.array(SIGMAS) * np.ones((2, 2, 1, 1))
     return xr.Dataset(
@@ -37,6 +43,7 @@ def results():
             "density": variable(np.where(ends, 0.8**level, np.nan), "Density"),
             "mask_cost": variable(np.where(ends, 5.0 * level, np.nan), "Mask"),
             "slab_divergence": ((*dims, "posterior_sigma"), slab, {"long_name": "Slab", "units": "nats"}),
+            "posterior_risk": ((*dims, "posterior_sigma"), slab / 2, {"long_name": "Risk", "units": "1"}),
             "diverged_at": (dims[:2], np.full((2, 2), -1)),
         },
         {
@@ -69,8 +76,41 @@ def test_the_parts_of_the_bound_stand_on_each_other(results):
     assert mask.get_paths()[0].get_extents().ymax == pytest.approx(10.0)
     assert slab.get_paths()[0].get_extents().ymax == pytest.approx(10.018)
 
+    right = results["pac_bound_slab"].sel(step=[6, 12, 18], learning_rate=0.01).mean("seed")
+    bound, _, risk = figure.axes[len(RATES)].get_lines()
+    np.testing.assert_allclose(bound.get_ydata(), right)
+    np.testing.assert_allclose(risk.get_ydata(), 0.009)
 
-@pytest.mark.parametrize("name", ["tickets", "bound_parts"])
+
+def test_each_level_is_a_line_over_the_learning_rates_beside_its_control(results):
+    control = results.isel(step=[-1])[["test_accuracy"]] - 0.25
+    figure = FIGURES["ticket_rates"](results, control=control)
+    figure.canvas.draw()
+    for name in ("test_accuracy", "distance_from_initial", "hessian_trace"):
+        found = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == name]
+        right = results[name].sel(step=[6, 12, 18])
+        right = right.mean("seed") if name == "test_accuracy" else np.exp(np.log(right).mean("seed"))
+        assert len(found) == LEVELS + (name == "test_accuracy")
+        for level in range(LEVELS):
+            np.testing.assert_allclose(found[level].get_xdata(), RATES)
+            np.testing.assert_allclose(found[level].get_ydata(), right.isel(step=level))
+    accuracies = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == "test_accuracy"]
+    np.testing.assert_allclose(accuracies[-1].get_ydata(), accuracies[-2].get_ydata() - 0.25)
+
+
+def test_no_cross_is_spoken_of_that_is_not_drawn(results):
+    """One run diverged in the first level: it has no value at the end of any."""
+    broken = results.copy(deep=True)
+    broken["diverged_at"][0, 0] = 3
+    broken["test_accuracy"][0, 0] = np.nan
+    for name in ("tickets", "bound_parts", "ticket_rates"):
+        figure = FIGURES[name](broken)
+        assert not [line for axes in figure.axes for line in axes.get_lines() if line.get_marker() == "x"]
+        words = " ".join(text.get_text() for text in [*figure.texts, figure._suptitle] if text)
+        assert "1 of 4 runs diverged: they have no further values" in words.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["tickets", "bound_parts", "ticket_rates"])
 def test_what_is_missing_is_said(name, results):
     with pytest.raises(NotDrawableError, match="the experiment has no levels"):
         FIGURES[name](results.drop_vars(["level", "level_step"]))
