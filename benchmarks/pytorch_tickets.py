@@ -45,6 +45,7 @@ class Tickets:
         self.step = {LOADER: self._loader_step, TENSORS: self._step, GRAPHED: self._captured}[loop]
         if loop == GRAPHED:
             self.graph = self._capture()
+            self._rewind()
 
     def _loaded(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         loader = DataLoader(TensorDataset(self.inputs, self.labels), batch_size=BATCH, shuffle=True)
@@ -104,17 +105,21 @@ class Tickets:
             return nn.functional.cross_entropy(outputs, self.labels.to(self.device)).item()
 
     @torch.no_grad()
+    def _rewind(self) -> None:
+        for parameter, initial in zip(self.model.parameters(), self.initial, strict=True):
+            parameter.copy_(initial)
+        self._mask()
+        for state in self.optimizer.state.values():
+            state["momentum_buffer"].zero_()
+
+    @torch.no_grad()
     def prune(self) -> float:
         """Begin the next level, in place, as a captured graph needs it; returns the density."""
         sizes = torch.cat([w[m > 0].abs() for w, m in zip(self.weights, self.masks, strict=True)])
         least = sizes.kthvalue(round(PRUNED * len(sizes))).values
         for weight, mask in zip(self.weights, self.masks, strict=True):
             mask.mul_(weight.abs() > least)
-        for parameter, initial in zip(self.model.parameters(), self.initial, strict=True):
-            parameter.copy_(initial)
-        self._mask()
-        for state in self.optimizer.state.values():
-            state["momentum_buffer"].zero_()
+        self._rewind()
         return (sum(m.sum() for m in self.masks) / sum(m.numel() for m in self.masks)).item()
 
 

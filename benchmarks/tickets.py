@@ -39,7 +39,8 @@ def main() -> None:
 
     runtime.start(training=True)
     if arguments.device == "gpu":
-        found = on_gpu(10 if arguments.tiny else WHOLE_STEPS, 1 if arguments.tiny else arguments.repeats)
+        few = arguments.tiny
+        found = on_gpu(10 if few else WHOLE_STEPS, 1 if few else arguments.repeats, PROCESSES[: 1 if few else None])
     else:
         found = on_cpu(10 if arguments.tiny else arguments.steps, 1 if arguments.tiny else arguments.repeats)
     if not arguments.tiny:
@@ -74,8 +75,8 @@ def on_cpu(steps: int, repeats: int) -> dict[str, Any]:
     return {"steps": steps, "levels": LEVELS, **compared.record()}
 
 
-def on_gpu(steps: int, repeats: int) -> dict[str, Any]:
-    """Train the whole here, then a few levels of each PyTorch loop in 1 to 8 processes; seconds of the whole."""
+def on_gpu(steps: int, repeats: int, arrangements: tuple[int, ...]) -> dict[str, Any]:
+    """Train the whole here, then a few levels of each PyTorch loop in so many processes; seconds of the whole."""
     import jax
 
     runs, whole = len(RATES) * len(SEEDS), WHOLE_LEVELS * steps
@@ -90,9 +91,9 @@ def on_gpu(steps: int, repeats: int) -> dict[str, Any]:
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
     for loop in GPU_STEPS if device == "cuda" else ("loader", "tensors"):
         count = min(GPU_STEPS[loop], 2 * steps)
-        with Workers("benchmarks.pytorch_tickets", [loop, f"--device={device}"], max(PROCESSES)) as workers:
+        with Workers("benchmarks.pytorch_tickets", [loop, f"--device={device}"], max(arrangements)) as workers:
             workers.ask(f"1 {count}")
-            for processes in PROCESSES:
+            for processes in arrangements:
                 taken = [workers.ask(f"2 {count}", processes) for _ in range(repeats)]
                 best = min(seconds for seconds, _ in taken) / (2 * count * processes)
                 seconds[f"PyTorch {loop}, {processes} process(es)"] = best * runs * whole
