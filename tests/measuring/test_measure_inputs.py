@@ -13,7 +13,7 @@ from collapse_jax.cli.measure import split_options
 from collapse_jax.errors import ConfigError, StoreError, WorkdirError
 from collapse_jax.experiment.config import Grid, Schedule, Snapshots
 from collapse_jax.measures import get_measure
-from collapse_jax.measuring import batches, requests
+from collapse_jax.measuring import batches, requests, run
 
 OWN = '''
 """A user's file."""
@@ -156,6 +156,25 @@ def test_a_measure_that_a_batch_would_hang_is_taken_run_by_run(stored):
     values = by_itself.take(parts)
     for name, expected in together.take(parts).items():
         np.testing.assert_allclose(values[name], expected, rtol=1e-4, err_msg=name)
+
+
+def test_all_steps_of_a_small_grid_are_one_call_of_one_program(stored, monkeypatch):
+    """Levels of pruning, for one: however many, the measure of all of them is one batch."""
+    compiled, taken = [], []
+    compile_batch, take = run.compile_batch, batches.Batch.take
+    monkeypatch.setattr(run, "compile_batch", lambda *a: compiled.append(1) or compile_batch(*a))
+
+    def counted(self, parts):
+        taken.append((len(jax.tree.leaves(parts)[0]), self.layout.runs))
+        return take(self, parts)
+
+    monkeypatch.setattr(batches.Batch, "take", counted)
+    shutil.rmtree(stored / "measures", ignore_errors=True)
+    results = collapse_jax.measure(stored, "distance")
+    steps = int(results["distance_from_initial"].notnull().any(["seed", "weight_decay"]).sum())
+    assert steps == 3
+    assert compiled == [1]
+    assert taken == [(4 * steps, 4 * steps)]
 
 
 @pytest.mark.slow  # compiles a large measure three times
