@@ -25,6 +25,7 @@ from collapse_jax.training import (
     RunState,
     advance_run,
     find_loss,
+    forward_of,
     has_finite_parameters,
     init_run,
     make_recipe,
@@ -225,7 +226,8 @@ def measure_run(
     state, h = run
     layers = any("layers" in family.needs for family in families)
     data = data.of(h)
-    snapshot = observe_run(recipe, network_of(recipe, state, h, data), h, data, step=step, layers=layers)
+    network, forward = network_of(recipe, state, h, data), forward_of(recipe, state, h, data)
+    snapshot = observe_run(recipe, network, h, data, step=step, layers=layers, forward=forward)
     values = {"diverged_at": state.diverged_at, "finite": has_finite_parameters(state)}
     for family in families:
         values |= family.function(snapshot)
@@ -241,7 +243,7 @@ def snapshot_run(
     size = content.test_size or len(data.test_labels)
     data = dataclasses.replace(data, test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
     network = network_of(recipe, state, h, data)
-    snapshot = observe_run(recipe, network, h, data)
+    snapshot = observe_run(recipe, network, h, data, forward=forward_of(recipe, state, h, data))
     assert snapshot.test is not None
     head = {"kernel": snapshot.head_kernel, "bias": snapshot.head_bias}
     parts: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import xarray as xr
 from etils import epath
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.events import own_thresholds
-from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError
+from collapse_jax.errors import CollapseError, ConfigError, StoreError, WorkdirError, require, unknown
 from collapse_jax.experiment.points import file_name
 from collapse_jax.experiment.thresholds import with_levels
 from collapse_jax.figures import registry
@@ -27,16 +27,22 @@ _log = logging.getLogger(__name__)
 
 
 def plot(
-    workdir: str | os.PathLike[str], thresholds: Mapping[str, float] | None = None, *, trust: bool = False
+    workdir: str | os.PathLike[str],
+    thresholds: Mapping[str, float] | None = None,
+    *,
+    names: Sequence[str] = (),
+    trust: bool = False,
 ) -> list[epath.Path]:
     """Draw every figure that the results of a sweep allow, as PNG and PDF, into `figures/` of its workdir.
 
     Example:
       >>> collapse_jax.plot("runs/mnist_mlp")  # doctest: +SKIP
+      >>> collapse_jax.plot("runs/mnist_mlp", names=["phases", "timescales"])  # doctest: +SKIP
 
     Args:
       workdir: directory of the sweep, finished or not.
       thresholds: levels of time scales in place of the sweep's own, such as {"rnc1": 0.02}.
+      names: figures of `FIGURES`; () stands for all of them.
       trust: run the files of a model or task of one's own that the workdir names; a figure of recomputed features
         needs them, all others run nothing.
 
@@ -44,17 +50,19 @@ def plot(
       The files; one line in the log says which figure was left out and why.
 
     Raises:
-      ConfigError: a level is not allowed.
+      ConfigError: a level is not allowed, or there is no such figure.
       WorkdirError: there are no results, or they are damaged.
       StoreError: a file cannot be written.
     """
+    for name in names:
+        require(name in registry.FIGURES, "figures", name, unknown("figure", name, registry.FIGURES))
     runtime.start()
     folder = path_of("workdir", workdir)
     results = open_results(folder)
     levels = with_levels(own_thresholds(results), thresholds or {})
     if folder.is_file():
         raise WorkdirError(f"workdir={workdir}: figures are drawn into a directory, and this is a file")
-    return draw(results, levels, folder / "figures", folder, trust=trust)
+    return draw(results, levels, folder / "figures", folder, names=names, trust=trust)
 
 
 def draw(
@@ -63,6 +71,7 @@ def draw(
     directory: str | os.PathLike[str] = ".",
     workdir: str | os.PathLike[str] | None = None,
     *,
+    names: Sequence[str] = (),
     trust: bool = False,
 ) -> list[epath.Path]:
     """Draws every figure that the results allow, as PNG and PDF.
@@ -74,13 +83,14 @@ def draw(
       thresholds: of the events; None: the results' own.
       directory: where the files go; those of each program of static axes into a folder of its name.
       workdir: of the sweep, for the figures that need its snapshots; None leaves them out.
+      names: figures of `FIGURES`; () stands for all of them.
       trust: run the files that the workdir names; see `plot`.
 
     Returns:
       The files written: `<directory>/<name>.png` and `.pdf`.
     """
     written: list[epath.Path] = []
-    for name, figure in figures(results, thresholds, workdir, trust=trust):
+    for name, figure in figures(results, thresholds, workdir, names=names, trust=trust):
         if isinstance(figure, CollapseError):
             _log.warning("figure %s skipped: %s", name, figure)
         else:
@@ -93,6 +103,7 @@ def figures(
     thresholds: Thresholds | None = None,
     workdir: str | os.PathLike[str] | None = None,
     *,
+    names: Sequence[str] = (),
     trust: bool = False,
 ) -> Iterator[tuple[str, Figure | CollapseError]]:
     """Draws figure after figure; the arguments are those of `draw`.
@@ -110,6 +121,8 @@ def figures(
         own = registry.figures_of("workdir")
         drawings |= {name: functools.partial(drawing, workdir, trust=trust) for name, drawing in own}
     for name, drawing in drawings.items():
+        if names and name not in names:
+            continue
         try:
             yield name, drawing()
         except (NotDrawableError, ConfigError, StoreError, WorkdirError) as reason:
@@ -121,5 +134,5 @@ def figures(
     for point in points:
         part, folder = select_part(results, point), file_name(point)
         if len(part.data_vars) > 1:  # it has begun
-            for name, figure in figures(part, thresholds, folders.get(folder), trust=trust):
+            for name, figure in figures(part, thresholds, folders.get(folder), names=names, trust=trust):
                 yield f"{folder}/{name}", figure

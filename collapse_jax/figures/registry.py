@@ -102,7 +102,7 @@ FIGURES: dict[str, Drawing] = {
     "synergy_phases": Drawing(synergy_phases, "Which phases do synergy and redundancy go through?"),
     "attention": Drawing(attention, "Which token does attention select, for right and for wrong labels?", BOTH),
     "selection_losses": Drawing(selection_losses, "How far are losses from what selection can reach?", BOTH),
-    "selection_map": Drawing(selection_map, "Where is overfitting harmful, benign, or none?", ("programs",)),
+    "selection_map": Drawing(selection_map, "Where is overfitting harmful, benign, or none?", BOTH),
     "violins": Drawing(
         workdir_violins,
         "Do unseen examples get past the boundary when, and because, the classes contract?",

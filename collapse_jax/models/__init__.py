@@ -30,7 +30,7 @@ from collapse_jax.models import (
     transformer,
     vgg,
 )
-from collapse_jax.models.base import HEAD, SCALES, Coordinates, InitialScale, ModelInfo, initial_scale
+from collapse_jax.models.base import HEAD, SCALES, Coordinates, Forward, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
 from collapse_jax.models.draws import DRAWS
 from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
@@ -83,6 +83,7 @@ __all__ = [
     "BatchNorm",
     "Conv",
     "Coordinates",
+    "Forward",
     "InitialScale",
     "ModelInfo",
     "check_batches",

@@ -13,6 +13,7 @@ from collapse_jax.errors import ConfigError, require, require_one_of
 from collapse_jax.experiment.choices import NoOptions
 from collapse_jax.tasks.base import KINDS
 
+Forward = Callable[[jax.Array], tuple[jax.Array, tuple[jax.Array, ...]]]  # inputs -> logits, layers
 HEAD = "head"
 SCALES = ("all", "linear", "zero_last_layer")
 
@@ -35,6 +36,15 @@ class Coordinates(Protocol):
 
     def parameters(self, coordinates: Any, constants: Any) -> dict[str, Any]:
         """Return the network's parameters."""
+
+    def network(self, coordinates: Any, initial: Any, inputs: jax.Array) -> Forward:
+        """Return the network with these parameters as a function of inputs, without making them.
+
+        Args:
+          coordinates: that were trained.
+          initial: the initial parameters.
+          inputs: those of the training set.
+        """
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,13 +37,26 @@ class TokenEncoder(nn.Module):
         token = self.param("class_token", nn.initializers.normal(0.02), (d,))
         token = jnp.broadcast_to(token, (len(x), 1, d))
         normed = layer_norm("norm_attention")(jnp.concatenate([x[..., :-1], token], axis=1))
-        query, key, value = (nn.Dense(d, use_bias=False, kernel_init=begin, name=name) for name in ("q", "k", "v"))
-        scores = jnp.sum(key(normed) * query(normed[:, -1:]), axis=-1) / d**0.5
-        pooled = jnp.sum(jax.nn.softmax(scores)[..., None] * value(normed), axis=1)
+        query, value = (nn.Dense(d, use_bias=False, kernel_init=begin, name=name) for name in ("q", "v"))
+        # (K x).q = x.(K^T q) and sum s V x = V sum s x: one product with a matrix for each example, not each token.
+        asked = query(normed[:, -1]) @ Kernel(begin, name="k")(d).T
+        scores = jnp.sum(normed * asked[:, None], axis=-1) / d**0.5
+        pooled = value(jnp.sum(jax.nn.softmax(scores)[..., None] * normed, axis=1))
         h = token[:, 0] + pooled
         hidden = ACTIVATIONS[self.activation](torch_linear(self.width, d, "hidden")(layer_norm("norm_hidden")(h)))
         z = h + torch_linear(d, self.width, "out")(hidden)
         return torch_linear(self.num_classes, d, "head")(z), (scores, z)
+
+
+class Kernel(nn.Module):
+    """The matrix of a dense layer without bias, itself."""
+
+    begin: nn.initializers.Initializer
+
+    @nn.compact
+    def __call__(self, d: int) -> jax.Array:
+        """Return it, [d, d]."""
+        return self.param("kernel", self.begin, (d, d))
 
 
 def _make(options: choices.TokenEncoder, num_classes: int, vocabulary_size: int) -> nn.Module:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from collapse_jax.experiment import choices
-from collapse_jax.models.base import Coordinates, ModelInfo
+from collapse_jax.models.base import Coordinates, Forward, ModelInfo
 from collapse_jax.system import random
 
 BOTH, QUERY = TRAINED = ("both", "query")
@@ -32,15 +32,20 @@ class TokenSelection(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         """Map inputs [N, T, d + 1] to logits [N, 2], and scores X W p [N, T] and pooled tokens [N, d]."""
-        tokens, values = x[..., :-1], x[..., -1]
-        d = tokens.shape[-1]
+        d = x.shape[-1] - 1
         direction = self.param("query", nn.initializers.zeros, (d,))
         if self.trained == BOTH:
             # Its kernel is W^T.
             direction = nn.Dense(d, use_bias=False, kernel_init=begin, name="attention")(direction)
-        scores = tokens @ direction
-        logits, share = select(scores, values)
-        return logits, (scores, jnp.sum(share[..., None] * tokens, axis=-2))
+        return attend(direction, x)
+
+
+def attend(direction: jax.Array, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """Return logits [N, 2], and scores [N, T] and pooled tokens [N, d] of inputs [N, T, d + 1] for W p [d]."""
+    tokens = x[..., :-1]
+    scores = tokens @ direction
+    logits, share = select(scores, x[..., -1])
+    return logits, (scores, jnp.sum(share[..., None] * tokens, axis=-2))
 
 
 def begin(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
@@ -116,6 +121,19 @@ class KernelForm:
             return query
         step = constants["tokens"].T @ (coordinates["attention"] @ constants["keys"])
         return query | {"attention": {"kernel": (coordinates["kept"] * constants["weight"] - step).T}}
+
+    def network(self, coordinates: Any, initial: Any, inputs: jax.Array) -> Forward:
+        """Return the network as a function of inputs; W p by matrices times vectors takes O(d^2), not O(m d^2).
+
+        p = W_0^T X^T a and W p = c W_0 p - X^T B X W_0 p.
+        """
+        x = inputs[..., :-1].reshape(-1, inputs.shape[-1] - 1)
+        direction = x.T @ coordinates["query"]
+        if self.trained == BOTH:
+            kernel = initial["attention"]["kernel"]
+            lifted = (kernel @ direction) @ kernel
+            direction = coordinates["kept"] * lifted - x.T @ (coordinates["attention"] @ (x @ lifted))
+        return lambda inputs: attend(direction, inputs)
 
 
 @jax.custom_vjp

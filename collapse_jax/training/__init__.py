@@ -4,7 +4,7 @@ from collapse_jax.training.check import FIELDS, RELATIONS
 from collapse_jax.training.losses import LOSSES, Loss, find_loss
 from collapse_jax.training.observe import measurable, observe_probe, observe_run
 from collapse_jax.training.optimizers import OPTIMIZERS, OwnOptimizer, options_of_optimizer
-from collapse_jax.training.run import advance_run, constants_of, init_run, network_of
+from collapse_jax.training.run import advance_run, constants_of, forward_of, init_run, network_of
 from collapse_jax.training.schemes import SCHEMES
 from collapse_jax.training.state import (
     HEALTHY,
@@ -32,6 +32,7 @@ __all__ = [
     "advance_run",
     "constants_of",
     "find_loss",
+    "forward_of",
     "has_finite_parameters",
     "init_run",
     "is_network_alone",

@@ -1,6 +1,7 @@
 """What the measures see of a run: its network applied to the training and the test examples."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from collapse_jax.measures import Probe, Snapshot
-from collapse_jax.models import HEAD
+from collapse_jax.models import HEAD, Forward
 from collapse_jax.tasks import Dataset
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.run import initial_parameters
@@ -48,6 +49,7 @@ def observe_run(
     *,
     step: jax.Array | None = None,
     layers: bool = False,
+    forward: Forward | None = None,
 ) -> Snapshot:
     """Apply one run's network to the training and test probes.
 
@@ -58,13 +60,15 @@ def observe_run(
       data: the run's own examples, `Dataset.of(h)`.
       step: optimizer updates taken, where it is known.
       layers: whether the probes carry the outputs of all hidden layers too.
+      forward: the network as a function of inputs; None: the model, applied to the parameters in `network`.
     """
     params = {name: tree for name, tree in network.items() if name not in (BATCH_STATS, MASK)}
     head = params.get(HEAD, {})
-    train = observe_probe(recipe, network, data.train_inputs, data.train_labels, layers=layers)
+    observe = functools.partial(observe_probe, recipe, network, layers=layers, forward=forward)
+    train = observe(data.train_inputs, data.train_labels)
     return Snapshot(
         train=dataclasses.replace(train, true_labels=data.train_true_labels),
-        test=observe_probe(recipe, network, data.test_inputs, data.test_labels, layers=layers),
+        test=observe(data.test_inputs, data.test_labels),
         head_kernel=head.get("kernel"),
         head_bias=head.get("bias"),
         params=params,
@@ -80,10 +84,16 @@ def observe_run(
 
 
 def observe_probe(
-    recipe: Recipe, network: Any, inputs: jax.Array, labels: jax.Array, *, layers: bool = False
+    recipe: Recipe,
+    network: Any,
+    inputs: jax.Array,
+    labels: jax.Array,
+    *,
+    layers: bool = False,
+    forward: Forward | None = None,
 ) -> Probe:
-    """Apply one run's network to a set of examples."""
-    logits, outputs = apply_in_batches(recipe, network, inputs, layers=layers)
+    """Apply one run's network to a set of examples; `forward` as of `observe_run`."""
+    logits, outputs = apply_in_batches(recipe, network, inputs, layers=layers, forward=forward)
     flat = tuple(output.reshape(len(labels), -1) for output in outputs)
     return Probe(flat[-1], labels, logits, measurable(inputs), flat if layers else None, inputs)
 
@@ -94,7 +104,7 @@ def measurable(inputs: jax.Array) -> jax.Array | None:
 
 
 def apply_in_batches(
-    recipe: Recipe, network: Any, inputs: jax.Array, *, layers: bool = False
+    recipe: Recipe, network: Any, inputs: jax.Array, *, layers: bool = False, forward: Forward | None = None
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     """Apply the network to all inputs, `EVALUATION_BATCH` at a time, so that activations stay small.
 
@@ -105,7 +115,7 @@ def apply_in_batches(
     call = Network(recipe.model, recipe.batch_norm)
 
     def apply(x: jax.Array) -> Any:
-        logits, outputs = call(params, network.get(BATCH_STATS), x)
+        logits, outputs = forward(x) if forward else call(params, network.get(BATCH_STATS), x)
         return logits, outputs if layers else outputs[-1:]
 
     whole = len(inputs) // EVALUATION_BATCH * EVALUATION_BATCH

@@ -60,6 +60,13 @@ def network_of(recipe: Recipe, state: RunState, h: Hyperparameters, data: Datase
     return params | {name: tree for name, tree in beside.items() if tree}
 
 
+def forward_of(recipe: Recipe, state: RunState, h: Hyperparameters, data: Dataset) -> models.Forward | None:
+    """Return a run's network as a function of inputs, by the recipe's coordinates; None without."""
+    if recipe.coordinates is None:
+        return None
+    return recipe.coordinates.network(own(state.params), initial_parameters(recipe, h, data), data.train_inputs)
+
+
 def _drawn(recipe: Recipe, h: Hyperparameters, data: Dataset) -> Any:
     """Return the variables that the model draws, or that are drawn in their place."""
     variables = recipe.model.init(h.key(Purpose.INIT), data.train_inputs[:1])

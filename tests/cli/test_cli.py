@@ -85,6 +85,13 @@ def test_plot_draws_again(workdir, monkeypatch):
     assert figure.read_bytes() == before
 
 
+def test_plot_draws_the_figures_that_are_named(workdir, capsys, monkeypatch):
+    monkeypatch.setattr(registry, "FIGURES", {name: registry.FIGURES[name] for name in ("phases", "timeline")})
+    capsys.readouterr()
+    assert main(["plot", f"--workdir={workdir}", "--figures=timeline"]) == 0
+    assert [pathlib.Path(line).name for line in capsys.readouterr().out.split()] == ["timeline.png", "timeline.pdf"]
+
+
 def test_help_names_every_command_and_its_flags(capsys):
     assert main(["--help"]) == 0
     helped = capsys.readouterr().out
@@ -132,6 +139,10 @@ BAD = [
     (["merge"], "no sweep here"),
     (["show", "--thresholds.rnc1=2"], "thresholds.rnc1=2.0: must be in (0, 1]"),
     (["plot", "--thresholds.rnc1=low"], "--thresholds.rnc1='low': must be a number"),
+    (
+        ["plot", "--figures=violins,phase"],
+        "figures='phase': unknown figure; did you mean 'phases'? known: against_axis",
+    ),
     (["report", "--thresholds.rnc=0.1"], "--thresholds.rnc='0.1': unknown flag; did you mean 'thresholds.rnc1'"),
     (["show"], "missing"),
 ]

@@ -81,6 +81,15 @@ def test_draw_puts_each_program_into_a_folder(joined, tmp_path, monkeypatch):
     assert not [name for name in written if name.startswith(("phases", "train_size=1000_model=cnn"))]
 
 
+def test_figures_are_chosen_by_name_in_every_program(joined, monkeypatch):
+    drawing = Drawing(lambda *_: None, "")
+    monkeypatch.setattr(registry, "FIGURES", {"phases": drawing, "timeline": drawing})
+    programs = ("train_size=1000_model=mlp", "train_size=3000_model=cnn")
+    chosen = [name for name, _ in plots.figures(joined, names=["timeline"])]
+    assert chosen == [f"{program}/timeline" for program in programs]
+    assert len(list(plots.figures(joined))) == 4
+
+
 def test_a_figure_of_one_program_names_it(joined):
     from collapse_jax.workdir.join import select_part
 

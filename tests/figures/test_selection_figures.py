@@ -74,5 +74,13 @@ def test_the_map_has_the_means_of_its_cells_and_the_orders_of_the_theory(results
         np.testing.assert_allclose(axes.collections[0].get_array(), mean, rtol=1e-6)
         np.testing.assert_allclose(line(axes, "harmful").get_xdata(), [0.5 + 0.7783, 0.5 + 1.1147], atol=1e-4)
         np.testing.assert_allclose(line(axes, "no_overfitting").get_xdata(), [0.5 + 0.4142, 0.5 + 1.0], atol=1e-4)
-    with pytest.raises(NotDrawableError, match="more than one dimension and norm of the signal"):
+    with pytest.raises(
+        NotDrawableError, match="over signal_norm and any of dimension, weight_decay, flip_rate, each"
+    ):
         FIGURES["selection_map"](results.isel(dimension=[0]))
+    # The same cells over the weight decay: no line of the theory, which has none.
+    figure = FIGURES["selection_map"](results.rename(dimension="weight_decay"))
+    mean = results["test_loss"].isel(step=-1).mean("seed").transpose("dimension", "signal_norm")
+    np.testing.assert_allclose(figure.axes[1].collections[0].get_array(), mean, rtol=1e-6)
+    assert not any(axes.get_lines() for axes in figure.axes[:2])
+    assert "SNR" not in figure._supxlabel.get_text()

@@ -18,7 +18,7 @@ from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, P
 from collapse_jax.experiment.grid import grid_runs
 from collapse_jax.experiment.training import Levels, Training
 from collapse_jax.measures.families.attention import attention
-from collapse_jax.training import init_run, make_recipe, network_of
+from collapse_jax.training import forward_of, init_run, make_recipe, network_of
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 
 D = 50  # below the 60 tokens: nothing in the kernel form needs d > N T
@@ -76,6 +76,26 @@ def test_the_kernel_form_is_the_step_of_automatic_differentiation(trained):
         np.testing.assert_allclose(a["query"], b["query"], atol=1e-6)
         if trained == "both":
             np.testing.assert_allclose(a["attention"]["kernel"], b["attention"]["kernel"], atol=1e-6)
+
+
+@pytest.mark.parametrize("trained", ["both", "query"])
+def test_the_network_as_a_function_of_inputs_is_that_of_its_parameters(trained):
+    """In coordinates W p needs no W; with decay, so that W_0 has lost a share."""
+    e = experiment("kernel", trained)
+    recipe, states = make_recipe(e, data := tasks.load(e.task, e.dtype)), runs.train(e)
+    state, h = runs.take(states, 3), runs.take(stack_hyperparameters(grid_runs(e.grid)), 3)
+
+    @jax.jit
+    def both(state, h):
+        own = data.of(h)
+        params = network_of(recipe, state, h, own)
+        return forward_of(recipe, state, h, own)(own.test_inputs), recipe.model.apply(
+            {"params": params}, own.test_inputs
+        )
+
+    (logits, layers), expected = both(state, h)
+    assert float(jnp.abs(layers[0]).max()) > 1
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), (logits, layers), expected)
 
 
 def test_one_step_is_gradient_descent_on_the_loss_of_the_paper(rng):
