@@ -58,14 +58,16 @@ def get_config(arg: str = "") -> Experiment:
     require_argument(arg, (*GRIDS, "smoke"))
     axes = {"weight_decay": (0.0,), "learning_rate": (0.03,), "init_scale": (1.0,), "seed": (0, 1, 2, 3, 4)}
     axes |= GRIDS[arg if arg in GRIDS else ""]
-    if arg.startswith("subnetworks"):
+    whole, held, again = arg in ("", "cpu", "smoke", "everything"), arg in NORM_HELD, arg.startswith("subnetworks")
+    if again:
         axes["mask"] = ("", *(f"{MASKS}/{arg}/{kind}.npz" for kind in KINDS))
-    whole, held = arg in ("", "cpu", "smoke", "everything"), arg in NORM_HELD
-    stored = Schedule("geometric", points={"": 60, "everything": 20}.get(arg, 30))
+    stored = Schedule("explicit", at=(0,) if again else STORED)
+    if whole:
+        stored = Schedule("geometric", points={"": 60, "everything": 20}.get(arg, 30))
     experiment = Experiment(
         name="Synergy in modular addition",
         grid=Grid(**axes),
-        steps=4000,
+        steps=2000 if again and arg != "subnetworks-low" else 4000,  # those grok by step 700
         batch_size=0,
         loss="cross_entropy",
         task=Task("modular", modulus=97, train_size=0.4),
@@ -74,7 +76,7 @@ def get_config(arg: str = "") -> Experiment:
         training=Training(terms=("fixed_norm",) if held else ()),
         measures=("fit", "norms", "collapse", "spectrum") if whole else ("fit", "norms"),
         log=Schedule("geometric", points=120 if whole and arg != "everything" else 80),
-        snapshots=Snapshots(stored if whole else Schedule("explicit", at=STORED), ("parameters",)),
+        snapshots=Snapshots(stored, ("parameters",)),
         thresholds=Thresholds(train_accuracy=0.98, test_accuracy=0.98),
     )
     return smoke(experiment, train_size=40) if arg == "smoke" else experiment

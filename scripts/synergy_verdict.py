@@ -18,7 +18,8 @@ from scipy import stats
 import collapse_jax
 from collapse_jax.analysis import timescales
 
-PREDICTORS = ("synergy", "redundancy", "weight_norm", "train_loss", "test_loss", "test_accuracy")
+PEAKS = ("synergy", "redundancy", "synergy_ordinal", "redundancy_ordinal")  # the last two by the paper's ranks
+PREDICTORS = (*PEAKS, "weight_norm", "train_loss", "test_loss", "test_accuracy")
 RESAMPLES = 10_000
 
 
@@ -37,7 +38,7 @@ def interval(positive: np.ndarray, negative: np.ndarray, resamples: int = RESAMP
 def early(results: xr.Dataset, name: str, since: int, until: int) -> xr.DataArray:
     """The peak of a measure of synergy, else the last value of the window."""
     window = results[name].sel(step=slice(since, until)).dropna("step", how="all")
-    return window.max("step") if name in PREDICTORS[:2] else window.isel(step=-1)
+    return window.max("step") if name in PEAKS else window.isel(step=-1)
 
 
 def main() -> None:
@@ -58,8 +59,8 @@ def main() -> None:
         times = one["tau_grok"].values[grok.values]
         when = f", at step {times.min():.0f} to {times.max():.0f}" if len(times) else ""
         print(f"  weight decay {decay:g}: {int(fits.sum())} fit, {int(grok.sum())} grok{when}")
-    print(f"\n{'predictor':<16}{'grokking runs':>26}{'others':>34}   AUROC [95 %]          rho, p within")
-    for name in PREDICTORS:
+    print(f"\n{'predictor':<20}{'grokking runs':>26}{'others':>34}   AUROC [95 %]          rho, p within")
+    for name in filter(results.data_vars.__contains__, PREDICTORS):
         value = early(results, name, arguments.since, arguments.until)
         positive, negative = (value.values[mask] for mask in (groks.values, ~groks.values))
         low, high = interval(positive, negative)
@@ -78,7 +79,7 @@ def main() -> None:
                 ).pvalue
                 within.append(f"{decay:g}: {rank(x):+.2f}, {p:.2g}")
         print(
-            f"{name:<16}{ranges[0]:>26}{ranges[1]:>34}   {auroc(positive, negative):.3f} [{low:.3f}, {high:.3f}]"
+            f"{name:<20}{ranges[0]:>26}{ranges[1]:>34}   {auroc(positive, negative):.3f} [{low:.3f}, {high:.3f}]"
             f"   {'; '.join(within)}"
         )
 
