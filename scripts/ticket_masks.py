@@ -9,12 +9,12 @@ control has other initial weights, and, with 0, the ticket is trained again.
 import argparse
 import pathlib
 
-import jax
 import numpy as np
 
 import collapse_jax
 
 SHIFT = 1000
+MASKS = "parameters/mask/"
 
 
 def write(workdir: str, level: int, file: pathlib.Path, shift: int = SHIFT) -> None:
@@ -26,18 +26,19 @@ def write(workdir: str, level: int, file: pathlib.Path, shift: int = SHIFT) -> N
     snapshots = collapse_jax.open_snapshots(workdir)
     if steps.max() not in snapshots.steps:
         raise SystemExit(f"--level={level}: no snapshot of its end, step {steps.max()}")
-    rows: dict[str, list[np.ndarray]] = {}
-    for run, point in enumerate(snapshots.runs):
-        for name, value in point.items():
-            number = np.uint32(value + shift) if name == "seed" else np.float64(value)
-            rows.setdefault(name, []).append(number)
-        leaves = jax.tree_util.tree_leaves_with_path(snapshots.snapshot(int(steps.max()), run).mask)
-        for path, kept in leaves:
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            if name.endswith("/kernel"):
-                rows.setdefault(name, []).append(np.asarray(kept))
+    stored = snapshots.load(int(steps.max()))
     snapshots.close()
-    np.savez_compressed(file, **{name: np.stack(values) for name, values in rows.items()})
+    masks = {
+        name.removeprefix(MASKS): kept
+        for name, kept in stored.items()
+        if name.startswith(MASKS) and name.endswith("/kernel")
+    }
+    if not masks:
+        raise SystemExit(f"--workdir={workdir}: stored no masks; it needs levels and snapshots of parameters")
+    points = snapshots.runs
+    axes = {name: np.array([point[name] for point in points]) for name in points[0]}
+    axes["seed"] = (axes["seed"] + shift).astype(np.uint32)
+    np.savez_compressed(file, **axes, **masks)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collapse_jax.experiment.config import Grid, Packing, Schedule, Snapshots, T
 from collapse_jax.experiment.training import Levels, Rate
 from collapse_jax.training import advance_run
 from collapse_jax.training.levels import Pruning, all_kept, pruned
+from scripts.ticket_masks import write
 
 LEVELS, STEPS = 4, 10
 TRAINING = Training(levels=Levels(STEPS, prune=0.2))
@@ -125,6 +126,12 @@ def test_a_sweep_of_levels_is_measured_with_its_mask(tiny, tmp_path):
     start = take(train(tiny(steps=0, grid=Grid(seed=(2,), init_scale=(1.0,)))), 0).params
     assert_same_bits(jax.tree.map(np.asarray, second.initial), start)
     assert np.isfinite(results.train_loss).all()
+    write(str(tmp_path / "w"), 1, tmp_path / "masks.npz", shift=10)
+    masks = np.load(tmp_path / "masks.npz")
+    assert masks["seed"].tolist() == [11, 12]
+    assert sum(int(masks[f"{name}/kernel"][1].sum()) for name in second.params) == EXPECTED[1]
+    for name, layer in second.mask.items():
+        np.testing.assert_array_equal(masks[f"{name}/kernel"][1], layer["kernel"])
 
 
 @pytest.mark.parametrize(
