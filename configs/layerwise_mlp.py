@@ -4,6 +4,7 @@ r"""End-to-end against layer-wise training of one MLP (arXiv 2402.09050): what t
     python -m collapse_jax train --config=configs/layerwise_mlp.py --workdir=runs/layerwise_mlp_4000
     python -m collapse_jax train --config=configs/layerwise_mlp.py:depth --workdir=runs/layerwise_mlp_depth
     python -m collapse_jax train --config=configs/layerwise_mlp.py:norm --workdir=runs/layerwise_mlp_norm
+    python -m collapse_jax train --config=configs/layerwise_mlp.py:sequential --workdir=runs/layerwise_mlp_stages
     python -m collapse_jax measure --workdir=runs/layerwise_mlp --measures=layerwise \
         --options=mode=reference,batch_size=128
 
@@ -13,7 +14,8 @@ epochs, 5 seeds; BatchNorm is measured with the statistics of the examples that 
 accuracy is that of the linear classifier on the last features. The paper's networks are ResNets and VGG on
 CIFAR-10; this is the smallest experiment that shows its claims. Without an argument it takes the first 4000
 training images of the official files (`--config.task.data_dir`), else the first 1000, which are in the package:
-"cpu" the same grid, "depth" networks of 2 to 12 layers, "norm" the control without BatchNorm.
+"cpu" the same grid, "depth" networks of 2 to 12 layers, "norm" the control without BatchNorm, "sequential" the
+third scheme, one block after the other, of as many steps in all.
 
 What to expect of the 4000 images (docs/layerwise.md): test accuracy .912 end to end and .880 layer by layer.
 """
@@ -24,11 +26,12 @@ from collapse_jax.experiment.training import Training
 
 EPOCHS, MEASURED = 60, (0, 1, 2, 3, 5, 8, 12, 20, 35, 60)
 BATCH = 128
+STAGES = 7  # six blocks and the classifier
 
 
 def get_config(arg: str = "") -> Experiment:
-    """Return the experiment; `arg` is "", "cpu" (1000 images), "depth", "norm" or "smoke"."""
-    require_argument(arg, ("cpu", "depth", "norm", "smoke"))
+    """Return the experiment; `arg` is "", "cpu" (1000 images), "depth", "norm", "sequential" or "smoke"."""
+    require_argument(arg, ("cpu", "depth", "norm", "sequential", "smoke"))
     size = 1000 if arg else 4000
     per_epoch = -(-size // BATCH)
     experiment = Experiment(
@@ -57,4 +60,9 @@ def get_config(arg: str = "") -> Experiment:
         experiment.grid.depth = (2, 4, 6, 8, 12)
     if arg == "norm":
         experiment.grid.norm = ("batch", "none")
+    if arg == "sequential":
+        experiment.grid.scheme = (*experiment.grid.scheme, "layerwise_sequential")
+        experiment.steps = STAGES * (experiment.steps // STAGES)
+        experiment.training.stages = (experiment.steps // STAGES,) * STAGES
+        experiment.snapshots.schedule.at = tuple(experiment.steps // STAGES * stage for stage in range(STAGES))
     return smoke(experiment) if arg == "smoke" else experiment

@@ -48,7 +48,7 @@ def test_every_figure_and_every_further_question_has_a_config():
     texts = {"transformer_sst2", "transformer_trec", "transformer_ag_news"}
     beyond = {"omnigrok_mnist", "init_scale_mlp", "no_weight_decay_mlp", "normalisation_mlp", "cross_entropy_mlp"}
     more = {"optimizer_mlp", "modular_addition", "label_noise_mlp", "theory_mlp", "balancedness_mlp", "quickstart"}
-    others = {"modular_complexity", "modular_synergy", "layerwise_mlp", "token_selection"}
+    others = {"modular_complexity", "modular_synergy", "layerwise_mlp", "layerwise_cifar10", "token_selection"}
     tickets = {"lottery_mlp", "lottery_nets"}
     names = {path.stem for path in CONFIGS}
     assert names == figures | texts | beyond | more | others | tickets

@@ -105,6 +105,7 @@ class Grid:
       width: static; mlp: of every hidden layer; else of `model.width`.
       depth: static; mlp: the number of hidden layers, all of the width of the last; else of `model.depth`.
       norm: static, of `model.norm`.
+      dropout: static, of `model.dropout`.
       dimension: static, of `task.dimension`, d of token selection.
       optimizer: static, of `optimizer.name`; gd takes the whole training set whatever `batch_size` is.
       loss: static, of `loss`.
@@ -142,6 +143,7 @@ class Grid:
         "depth", "model.depth", check=between(1, MAX_DEPTH), overrules=("model.hidden",), place=_depth
     )
     norm: tuple[str, ...] = static("normalisation", "model.norm")
+    dropout: tuple[float, ...] = static("dropout", "model.dropout")
     dimension: tuple[int, ...] = static("dimension d", "task.dimension", symbol="d")
     optimizer: tuple[str, ...] = static("optimizer", "optimizer.name", place=_optimizer)
     loss: tuple[str, ...] = static("loss", "loss")

@@ -27,6 +27,7 @@ class MLP:
     last_layer_act: bool = True
     norm: str = "none"
     head_bias: bool = True
+    dropout: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +98,7 @@ class ResNet:
     """Options of the residual networks."""
 
     width: int = 64
+    dropout: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +113,7 @@ class VGG:
     """Options of VGG11."""
 
     width: int = 64
+    dropout: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -99,8 +99,11 @@ class Model:
         "smooth_leaky_relu", "gelu", "gelu_tanh", "tanh" or "silu".
       last_layer_act: mlp, embedding_mlp and cnn: whether the last hidden layer has the activation too; False makes
         the penultimate layer linear, so that the network ends with two linear layers.
-      norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation.
+      norm: mlp: "none", "layer" (LayerNorm) or "batch" (BatchNorm), between each hidden layer and its activation;
+        or "length": the input of each hidden layer is divided by the root of its mean square.
       head_bias: mlp: whether the last layer has a bias.
+      dropout: mlp, vgg11: share of the outputs of each hidden layer that a training step sets to zero; resnet: of
+        those of the stem.
       width: cnn, conv2: channels of the first convolution; transformer, decoder and embedding_mlp: of tokens;
         token_encoder: of the hidden layer; resnet: channels of the stem; vgg11: of the first convolution.
       depth: transformer and decoder: layers.
@@ -118,6 +121,7 @@ class Model:
     last_layer_act: bool | None = None
     norm: str | None = None
     head_bias: bool | None = None
+    dropout: float | None = None
     width: int | None = None
     depth: int | None = None
     heads: int | None = None

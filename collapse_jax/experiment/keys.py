@@ -21,3 +21,4 @@ class Purpose(enum.IntEnum):
     TEST_EXAMPLES = 8
     PRUNING = 9
     DRAW = 10
+    DROPOUT = 11

@@ -54,7 +54,9 @@ class Local:
 
     Attributes:
       loss: "output", the loss of the sweep, of the logits of a head of the block; "similarity" (similarity
-        matching) or "supervised_contrastive" (of two views of the batch, see `Training.augment`), of embeddings.
+        matching) or "supervised_contrastive" (of two views of the batch, see `Training.augment`), of embeddings;
+        "forward_forward": that the outputs are large where the right label is in the pixels and small where a
+        wrong one is.
       head: between the output of a block and its loss: "linear", "mlp" (one hidden layer as wide as the output), or
         "identity", none (for embeddings).
       nhsic: adds -lambda nHSIC of the block's output and its own input ("block") or the network's ("input"), with

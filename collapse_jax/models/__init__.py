@@ -7,7 +7,7 @@ say that they need it.
 
 A model with running statistics keeps them in the collection "batch_stats" and is called with two more arguments,
 `train` and `weights` ([N] of 0 on the padding of a short batch, None where there is none); the engine carries the
-collection per run. A model draws no random numbers when it is applied.
+collection per run. It draws random numbers in training alone, where the key DROPOUT is there (`layers.dropout`).
 
 To add one, write a file with a `ModelInfo` and name it in `MODELS`, or, outside the package, give
 `model.name="FILE.py:NAME"`; docs/extending.md has an example.
@@ -33,7 +33,7 @@ from collapse_jax.models import (
 from collapse_jax.models.base import HEAD, SCALES, Coordinates, Forward, InitialScale, ModelInfo, initial_scale
 from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
 from collapse_jax.models.draws import DRAWS
-from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, torch_linear
+from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, dropout, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
 
 MODELS: dict[str, ModelInfo] = {
@@ -89,6 +89,7 @@ __all__ = [
     "check_batches",
     "check_model",
     "coordinates_of",
+    "dropout",
     "find_model",
     "has_batch_norm",
     "initial_scale",

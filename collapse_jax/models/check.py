@@ -3,7 +3,7 @@
 from collapse_jax.errors import ConfigError, require
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import MAX_DEPTH
-from collapse_jax.experiment.checks import COUNT, LARGEST, Check, Fields, OneOf, between
+from collapse_jax.experiment.checks import COUNT, DECAY, LARGEST, Check, Fields, OneOf, between
 from collapse_jax.experiment.choices import require_own
 from collapse_jax.experiment.options import options
 from collapse_jax.models import token_selection
@@ -23,6 +23,7 @@ FIELDS: Fields = {
         lambda widths: len(widths) > 0 and all(1 <= width <= LARGEST for width in widths),
     ),
     "model.depth": between(1, MAX_DEPTH),
+    "model.dropout": DECAY,
     **{f"model.{name}": COUNT for name in ("width", "heads", "patch_size")},
 }
 

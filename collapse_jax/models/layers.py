@@ -52,6 +52,25 @@ def torch_linear(features: int, fan_in: int, name: str, use_bias: bool = True) -
     return nn.Dense(features, use_bias, kernel_init=begin, bias_init=begin, name=name)
 
 
+class LengthFree(nn.Module):
+    """A dense layer of its input divided by the root of its mean square, begun as `torch_linear`.
+
+    Attributes:
+      features: outputs.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map x [N, D] to [N, features]."""
+        begin = uniform(x.shape[-1] ** -0.5)
+        kernel = self.param("kernel", begin, (x.shape[-1], self.features))
+        bias = self.param("bias", begin, (self.features,))
+        length = jnp.sqrt(jnp.mean(x**2, axis=-1, keepdims=True) + 1e-8)
+        return (x / length) @ kernel + bias.reshape(1, -1)
+
+
 class Conv(nn.Module):
     """`torch.nn.Conv2d` on images [N, H, W, C], padded by size // 2; begins uniform in +-1/sqrt(size^2 C).
 
@@ -120,6 +139,17 @@ def max_pool(x: jax.Array) -> jax.Array:
     for other in others:
         first = jnp.where(first >= other, first, other)
     return first
+
+
+DROPOUT = "dropout"
+
+
+def dropout(module: nn.Module, x: jax.Array, rate: float) -> jax.Array:
+    """Set each entry of x to zero with probability `rate` and divide the others by 1 - rate, in training.
+
+    That is where a step hands the network a key of this name; wherever else it is applied x stays as it is.
+    """
+    return nn.Dropout(rate, deterministic=not module.has_rng(DROPOUT))(x)
 
 
 def layer_norm(name: str) -> nn.LayerNorm:

@@ -5,9 +5,10 @@ from flax import linen as nn
 
 from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
-from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, layer_norm, torch_linear
+from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, LengthFree, dropout, layer_norm, torch_linear
 
-NORMS = ("none", "layer", "batch")
+LENGTH = "length"
+NORMS = ("none", "layer", "batch", LENGTH)
 
 
 class MLP(nn.Module):
@@ -18,8 +19,9 @@ class MLP(nn.Module):
       num_classes: K.
       activation: name in `ACTIVATIONS`.
       last_layer_act: whether the last hidden layer has the activation too.
-      norm: "none", "layer" or "batch", of every hidden layer.
+      norm: "none", "layer" or "batch", of every hidden layer, or "length", of its input.
       head_bias: whether the last layer has a bias.
+      dropout: share of the outputs of each hidden layer that a training step sets to zero.
     """
 
     hidden: tuple[int, ...]
@@ -28,6 +30,7 @@ class MLP(nn.Module):
     last_layer_act: bool = True
     norm: str = "none"
     head_bias: bool = True
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(
@@ -37,13 +40,19 @@ class MLP(nn.Module):
         x = x.reshape(x.shape[0], -1)
         layers = []
         for i, width in enumerate(self.hidden):
-            x = torch_linear(width, x.shape[-1], f"hidden_{i}")(x)
+            name = f"hidden_{i}"
+            x = (
+                LengthFree(width, name=name)(x)
+                if self.norm == LENGTH
+                else torch_linear(width, x.shape[-1], name)(x)
+            )
             if self.norm == "layer":
                 x = layer_norm(f"norm_{i}")(x)
             elif self.norm == "batch":
                 x = BatchNorm(name=f"norm_{i}")(x, train, weights)
             if self.last_layer_act or i < len(self.hidden) - 1:
                 x = ACTIVATIONS[self.activation](x)
+            x = dropout(self, x, self.dropout)
             layers.append(x)
         return torch_linear(self.num_classes, x.shape[-1], "head", self.head_bias)(x), tuple(layers)
 

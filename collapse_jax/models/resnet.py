@@ -9,7 +9,7 @@ from flax import linen as nn
 from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
 from collapse_jax.models.images import as_images
-from collapse_jax.models.layers import BatchNorm, Conv, torch_linear
+from collapse_jax.models.layers import BatchNorm, Conv, dropout, torch_linear
 
 # Depth -> (blocks per stage, whether they are bottlenecks).
 DEPTHS: dict[int, tuple[tuple[int, ...], bool]] = {
@@ -66,11 +66,13 @@ class ResNet(nn.Module):
       num_classes: K.
       layers: 18, 20, 34, 50, 101 or 152.
       width: channels of the stem and inside the blocks of the first stage; each stage doubles them.
+      dropout: share of the outputs of the stem that a training step sets to zero.
     """
 
     num_classes: int
     layers: int
     width: int = choices.ResNet.width
+    dropout: float = choices.ResNet.dropout
 
     @nn.compact
     def __call__(
@@ -80,7 +82,7 @@ class ResNet(nn.Module):
         blocks, bottleneck = DEPTHS[self.layers]
         x = as_images(x)
         x = Conv(self.width, use_bias=False, name="stem")(x)
-        x = jax.nn.relu(BatchNorm(name="stem_norm")(x, train, weights))
+        x = dropout(self, jax.nn.relu(BatchNorm(name="stem_norm")(x, train, weights)), self.dropout)
         pooled = [jnp.mean(x, axis=(1, 2))]
         for stage, count in enumerate(blocks):
             for i in range(count):

@@ -32,6 +32,24 @@ def crop(key: jax.Array, images: jax.Array) -> jax.Array:
 AUGMENTATIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {"flip": flip, "crop": crop}
 
 
+def marked(key: jax.Array, images: jax.Array, labels: jax.Array, num_classes: int, views: int) -> jax.Array:
+    """Write right and wrong labels into the first K numbers of the images of the first two views (2212.13345).
+
+    Args:
+      key: to draw the wrong ones with, uniformly.
+      images: [V N, ...], V views one below the other.
+      labels: [N].
+      num_classes: K; the number of the label has the largest value of the images, the others the smallest.
+      views: V.
+    """
+    wrong = (labels + jax.random.randint(key, labels.shape, 1, num_classes)) % num_classes
+    flat = images.reshape(views, len(labels), -1)
+    for view, written in enumerate((labels, wrong)):
+        code = jnp.where(jax.nn.one_hot(written, num_classes, dtype=bool), jnp.max(images), jnp.min(images))
+        flat = flat.at[view, :, :num_classes].set(code)
+    return flat.reshape(images.shape)
+
+
 def views_of(key: jax.Array, names: Iterable[str], images: jax.Array, views: int) -> jax.Array:
     """Return `views` copies of a batch [N, ...], each changed by its own draw, one below the other."""
     copies = []

@@ -50,9 +50,25 @@ def _local(e: config.Experiment) -> None:
     embedded = loss in EMBEDDINGS
     allowed = f"the loss {loss!r} is of logits, of a head"
     require(embedded or local.head != IDENTITY, "training.local.head", local.head, allowed)
+    if embedded and EMBEDDINGS[loss].marked:
+        _marked(e, loss)
+        return
     views = EMBEDDINGS[loss].views if embedded else 1
     allowed = f"takes {views} views of a batch, which are equal without training.augment"
     require(views == 1 or bool(e.training.augment), "training.local.loss", loss, allowed)
+
+
+def _marked(e: config.Experiment, loss: str) -> None:
+    """Make sure that labels can be written into the pixels, and that their effect is on the block itself."""
+    kind = tasks.find_task(e.task).kind
+    require(
+        kind == "image",
+        "training.local.loss",
+        loss,
+        f"writes labels into images; task.dataset={e.task.dataset!r} is {kind}",
+    )
+    allowed = f"{loss!r} is of the outputs of blocks themselves: it must be {IDENTITY!r}"
+    require(e.training.local.head == IDENTITY, "training.local.head", e.training.local.head or "linear", allowed)
 
 
 def _nhsic(e: config.Experiment) -> None:
@@ -143,7 +159,7 @@ def _coordinates(e: config.Experiment) -> None:
 RELATIONS: Relations = (
     (("model", "optimizer", "training", "grid"), _coordinates),
     (("training.scheme", "model.name"), _scheme),
-    (("training.scheme", "training.local", "training.augment"), _local),
+    (("training.scheme", "training.local", "training.augment", "task"), _local),
     (("training.local.nhsic", "grid", "batch_size", "task.train_size"), _nhsic),
     (("training.scheme", "training.stages", "training.levels.steps", "steps"), _stages),
     (("training.augment", "task"), _augment),

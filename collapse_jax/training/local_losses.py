@@ -10,6 +10,7 @@ from collapse_jax.measures.estimators.kernels import smoother, squared_distances
 
 TEMPERATURE, BASE_TEMPERATURE = 0.1, 0.07
 TINY = 1e-12
+GOODNESS, MARKED_VIEWS = 2.0, 3  # the threshold of forward-forward, and with right, wrong and no labels
 SIGMA, EPSILON = 5.0, 1e-5  # of nHSIC, mode "reference" of the measure
 
 Weights = jax.Array | None
@@ -22,10 +23,13 @@ class Embedding:
     Attributes:
       function: (embeddings [N, D], labels [N], weights [N] of 0 and 1 or None) -> scalar.
       views: how many augmented copies of a batch it is taken of, one below the other.
+      marked: whether the first of them has the labels in its pixels and the second wrong ones (`augment.marked`);
+        the last, of which the classifier of the network is trained, has none.
     """
 
     function: Callable[[jax.Array, jax.Array, Weights], jax.Array]
     views: int = 1
+    marked: bool = False
 
 
 def _pairs(weights: Weights, count: int, dtype: jnp.dtype) -> jax.Array:
@@ -72,6 +76,18 @@ def supervised_contrastive(embeddings: jax.Array, labels: jax.Array, weights: We
     return -(TEMPERATURE / BASE_TEMPERATURE) * jnp.sum(each) / jnp.maximum(jnp.sum(count > 0), 1)
 
 
+def forward_forward(rows: jax.Array, labels: jax.Array, weights: Weights) -> jax.Array:
+    """Return the mean of log(1 + e^(theta - g(right))) + log(1 + e^(g(wrong) - theta)) (Hinton 2022, 2212.13345).
+
+    g is the goodness of an example, the mean square of its outputs, theta = 2 (code of arXiv:2402.09050); of three
+    views the first carries the right label, the second a wrong one, and the third has no part.
+    """
+    right, wrong, _ = jnp.split(jnp.mean(rows**2, axis=1), MARKED_VIEWS)
+    each = jax.nn.softplus(GOODNESS - right) + jax.nn.softplus(wrong - GOODNESS)
+    w = jnp.ones_like(each) if weights is None else weights[: len(each)].astype(each.dtype)
+    return jnp.sum(w * each) / jnp.sum(w)
+
+
 def batch_nhsic(first: jax.Array, second: jax.Array) -> jax.Array:
     """Return trace(R_A R_B) of two sets of N rows: `nhsic`, mode "reference", of one batch, with a gradient."""
 
@@ -86,4 +102,5 @@ def batch_nhsic(first: jax.Array, second: jax.Array) -> jax.Array:
 EMBEDDINGS: dict[str, Embedding] = {
     "similarity": Embedding(similarity_matching),
     "supervised_contrastive": Embedding(supervised_contrastive, views=2),
+    "forward_forward": Embedding(forward_forward, MARKED_VIEWS, marked=True),
 }

@@ -13,8 +13,9 @@ import optax
 
 from collapse_jax import models
 from collapse_jax.experiment.keys import Purpose
+from collapse_jax.models.layers import DROPOUT
 from collapse_jax.tasks import Dataset
-from collapse_jax.training.augment import views_of
+from collapse_jax.training.augment import marked, views_of
 from collapse_jax.training.batches import batches_per_epoch, epoch_order, take_batch
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.levels import all_kept, masked, over_levels, pruned
@@ -171,11 +172,12 @@ def update(
     """
     local, stage = recipe.local(step), recipe.level(step)
     inputs, labels, weights = _augmented(recipe, h, batch, local)
+    dropped = jax.random.fold_in(h.key(Purpose.DROPOUT), local)
 
     def apply(params: Any) -> tuple[Any, Any]:
         if recipe.coordinates is not None:
             return recipe.coordinates.apply(params, constants), state.batch_stats
-        return _apply_in_training(recipe, params, state.batch_stats, inputs, weights)
+        return _apply_in_training(recipe, params, state.batch_stats, inputs, weights, dropped)
 
     def objective(params: Any) -> tuple[jax.Array, Any]:
         params = perturbed(recipe.terms, transposed(params), h, local)
@@ -209,15 +211,19 @@ def _augmented(recipe: Recipe, h: Hyperparameters, batch: Batch, step: jax.Array
     inputs, labels, weights = batch
     key = jax.random.fold_in(h.key(Purpose.AUGMENTATION), step)
     inputs = views_of(key, recipe.augment, inputs, views)
+    if recipe.scheme.marked:
+        inputs = marked(jax.random.fold_in(key, views), inputs, labels, recipe.num_classes, views)
     return inputs, jnp.tile(labels, views), None if weights is None else jnp.tile(weights, views)
 
 
 def _apply_in_training(
-    recipe: Recipe, params: Any, batch_stats: Any, inputs: jax.Array, weights: jax.Array | None
+    recipe: Recipe, params: Any, batch_stats: Any, inputs: jax.Array, weights: jax.Array | None, key: jax.Array
 ) -> tuple[Any, Any]:
     """Return logits and layers of a batch, and the running statistics after it."""
+    rngs = {DROPOUT: key}
     if not batch_stats:
-        return recipe.model.apply({"params": params}, inputs), batch_stats
+        return recipe.model.apply({"params": params}, inputs, rngs=rngs), batch_stats
     variables = {"params": params, BATCH_STATS: batch_stats}
-    outputs, moved = recipe.model.apply(variables, inputs, train=True, weights=weights, mutable=[BATCH_STATS])
+    more: dict[str, Any] = {"train": True, "weights": weights, "mutable": [BATCH_STATS], "rngs": rngs}
+    outputs, moved = recipe.model.apply(variables, inputs, **more)
     return outputs, moved[BATCH_STATS]

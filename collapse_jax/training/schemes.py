@@ -48,10 +48,12 @@ class EndToEnd:
     Attributes:
       stages: steps of each stage of the training; () where it has one.
       views: augmented copies of a batch that it sees.
+      marked: whether labels are in the pixels of all of them but the last, which then alone trains the classifier.
     """
 
     stages: tuple[int, ...] = ()
     views: int = 1
+    marked: bool = False
 
     @property
     def factorising(self) -> tuple[str, ...]:
@@ -144,10 +146,18 @@ class Layerwise(EndToEnd):
         self, loss: Loss, heads: Any, seen: Pass, h: Hyperparameters, stage: jax.Array | int
     ) -> jax.Array:
         """Return the loss of the logits and of every block, summed."""
-        total = loss.objective(seen.logits, seen.labels, seen.weights)
+        total = self._of_logits(loss, seen)
         for i in range(len(seen.blocks)):
             total += self._local(loss, heads, seen, h, i)
         return total
+
+    def _of_logits(self, loss: Loss, seen: Pass) -> jax.Array:
+        """Return the loss of the classifier."""
+        logits, labels, weights = seen.logits, seen.labels, seen.weights
+        if self.marked:  # of the view without labels
+            count = len(labels) // self.views
+            logits, labels, weights = jax.tree.map(lambda rows: rows[-count:], (logits, labels, weights))
+        return loss.objective(logits, labels, weights)
 
     def _local(self, loss: Loss, heads: Any, seen: Pass, h: Hyperparameters, i: int) -> jax.Array:
         """Return the loss of a block."""
@@ -187,7 +197,7 @@ class LayerwiseSequential(Layerwise):
     ) -> jax.Array:
         """Return the loss of the block of the stage."""
         each = [self._local(loss, heads, seen, h, i) for i in range(len(seen.blocks))]
-        return jnp.stack([*each, loss.objective(seen.logits, seen.labels, seen.weights)])[stage]
+        return jnp.stack([*each, self._of_logits(loss, seen)])[stage]
 
     def held(self, before: Any, after: Any, apply: Callable[[Any], Any], stage: jax.Array | int) -> Any:
         """Return the parameters of the block of the stage after the step, all others before it."""
@@ -205,9 +215,9 @@ def _layerwise(kind: type[Layerwise]) -> Callable[[ModelInfo, Training], Layerwi
     def make(info: ModelInfo, training: Training) -> Layerwise:
         local: Local = training.local
         loss = local.loss or OUTPUT
-        views = EMBEDDINGS[loss].views if loss in EMBEDDINGS else 1
+        views, marked = (EMBEDDINGS[loss].views, EMBEDDINGS[loss].marked) if loss in EMBEDDINGS else (1, False)
         stages = (training.stages or ()) if kind is LayerwiseSequential else ()
-        return kind(stages, views, info.blocks, loss, local.head or LINEAR, local.nhsic or "")
+        return kind(stages, views, marked, info.blocks, loss, local.head or LINEAR, local.nhsic or "")
 
     return make
 

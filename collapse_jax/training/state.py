@@ -68,6 +68,7 @@ class Recipe:
       mask: with which a run begins; None keeps all weights.
       batch_norm: "running" or "batch", the statistics with which BatchNorm is evaluated.
       coordinates: in which the network is trained; None: in its parameters.
+      num_classes: K.
       dtype: of the parameters.
     """
 
@@ -86,6 +87,7 @@ class Recipe:
     mask: MaskFile | None = None
     batch_norm: str = "running"
     coordinates: Coordinates | None = None
+    num_classes: int = 0
     dtype: str = "float32"
 
     def local(self, step: jax.Array) -> jax.Array:
@@ -118,6 +120,7 @@ def make_recipe(experiment: config.Experiment, data: Dataset) -> Recipe:
         mask=MaskFile(training.mask) if training.mask else None,
         batch_norm=training.batch_norm,
         coordinates=models.coordinates_of(experiment.model),
+        num_classes=data.num_classes,
         dtype=experiment.dtype,
     )
 

@@ -37,7 +37,9 @@ def test_what_is_not_given_is_filled_in_and_is_the_same_experiment():
     )
     assert validate(plain) == validate(said)
     assert identity.fingerprint(plain) == identity.fingerprint(said) == identity.fingerprint(validate(plain))
-    assert validate(plain).model == Model("mlp", "default", (200, 200, 200), "relu", True, "none", True)
+    assert validate(plain).model == Model(
+        "mlp", "default", (200, 200, 200), "relu", True, "none", True, dropout=0.0
+    )
     assert validate(plain).optimizer == Optimizer("adamw", 0.9, 0.999, 1e-8, decay="all")
     assert identity.fingerprint(plain) != identity.fingerprint(Experiment(model=Model(hidden=(200, 200))))
     cnn = validate(Experiment(model=Model("cnn", width=8))).model
@@ -85,7 +87,7 @@ def test_an_option_is_dropped_for_the_values_of_an_axis_that_do_not_have_it():
     e = Experiment(
         grid=grid, model=Model(hidden=(9,), width=12), optimizer=Optimizer(momentum=0.9, b2=0.5), task=task
     )
-    assert placed(e, "model", "mlp").model == Model("mlp", "default", (9,), "relu", True, "none", True)
+    assert placed(e, "model", "mlp").model == Model("mlp", "default", (9,), "relu", True, "none", True, dropout=0.0)
     assert placed(e, "model", "cnn").model == Model("cnn", activation="relu", last_layer_act=True, width=12)
     assert placed(e, "model", "transformer").model.hidden is None
     assert placed(e, "model", "transformer").model.width == 12

@@ -7,7 +7,7 @@ import pytest
 
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.families.nhsic import nhsic
-from collapse_jax.training.augment import crop, flip, views_of
+from collapse_jax.training.augment import crop, flip, marked, views_of
 from collapse_jax.training.local_heads import apply_head, init_head, rows_of
 from collapse_jax.training.local_losses import EMBEDDINGS, batch_nhsic
 
@@ -45,7 +45,7 @@ def drawn(rng, count=14, width=6):
     return rng.normal(size=(count, width)), np.r_[np.arange(count - 1) % 3, 3]  # the last has no other of its class
 
 
-@pytest.mark.parametrize("name", EMBEDDINGS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_embedding_losses_are_those_of_plain_numpy(name, rng):
     rows, labels = drawn(rng)
     with jax.enable_x64(True):
@@ -55,7 +55,7 @@ def test_embedding_losses_are_those_of_plain_numpy(name, rng):
     assert float(rounded) == pytest.approx(PLAIN[name](rows, labels), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", EMBEDDINGS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_padding_does_not_count(name, rng):
     rows, labels = drawn(rng)
     padded = np.concatenate([rows, rng.normal(size=(5, 6))]), np.concatenate([labels, np.arange(5) % 3])
@@ -66,7 +66,7 @@ def test_padding_does_not_count(name, rng):
     assert float(found) == pytest.approx(float(alone), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", EMBEDDINGS)
+@pytest.mark.parametrize("name", PLAIN)
 def test_gradients_are_differences_and_finite_for_equal_rows(name, rng):
     rows, labels = drawn(rng)
     direction = rng.normal(size=rows.shape)
@@ -193,3 +193,33 @@ def test_views_are_drawn_for_themselves_and_anew_for_each_key(rng):
     assert (first != second).any()
     assert (first != other).any()
     np.testing.assert_array_equal(views_of(jax.random.key(0), (), images, 1), images)
+
+
+def test_forward_forward_is_that_of_plain_numpy(rng):
+    """Goodness of right and wrong views in a row; the third view and padding have no part."""
+    rows, weights = rng.normal(size=(15, 6)) * 2, np.tile([1.0, 1, 1, 1, 0], 3)
+    goodness = (rows**2).mean(1)
+    expected = np.mean(
+        [np.log1p(np.exp(2 - goodness[i])) + np.log1p(np.exp(goodness[5 + i] - 2)) for i in range(4)]
+    )
+    with jax.enable_x64(True):
+        found = EMBEDDINGS["forward_forward"].function(jnp.asarray(rows), jnp.zeros(15, int), jnp.asarray(weights))
+    assert float(found) == pytest.approx(expected, rel=1e-12)
+
+
+def test_labels_are_written_into_the_first_two_views_right_and_wrong(rng):
+    images, labels = rng.uniform(-1, 2, size=(3 * 500, 4, 5, 1)).astype(np.float32), rng.integers(0, 7, 500)
+    found = np.asarray(marked(jax.random.key(3), jnp.asarray(images), jnp.asarray(labels), 7, 3)).reshape(
+        3, 500, 20
+    )
+    plain = images.reshape(3, 500, 20)
+    np.testing.assert_array_equal(found[:, :, 7:], plain[:, :, 7:])
+    np.testing.assert_array_equal(found[2], plain[2])
+    written = found[:2, :, :7]
+    assert set(np.unique(written)) == {images.min(), images.max()}
+    np.testing.assert_array_equal((written == images.max()).sum(2), 1)
+    right, wrong = written.argmax(2)
+    np.testing.assert_array_equal(right, labels)
+    assert (wrong != labels).all()
+    others = np.bincount((wrong - labels) % 7, minlength=7)[1:]
+    assert (abs(others - 500 / 6) < 5 * np.sqrt(500 / 6)).all()

@@ -17,7 +17,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Model, Packing, Snapshots, Task, Training
 from collapse_jax.experiment.training import Local
 from collapse_jax.models import HEAD, find_model, make_model
-from collapse_jax.training import network_of
+from collapse_jax.training import network_of, observe_probe
 from collapse_jax.training.blocks import owners_of
 from collapse_jax.training.run import update
 from collapse_jax.training.schemes import Pass
@@ -178,6 +178,30 @@ def test_a_model_without_blocks_is_refused(tiny, tmp_path, monkeypatch):
         validate(tiny(training=Training(scheme="layer_wise")))
 
 
+def test_forward_forward_trains_blocks_on_labels_in_pixels_and_the_classifier_without(tiny):
+    """Where all first pixels are what no label makes of them, the third view, the classifier sees no label."""
+    local = Training(scheme="layerwise", local=Local("forward_forward", "identity"))
+    grid = Grid(weight_decay=(0.0,), learning_rate=(3e-3,), init_scale=(1.0,))
+    experiment = tiny(model=Model(hidden=(60, 50), norm="length"), training=local, grid=grid, steps=150)
+    recipe, h, data = one(experiment)
+    start, end = begin(recipe, h, data), take(train(experiment), 0)
+
+    def goodness(state, written):
+        images = data.train_inputs.reshape(100, -1)
+        if written is not None:
+            code = jnp.where(jax.nn.one_hot(written, 10, dtype=bool), images.max(), images.min())
+            images = images.at[:, :10].set(code)
+        _, layers = recipe.model.apply({"params": own(state.params)}, images)
+        return np.stack([np.mean(np.square(layer), axis=1) for layer in layers])
+
+    for state, told in ((start, False), (end, True)):
+        right, wrong = goodness(state, data.train_labels), goodness(state, (data.train_labels + 1) % 10)
+        assert ((right > wrong).mean(1) > 0.7).all() == told
+    network = network_of(recipe, end, h, data)
+    probe = observe_probe(recipe, network, data.train_inputs, data.train_labels)
+    assert np.mean(np.argmax(probe.logits, 1) == data.train_labels) > 0.8
+
+
 def count(tree):
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
@@ -233,6 +257,17 @@ WRONG = [
     (
         {"training": Training(scheme="layerwise", local=Local(head="identity"))},
         r"training\.local\.head='identity': the loss 'output' is of logits",
+    ),
+    (
+        {"training": Training(scheme="layerwise", local=Local("forward_forward"))},
+        r"training\.local\.head='linear': 'forward_forward' is of the outputs of blocks themselves",
+    ),
+    (
+        {
+            "training": Training(scheme="layerwise", local=Local("forward_forward", "identity")),
+            "task": Task("modular", modulus=7, train_size=30),
+        },
+        r"training\.local\.loss='forward_forward': writes labels into images; .*'modular' is vector",
     ),
     ({"training": Training(local=Local("contrastive"))}, r"training\.local\.loss='contrastive'"),
     ({"training": Training(augment=("flop",))}, r"training\.augment='flop': .*did you mean 'flip'"),
