@@ -20,8 +20,9 @@ from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, S
 from collapse_jax.experiment.grid import grid_runs
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.families.attention import TOKEN_KINDS, attention, logistic, selected_loss
+from collapse_jax.measures.families.collapse import collapse
 from collapse_jax.measures.families.memorisation import memorisation
-from collapse_jax.training import make_recipe, network_of
+from collapse_jax.training import forward_of, make_recipe, network_of, observe_run
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 from collapse_jax.training.losses import cross_entropy
 
@@ -174,6 +175,31 @@ def test_a_permutation_of_irrelevant_tokens_changes_no_network(swept):
     ours, theirs = (runs.train(e, data=d) for d in (data, dataclasses.replace(data, sample=permuted)))
     tokens = np.arange(N * T).reshape(N, T)[:, order].ravel()
     np.testing.assert_allclose(theirs.params["query"], ours.params["query"][:, tokens], atol=1e-5)
+
+
+def test_collapse_is_that_of_the_pooled_vector():
+    """RNC1 and NC1 of X^T softmax(X W p), both written out in float64, by the labels trained on."""
+    e = small()
+    states, recipe = runs.train(e), make_recipe(e, data := tasks.load(e.task, e.dtype))
+    state, h = runs.take(states, 1), runs.take(stack_hyperparameters(grid_runs(e.grid)), 1)
+
+    @jax.jit
+    def seen(state, h):
+        own = data.of(h)
+        network = network_of(recipe, state, h, own)
+        snapshot = observe_run(recipe, network, h, own, forward=forward_of(recipe, state, h, own))
+        return collapse(snapshot), network, own.train_inputs, own.train_labels
+
+    values, network, inputs, labels = jax.tree.map(np.asarray, seen(state, h))
+    x, p = inputs[..., :-1].astype(float), network["query"].astype(float)
+    s = np.exp(x @ (network["attention"]["kernel"].T.astype(float) @ p))
+    pooled = np.einsum("nt,ntd->nd", s / s.sum(1, keepdims=True), x)
+    means = np.stack([pooled[labels == c].mean(0) for c in (0, 1)])
+    within = np.sum((pooled - means[labels]) ** 2) / N
+    between = np.sum((means[labels] - pooled.mean(0)) ** 2) / N
+    np.testing.assert_allclose(values["rnc1"], within / np.max(np.sum(pooled**2, 1)), rtol=1e-4)
+    np.testing.assert_allclose(values["nc1"], within / between, rtol=1e-4)
+    assert "nc3_self_duality" not in values  # there is no head
 
 
 def test_without_a_signal_a_run_is_at_chance():
