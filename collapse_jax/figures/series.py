@@ -52,12 +52,13 @@ class Series:
 def split(results: xr.Dataset, colour: str = DEFAULT_AXIS, apart_from: Collection[str] = ("seed",)) -> list[Series]:
     """All series of a product or zip grid, coloured, by increasing value of the axis that gives the colour.
 
-    Results without that axis are coloured by the first that varies. The runs of a series differ in the axes
-    `apart_from`.
+    Results without that axis, or with one value of it, are coloured by the first that varies. The runs of a series
+    differ in the axes `apart_from`.
     """
     points = points_of(results)
     names = [name for name in varying(points) if name not in apart_from]
-    if colour not in results.coords:
+    same = bool(names) and colour in points[0] and colour not in names
+    if colour not in results.coords or same:
         colour = names[0] if names else ""
     names = [name for name in names if name != colour]
     fixed = {colour: results[colour].item()} if colour in results.coords and not results[colour].dims else {}
@@ -66,7 +67,7 @@ def split(results: xr.Dataset, colour: str = DEFAULT_AXIS, apart_from: Collectio
         whole = fixed | point
         shown = {name: whole[name] for name in (colour, *names) if name in whole}
         found.append(Series(shown, take(results, runs)))
-    found.sort(key=lambda s: (_order(s.point.get(colour)), str(s.point)))
+    found.sort(key=lambda s: [(_order(value), str(value)) for value in s.point.values()])
     return coloured(found, colour)
 
 

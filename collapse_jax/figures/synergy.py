@@ -70,8 +70,8 @@ def synergy_phases(
     redundancy in bits, coloured by the phase. `thresholds` is not used. Source: arXiv 2408.08944, Figures 2 to 4,
     where phases are assigned by eye.
     """
-    logged = results.isel(step=np.flatnonzero(results["step"].values > 0))
-    results = _measured(logged)
+    measured = _measured(results)
+    logged, results = (r.isel(step=np.flatnonzero(r["step"].values > 0)) for r in (results, measured))
     groups = [group for group in lines.split(results, colour) if _complete(group)][:MOST]
     if not groups or results.sizes["step"] < 4:
         raise style.NotDrawableError("synergy was measured at fewer than four steps of any setting")

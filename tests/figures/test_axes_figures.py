@@ -112,6 +112,18 @@ def test_colour_by_another_axis(results):
     assert [tuple(c) for c in colours] == [style.value_colour(rate, norm) for rate in RATES]
 
 
+def test_an_axis_of_one_value_gives_way_and_values_are_in_the_order_of_numbers(results):
+    bare = results.isel(weight_decay=[0], learning_rate=0, drop=True)
+    several = xr.concat([bare] * 3, xr.Variable("init_scale", [50.0, 8.0, 1.0])).transpose("weight_decay", ...)
+    found = series.split(several)
+    assert [s.point for s in found] == [{"init_scale": value} for value in (1.0, 8.0, 50.0)]
+    alone = series.split(several.isel(init_scale=[0]))
+    assert [list(s.point) for s in alone] == [["weight_decay"]]
+    two = xr.concat([several] * 2, xr.Variable("temperature", [1.0, 10.0])).transpose("weight_decay", ...)
+    pairs = [(scale, t) for scale in (1.0, 8.0, 50.0) for t in (1.0, 10.0)]
+    assert [tuple(s.point.values()) for s in series.split(two)] == pairs
+
+
 def test_ticks_that_would_overlap_have_no_text():
     """On a logarithmic axis 0.2 and 0.3 are close, 0.001 to 0.3 in thirds of a decade are not."""
     decays = ["0", "0.01", "0.03", "0.1", "0.2", "0.3", "0.5", "0.7", "1"]
