@@ -28,6 +28,8 @@ COLUMNS = {
     "noisy, irrelevant": "attention_noisy irrelevant",
     "S clean": "undecided_clean sum",
     "S noisy": "undecided_noisy sum",
+    "RNC1": "rnc1",
+    "RNC1 test": "rnc1_test",
 }
 
 
@@ -63,6 +65,8 @@ def flat(results: xr.Dataset) -> xr.Dataset:
 def text(sweep: xr.Dataset, name: str) -> str:
     """Return mean and range over the runs."""
     variable, _, what = name.partition(" ")
+    if variable not in sweep:  # not measured
+        return "-"
     values = cumulative(sweep[variable]) if what == "sum" else sweep[variable]
     values = values.sel(token_kind=what) if "token_kind" in values.dims else values
     last = values.isel(step=-1).values
