@@ -28,6 +28,16 @@ def rows_of(block: jax.Array) -> jax.Array:
     return block.reshape(len(block), -1)
 
 
+def spread_of(block: jax.Array) -> jax.Array:
+    """Return sqrt(var + 1e-12) over the pixels of each channel of images [N, H, W, C], [N, C]; else `rows_of`.
+
+    The variance has 1/(HW - 1) (code of arXiv:1901.06656 and of arXiv:2402.09050); one pixel has none.
+    """
+    if block.ndim != 4 or block.shape[1] * block.shape[2] == 1:
+        return rows_of(block)
+    return jnp.sqrt(jnp.var(block, axis=(1, 2), ddof=1) + 1e-12)
+
+
 def _window(shape: Sequence[int]) -> tuple[int, int]:
     sides, window = shape[:2], [1, 1]
     for axis in itertools.cycle((0, 1)):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.measures.estimators.kernels import smoother, squared_distances
+from collapse_jax.training.local_heads import rows_of, spread_of
 
 TEMPERATURE, BASE_TEMPERATURE = 0.1, 0.07
 TINY = 1e-12
@@ -25,11 +26,13 @@ class Embedding:
       views: how many augmented copies of a batch it is taken of, one below the other.
       marked: whether the first of them has the labels in its pixels and the second wrong ones (`augment.marked`);
         the last, of which the classifier of the network is trained, has none.
+      bare: what it takes of the output of a block without a head: [N, ...] -> embeddings.
     """
 
     function: Callable[[jax.Array, jax.Array, Weights], jax.Array]
     views: int = 1
     marked: bool = False
+    bare: Callable[[jax.Array], jax.Array] = rows_of
 
 
 def _pairs(weights: Weights, count: int, dtype: jnp.dtype) -> jax.Array:
@@ -100,7 +103,7 @@ def batch_nhsic(first: jax.Array, second: jax.Array) -> jax.Array:
 
 
 EMBEDDINGS: dict[str, Embedding] = {
-    "similarity": Embedding(similarity_matching),
+    "similarity": Embedding(similarity_matching, bare=spread_of),
     "supervised_contrastive": Embedding(supervised_contrastive, views=2),
     "forward_forward": Embedding(forward_forward, MARKED_VIEWS, marked=True),
 }

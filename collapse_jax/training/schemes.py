@@ -162,11 +162,12 @@ class Layerwise(EndToEnd):
     def _local(self, loss: Loss, heads: Any, seen: Pass, h: Hyperparameters, i: int) -> jax.Array:
         """Return the loss of a block."""
         block, head = seen.blocks[i], heads.get(f"{HEAD}_{i}", {})
-        out = apply_head(head, rows_of(block))
         if self.loss == OUTPUT:
-            value = loss.objective(out, seen.labels, seen.weights)
+            value = loss.objective(apply_head(head, rows_of(block)), seen.labels, seen.weights)
         else:
-            value = EMBEDDINGS[self.loss].function(out, seen.labels, seen.weights)
+            kind = EMBEDDINGS[self.loss]
+            embeddings = apply_head(head, rows_of(block)) if head else kind.bare(block)
+            value = kind.function(embeddings, seen.labels, seen.weights)
         if self.nhsic:
             other = seen.blocks[i - 1] if self.nhsic == BLOCK and i else seen.inputs
             value -= h.nhsic * batch_nhsic(block, jax.lax.stop_gradient(other))

@@ -223,3 +223,17 @@ def test_labels_are_written_into_the_first_two_views_right_and_wrong(rng):
     assert (wrong != labels).all()
     others = np.bincount((wrong - labels) % 7, minlength=7)[1:]
     assert (abs(others - 500 / 6) < 5 * np.sqrt(500 / 6)).all()
+
+
+def test_similarity_without_a_head_takes_the_spread_of_each_channel(rng):
+    """As `torch.std` over the pixels has it; a channel without spread has a slope, one pixel is taken as it is."""
+    images = rng.normal(size=(5, 3, 4, 6))
+    with jax.enable_x64(True):
+        spread = EMBEDDINGS["similarity"].bare(jnp.asarray(images))
+        np.testing.assert_allclose(spread, images.reshape(5, 12, 6).std(axis=1, ddof=1), rtol=1e-9)
+        slope = jax.grad(lambda x: EMBEDDINGS["similarity"].bare(x).sum())(jnp.zeros((2, 3, 3, 2)))
+        assert np.isfinite(slope).all()
+    for plain in (images[:, :1, :1], images[:, 0, 0]):
+        np.testing.assert_allclose(
+            EMBEDDINGS["similarity"].bare(jnp.asarray(plain)), plain.reshape(5, 6), rtol=1e-6
+        )
