@@ -11,6 +11,8 @@ levels in 1, 4 and 8 processes at once, of which the whole is projected.
 """
 
 import argparse
+import concurrent.futures
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -22,9 +24,9 @@ from benchmarks.workers import Workers
 LEVELS = 3
 RATES, SEEDS, WHOLE_LEVELS, WHOLE_STEPS = (0.003, 0.01, 0.03, 0.1, 0.2), (0, 1, 2, 3), 15, 600
 PROCESSES = (1, 4, 8)
-OURS = "collapse_jax"
+OURS, MODULE = "collapse_jax", "benchmarks.pytorch_tickets"
 # Steps of a level in a call on a GPU, so that each takes about a second.
-GPU_STEPS = {"loader": 100, "tensors": 300, "graphed": 1000}
+GPU_STEPS = {"loader": 200, "graphed": 2000}
 
 
 def main() -> None:
@@ -65,7 +67,7 @@ def on_cpu(steps: int, repeats: int) -> dict[str, Any]:
     seeds = tuple(range(jax.local_device_count()))
     engine = engine_of((0.01,), seeds, steps, (repeats + 1) * LEVELS * steps + 1)
     ways, work = {OURS: lambda: engine.train(LEVELS * steps)}, {OURS: LEVELS * steps * len(seeds)}
-    with running(("loader", "tensors"), "benchmarks.pytorch_tickets") as opponents:
+    with running(("loader", "tensors"), MODULE) as opponents:
         for way in opponents:
             name = f"PyTorch {way.name}"
             ways[name] = lambda way=way: way.workers.ask(f"{LEVELS} {steps}")[0]
@@ -79,24 +81,35 @@ def on_gpu(steps: int, repeats: int, arrangements: tuple[int, ...]) -> dict[str,
     """Train the whole here, then a few levels of each PyTorch loop in so many processes; seconds of the whole."""
     import jax
 
-    runs, whole = len(RATES) * len(SEEDS), WHOLE_LEVELS * steps
-    engine = engine_of(RATES, SEEDS, steps, whole)
-
-    def train() -> None:
-        engine.restart()
-        engine.train(whole)
-
-    ours = interleave({OURS: train}, repeats)[OURS]
-    seconds, last = {OURS: ours.median}, {}
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-    for loop in GPU_STEPS if device == "cuda" else ("loader", "tensors"):
-        count = min(GPU_STEPS[loop], 2 * steps)
-        with Workers("benchmarks.pytorch_tickets", [loop, f"--device={device}"], max(arrangements)) as workers:
+    loops = GPU_STEPS if device == "cuda" else {"loader": 100}
+    runs, whole = len(RATES) * len(SEEDS), WHOLE_LEVELS * steps
+    with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
+        starting = {  # while our program compiles
+            loop: pool.submit(
+                Workers, "benchmarks.pytorch_tickets", [loop, f"--device={device}"], max(arrangements)
+            )
+            for loop in loops
+        }
+        engine = engine_of(RATES, SEEDS, steps, whole)
+        opponents = {loop: stack.enter_context(workers.result()) for loop, workers in starting.items()}
+
+        def train() -> None:
+            engine.restart()
+            engine.train(whole)
+
+        ours = interleave({OURS: train}, repeats)[OURS]
+        seconds, last = {OURS: ours.median}, {}
+        print(f"{OURS}: {ours.median:.2f} s", flush=True)
+        for loop, workers in opponents.items():
+            count = min(loops[loop], 2 * steps)
             workers.ask(f"1 {count}")
             for processes in arrangements:
-                taken = [workers.ask(f"2 {count}", processes) for _ in range(repeats)]
-                best = min(seconds for seconds, _ in taken) / (2 * count * processes)
-                seconds[f"PyTorch {loop}, {processes} process(es)"] = best * runs * whole
+                taken = [workers.ask(f"1 {count}", processes) for _ in range(repeats)]
+                best = min(taken, key=lambda answer: answer[0])[0] / (count * processes)
+                name = f"PyTorch {loop}, {processes} process(es)"
+                seconds[name] = best * runs * whole
+                print(f"{name}: {seconds[name]:.2f} s, projected", flush=True)
             last[loop] = taken[-1][1][0]
     ratios = {name: value / seconds[OURS] for name, value in seconds.items()}
     rows = [(name, f"{value:.2f}", f"{ratios[name]:.1f}") for name, value in seconds.items()]

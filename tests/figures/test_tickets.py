@@ -8,6 +8,7 @@ import collapse_jax
 from collapse_jax.experiment.config import Grid, Model, Schedule, Snapshots, Training
 from collapse_jax.experiment.training import Levels
 from collapse_jax.figures import FIGURES, NotDrawableError
+from scripts.ticket_advantage import table
 
 RATES, LEVELS, STEPS = (0.01, 0.3), 3, 6
 SIGMAS = [0.001, 0.018, 0.5]
@@ -39,6 +40,7 @@ def results():
     return xr.Dataset(
         measured
         | {
+            "train_accuracy": variable(rng.uniform(0.5, 1, shape), "Train accuracy"),
             "test_accuracy": variable(rng.uniform(0.5, 1, shape), "Test accuracy"),
             "density": variable(np.where(ends, 0.8**level, np.nan), "Density"),
             "mask_cost": variable(np.where(ends, 5.0 * level, np.nan), "Mask"),
@@ -96,6 +98,20 @@ def test_each_level_is_a_line_over_the_learning_rates_beside_its_control(results
             np.testing.assert_allclose(found[level].get_ydata(), right.isel(step=level))
     accuracies = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == "test_accuracy"]
     np.testing.assert_allclose(accuracies[-1].get_ydata(), accuracies[-2].get_ydata() - 0.25)
+
+
+def test_the_table_has_the_advantage_of_tickets(results):
+    control = results.isel(step=[-1]).drop_vars(["level", "level_step"])[["test_accuracy", "train_accuracy"]] - 0.25
+    header, *lines = table(results, control, 2).splitlines()
+    found = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
+    assert [line["learning_rate"] for line in found] == ["0.01", "0.3"]
+    for line, rate in zip(found, RATES, strict=True):
+        assert line["advantage"].split(" +- ")[0] == "0.25"
+        kept = results["test_accuracy"].sel(step=18, learning_rate=rate)
+        mean, error = line["ticket"].split(" +- ")
+        assert float(mean) == pytest.approx(float(kept.mean()), rel=2e-3)
+        assert float(error) == pytest.approx(abs(float(kept[0] - kept[1])) / 2, rel=1e-2)
+        assert line["slab KL"] == "0.018 +- 0"
 
 
 def test_no_cross_is_spoken_of_that_is_not_drawn(results):
