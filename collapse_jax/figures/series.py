@@ -203,11 +203,17 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
 
 
 def reading_note(
-    results: xr.Dataset, series: list[Series], log: bool = True, *further: xr.Dataset, crosses: bool = True
+    results: xr.Dataset,
+    series: list[Series],
+    log: bool = True,
+    *further: xr.Dataset,
+    spread: str = "band",
+    crosses: bool = True,
 ) -> str:
     """How to read the lines, and what is missing from them, in words.
 
-    `further` results are in the same figure; `crosses` says that the last values of diverged runs are marked.
+    `further` results are in the same figure; `spread` is what goes from the lowest to the highest seed, "" where
+    nothing does; `crosses` says that the last values of diverged runs are marked.
     """
     counts = sorted({s.runs.sizes["run"] for s in series})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -215,7 +221,8 @@ def reading_note(
         parts = ["One run per line."]
     else:
         kind = "mean (geometric on logarithmic axes)" if log else "mean"
-        parts = [f"Line: {kind} over {seeds} seeds; band: lowest to highest seed."]
+        extremes = f"; {spread}: lowest to highest seed" if spread else ""
+        parts = [f"Line: {kind} over {seeds} seeds{extremes}."]
     diverged = [at for r in (results, *further) if "diverged_at" in r for at in r["diverged_at"].values.flat]
     bad = sum(int(at) >= 0 for at in diverged)
     if bad:

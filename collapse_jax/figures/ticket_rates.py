@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.groups import points_of, varying
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.figures.against_axis import axis_of
@@ -31,7 +32,9 @@ def ticket_rates(
     if RATE not in ends.dims:
         raise style.NotDrawableError("the learning rate does not vary")
     panels = [panel for panel in PANELS if panel.variable in CHOSEN and panel.variable in ends]
-    groups = lines.split(ends.drop_vars("diverged_at", errors="ignore"), apart_from=("seed", RATE))
+    names = [name for name in varying(points_of(ends)) if name not in ("seed", RATE)]
+    colour = names[0] if names else RATE
+    groups = lines.split(ends.drop_vars("diverged_at", errors="ignore"), colour, ("seed", RATE))
     figure = style.new_figure(1.6 + 2.9 * len(panels), 1.2 + 2.5 * len(groups))
     grid = figure.subplots(len(groups), len(panels), squeeze=False)
     levels = lines.evenly(list(range(ends.sizes["step"])), MOST_LEVELS)
@@ -43,11 +46,13 @@ def ticket_rates(
                 _line(axes, group.runs.isel(step=level), panel, place, shade)
             if control is not None and panel.variable == "test_accuracy":
                 _line(axes, _of_group(control, group).isel(step=-1), panel, place, shades[-1], "--")
-            axes.set_title(panel.title + (f", {group.title}" if group.point else ""), fontsize=9.5)
+            axes.set_title(panel.title, fontsize=9.5)
             if panel.log:
                 axes.set_yscale("log")
+        if len(groups) > 1:
+            row[0].set_ylabel(group.title)
     _legend(figure, ends, levels, shades, control is not None)
-    note = "At the end of a level. " + lines.reading_note(ends, groups, False, crosses=False)
+    note = "At the end of a level. " + lines.reading_note(ends, lines.split(ends), spread="bar", crosses=False)
     style.heading(figure, "Tickets by learning rate", note)
     return figure
 

@@ -99,8 +99,8 @@ def bound_parts(results: xr.Dataset, thresholds: Thresholds | None = None, *, co
     grid[0].set_ylabel("divergence [nats]")
     below[0].set_ylabel("error")
     grid[0].legend(fontsize=7.5)
-    below[0].legend(fontsize=7.5)
-    style.heading(figure, "What a ticket costs", lines.reading_note(ends, groups, False, crosses=False))
+    below[-1].legend(fontsize=7.5)
+    style.heading(figure, "What a ticket costs", lines.reading_note(ends, groups, False, spread="", crosses=False))
     return figure
 
 
