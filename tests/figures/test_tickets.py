@@ -9,6 +9,7 @@ from collapse_jax.experiment.config import Grid, Model, Schedule, Snapshots, Tra
 from collapse_jax.experiment.training import Levels
 from collapse_jax.figures import FIGURES, NotDrawableError
 from scripts.ticket_advantage import table
+from scripts.ticket_levels import table as levels_table
 
 RATES, LEVELS, STEPS = (0.01, 0.3), 3, 6
 SIGMAS = [0.001, 0.018, 0.5]
@@ -112,6 +113,20 @@ def test_the_table_has_the_advantage_of_tickets(results):
         assert float(mean) == pytest.approx(float(kept.mean()), rel=2e-3)
         assert float(error) == pytest.approx(abs(float(kept[0] - kept[1])) / 2, rel=1e-2)
         assert line["slab KL"] == "0.018 +- 0"
+
+
+def test_the_table_of_levels_has_the_first_step_of_each(results):
+    """The test accuracy is reached in step 2 of a level, in step 6, or by one seed of two."""
+    reached = {0: [[1, 1], [1, 1]], 1: [[0, 1], [0, 1]], 2: [[0, 0], [0, 1]]}  # level: seed: steps 2 and 6
+    made = results.copy(deep=True)
+    for level, seeds in reached.items():
+        for seed, steps in enumerate(seeds):
+            for step, value in zip((2, 6), steps, strict=True):
+                made["test_accuracy"].loc[{"seed": seed, "step": level * STEPS + step}] = value
+    lines = [line.split("\t") for line in levels_table(made, 0.8).splitlines()]
+    assert lines[0][:2] == ["learning_rate", "level"]
+    assert len(lines) == 1 + len(RATES) * LEVELS
+    assert [line[-1] for line in lines[1:4]] == ["2 [2, 2]", "6 [6, 6]", "6 [6, 6] (1 of 2)"]
 
 
 def test_no_cross_is_spoken_of_that_is_not_drawn(results):
