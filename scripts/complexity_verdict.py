@@ -28,6 +28,7 @@ from collapse_jax.figures.complexity import log_fit
 FALLEN = 0.8  # of the peak: with more at the end, nothing has fallen
 REGULARISERS = ("weight_noise", "spectral_entropy")
 EVENTS = ("fit", "grok", "collapse")
+LOOKS = {"test_accuracy": "-", "train_accuracy": "--", "rnc1": ":"}
 COLOURS = ("#d55e00", "#0072b2", "#4d4d4d", "#009e73")
 
 
@@ -153,19 +154,22 @@ def draw(tasks: dict[str, list[Setting]], file: str) -> None:
     grid = figure.subplots(len(tasks), 2, squeeze=False, sharex=True)
     for (task, settings), (left, right) in zip(tasks.items(), grid, strict=True):
         for setting, colour in zip(settings, COLOURS, strict=False):
-            rows = (("test_accuracy", "-"), ("train_accuracy", "--"))
-            for name, look in rows:
+            for name, look in LOOKS.items():
+                if name not in setting.logged:
+                    continue
                 values = setting.logged[name].transpose("run", "step").values
                 _band(left, setting.logged["step"].values, values, colour, look)
             _band(right, setting.steps, setting.complexity / 1e3, colour, "-", setting.name)
-        left.set_title(f"{task}: test accuracy, train dashed", fontsize=9.5)
+        shown = ", RNC1 dotted" if "rnc1" in settings[0].logged else ""
+        left.set_title(f"{task}: test accuracy, train dashed{shown}", fontsize=9.5)
+        left.set_ylim(bottom=0)
         right.set_title(f"{task}: complexity", fontsize=9.5)
         right.set_ylabel("kB")
         right.set_ylim(bottom=0)
         right.legend(fontsize=7.5)
         style.step_axis(left, settings[0].logged["step"].values)
         style.step_axis(right, settings[0].logged["step"].values)
-    style.heading(figure, "Complexity of modular arithmetic", "Mean and range over seeds; smallest size found.")
+    style.heading(figure, "Complexity over training", "Mean and range over seeds; smallest size found.")
     figure.savefig(pathlib.Path(file), dpi=110)
 
 
