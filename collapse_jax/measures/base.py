@@ -155,8 +155,8 @@ class Measure:
         measure with one is not taken in-line.
       dtype: "float64" measures in float64 whatever the sweep's type, for values that lose too many digits
         otherwise; features keep the bits that the network gave them in its own type. "": the sweep's.
-      one_by_one: whether runs are not batched on CPU: for one that factorises many matrices beside loops, of which
-        a batch can wait for its own threads for ever (jax 0.10.2).
+      one_by_one: whether runs are not batched on CPU: for one that factorises many small matrices beside loops, of
+        which a batch can wait for its own threads for ever (jax 0.10.2). Each factorisation then takes one thread.
       coords: `coords(snapshot, **options) -> {axis: its coordinates}`, of axes that `Variable.dims` names; the
         snapshot holds shapes (`jax.ShapeDtypeStruct`) in the place of arrays.
     """

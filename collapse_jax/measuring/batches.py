@@ -31,21 +31,24 @@ class Batch:
       program: (parts [layout.runs, ...], *shared) -> {variable: [layout.runs, ...]}.
       shared: what it takes that is the same for all runs, on the devices.
       bytes: that one call holds: data, snapshots, working memory.
+      calm: whether its factorisations, of small matrices, are faster in one thread each.
     """
 
     layout: Layout
     program: jax.stages.Compiled
     shared: tuple[Any, ...]
     bytes: int
+    calm: bool = False
 
     def take(self, parts: Any) -> dict[str, np.ndarray]:
         """Take the measure of any number of runs, call after call: parts [U, ...] -> {variable: [U, ...]}."""
         block, units = self.layout.runs, len(jax.tree.leaves(parts)[0])
         calls = []
-        for start in range(0, units, block):
-            chunk = jax.tree.map(lambda leaf, start=start: leaf[start : start + block], parts)
-            values = self.program(packing.place(self.layout, chunk), *self.shared)
-            calls.append({name: np.asarray(v)[: units - start] for name, v in values.items()})
+        with runtime.calm_lapack() if self.calm else contextlib.nullcontext():
+            for start in range(0, units, block):
+                chunk = jax.tree.map(lambda leaf, start=start: leaf[start : start + block], parts)
+                values = self.program(packing.place(self.layout, chunk), *self.shared)
+                calls.append({name: np.asarray(v)[: units - start] for name, v in values.items()})
         return {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
 
 
@@ -135,7 +138,7 @@ def compile_batch(request: Request, snapshots: StoredSnapshots, units: int, devi
         working = _working_bytes(program) * (devices if shares_memory else 1)
         if reserved + working <= memory:
             shared = packing.place(layout, shared_by_runs(request, snapshots), shared=True)
-            return Batch(layout, program, shared, reserved + working)
+            return Batch(layout, program, shared, reserved + working, calm=taken_alone(request))
         if tile > 1:
             tile = min(tile - 1, max(1, int(tile * (memory - reserved) / working)))
         elif devices > 1:

@@ -55,7 +55,7 @@ def start(devices: int = 0, *, training: bool = False) -> None:
     import jax
 
     if training:
-        _calm_lapack()
+        calm_lapack()
     count = max(devices, _chosen) or cores()
     try:
         jax.config.update("jax_num_cpu_devices", count)
@@ -83,18 +83,22 @@ def start(devices: int = 0, *, training: bool = False) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
-def _calm_lapack() -> None:
-    """Let each call of LAPACK take one thread: the devices share the cores already.
+def calm_lapack() -> contextlib.AbstractContextManager[Any]:
+    """Let each call of LAPACK take one thread, from now on, or inside a `with`.
 
     jax factorises on CPU by the OpenBLAS of scipy, whose threads wait for each other in a loop. Beside other jobs a
-    step that factorises matrices takes 3 to 30 times as long with two of them (jax 0.10.2, 2 cores).
+    step that factorises small matrices takes 3 to 30 times as long with two of them (jax 0.10.2, 2 cores).
     """
     import scipy.linalg  # noqa: F401  loads the library
     from threadpoolctl import ThreadpoolController
 
-    for library in ThreadpoolController().select(internal_api="openblas").lib_controllers:
-        if "scipy" in pathlib.Path(library.filepath).parent.name:
-            library.set_num_threads(1)
+    paths = [
+        library.filepath
+        for library in ThreadpoolController().select(internal_api="openblas").lib_controllers
+        if "scipy" in pathlib.Path(library.filepath).parent.name
+    ]
+    limited: contextlib.AbstractContextManager[Any] = ThreadpoolController().select(filepath=paths).limit(limits=1)
+    return limited
 
 
 def threads(devices: int, *, training: bool) -> int:

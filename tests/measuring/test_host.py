@@ -4,9 +4,11 @@ import bz2
 import pathlib
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import threadpoolctl
 import xarray as xr
 
 import collapse_jax
@@ -25,6 +27,27 @@ def register(monkeypatch):
 
 def variable(*dims):
     return Variable("Test", "1", "of a test", dims)
+
+
+@pytest.mark.parametrize(("alone", "expected"), [(True, 1), (False, 2)])
+def test_a_measure_that_is_taken_alone_factorises_in_one_thread(stored, register, alone, expected):
+    def threads(_):
+        scipys = [each for each in threadpoolctl.threadpool_info() if "scipy.libs" in each["filepath"]]
+        return np.float32(scipys[0]["num_threads"])
+
+    def function(snapshot):
+        shape = jax.ShapeDtypeStruct((), np.float32)
+        return {
+            "lapack": jax.pure_callback(threads, shape, snapshot.train.features[0, 0], vmap_method="sequential")
+        }
+
+    name = f"lapack_{expected}"
+    register(Measure(name, function, {"lapack": variable()}, one_by_one=alone))
+    with threadpoolctl.threadpool_limits(2):
+        collapse_jax.measure(stored, name, steps=STEPS[0])
+        assert threads(None) == 2
+    values = collapse_jax.open_results(stored / "measures" / f"{name}.nc")["lapack"].values
+    assert set(values.ravel()) == {expected}
 
 
 def test_prepare_is_called_once_with_the_data_alone_and_finish_per_run_and_step(stored, register):
