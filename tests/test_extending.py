@@ -30,6 +30,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_example_trains_and_measures(folder, capsys):
     assert set(FILES) == {"sparse_parity.py", "residual_mlp.py", "run.py"}
     exec(compile(FILES["run.py"], "run.py", "exec"), {})

@@ -67,6 +67,7 @@ def test_sigkill_at_random_moments(undisturbed, tmp_path, request, rng):
     print(f"{began} kills, {in_saves} of them aimed at saves, {sweep + 1} sweeps")
 
 
+@pytest.mark.slow
 def test_a_sweep_in_chunks_has_the_bits_of_one_without(undisturbed, tmp_path):
     import dataclasses
 

@@ -105,6 +105,7 @@ def test_rank_of_equation_13_and_of_the_authors_code(rng, threshold):
     assert low == [1, 0]  # of the matrix of rank 3
 
 
+@pytest.mark.slow
 def test_entropy_is_that_of_the_codes(rng):
     params = random_params(rng)
     tensors = coarse.decompose(params, {"table/embedding": jnp.arange(20) < 7})

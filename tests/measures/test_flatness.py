@@ -225,6 +225,7 @@ def test_the_mode_sgd_says_what_the_trained_posterior_is_worth(rng):
     assert values["pac_bound_without_mask"] < values["pac_bound_slab"]
 
 
+@pytest.mark.slow
 def test_the_tolerated_sigma_is_where_the_risk_has_risen(rng):
     snapshot = classifier(rng)
     fitted = jnp.argmax(snapshot.apply(snapshot.params, snapshot.train.examples)[0], axis=1)

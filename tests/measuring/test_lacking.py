@@ -54,6 +54,7 @@ def test_without_a_head_measures_that_need_one_say_so(experiment, tmp_path):
     assert "spectral_entropy" in collapse_jax.measure(workdir, "spectrum")
 
 
+@pytest.mark.slow
 def test_without_a_bias_everything_is_measured_as_with_a_bias_of_zero(experiment, tmp_path):
     workdir = tmp_path / "w"
     collapse_jax.train(experiment("NO_BIAS", measures=("norms",)), workdir)

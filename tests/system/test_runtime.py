@@ -117,6 +117,7 @@ def train_in_python(workdir, devices, before="", **environment):
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_python_functions_set_jax_up_as_the_commands_do_or_say_that_it_is_too_late(tmp_path):
     mine = "import jax; jax.numpy.ones(1).block_until_ready()"
     flag = "--xla_cpu_enable_concurrency_optimized_scheduler=false"

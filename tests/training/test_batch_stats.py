@@ -91,6 +91,7 @@ def test_a_sweep_continues_from_a_checkpoint_to_the_same_bits(swept, tmp_path):
         np.testing.assert_array_equal(again[name], leaf, err_msg=name)
 
 
+@pytest.mark.slow
 def test_features_computed_again_are_those_of_the_running_statistics(swept, tmp_path):
     """Measures of stored parameters equal the in-line ones only if the statistics were stored with them."""
     _, workdir, results = swept

@@ -56,6 +56,7 @@ def parameters(workdir, step):
     return {name.removeprefix("parameters/"): leaf[0] for name, leaf in leaves.items()}
 
 
+@pytest.mark.slow
 def test_float64_is_a_numpy_loop(workdirs):
     """The batches are drawn here in a process of float32: their order depends on no type."""
     data = tasks.load(experiment("float64").task, "float64")
