@@ -82,4 +82,5 @@ if __name__ == "__main__":
     results, control = (collapse_jax.open_results(folder) for folder in (arguments.workdir, arguments.control))
     print(table(results, control, arguments.level))
     if arguments.figure:
-        FIGURES["ticket_rates"](results, control=control).savefig(arguments.figure, dpi=110)
+        drawn = FIGURES["ticket_rates"](results, control=control, control_level=arguments.level)
+        drawn.savefig(arguments.figure, dpi=100)

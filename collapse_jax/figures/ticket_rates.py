@@ -20,13 +20,17 @@ MOST_LEVELS = 6
 
 @style.styled
 def ticket_rates(
-    results: xr.Dataset, thresholds: Thresholds | None = None, *, control: xr.Dataset | None = None
+    results: xr.Dataset,
+    thresholds: Thresholds | None = None,
+    *,
+    control: xr.Dataset | None = None,
+    control_level: int = -1,
 ) -> Figure:
     """What a network is at the end of a level, against the learning rate; a line per level, a row per setting.
 
     Mean over seeds; the bar goes from the lowest to the highest. `control`, results of runs that began with the
-    masks of the last level and other weights, adds their accuracy, dashed. `thresholds` is not used. Source:
-    arXiv 2205.07320.
+    masks of level `control_level` (-1: the last that was measured) and other weights, adds their accuracy, dashed.
+    `thresholds` is not used. Source: arXiv 2205.07320.
     """
     ends = ends_of_levels(results)
     if RATE not in ends.dims:
@@ -39,19 +43,21 @@ def ticket_rates(
     grid = figure.subplots(len(groups), len(panels), squeeze=False)
     levels = lines.evenly(list(range(ends.sizes["step"])), MOST_LEVELS)
     shades = [tuple(shade) for shade in style.colormap()(np.linspace(0, 1, len(levels)))]
+    shown = ends["level"].values[levels].tolist()
+    dashed = shades[shown.index(control_level)] if control_level in shown else shades[-1]
     for row, group in zip(grid, groups, strict=True):
         for axes, panel in zip(row, panels, strict=True):
             place = axis_of(axes, group.runs[RATE].values.ravel().tolist(), RATE)
             for level, shade in zip(levels, shades, strict=True):
                 _line(axes, group.runs.isel(step=level), panel, place, shade)
             if control is not None and panel.variable == "test_accuracy":
-                _line(axes, _of_group(control, group).isel(step=-1), panel, place, shades[-1], "--")
+                _line(axes, _of_group(control, group).isel(step=-1), panel, place, dashed, "--")
             axes.set_title(panel.title, fontsize=9.5)
             if panel.log:
                 axes.set_yscale("log")
         if len(groups) > 1:
             row[0].set_ylabel(group.title)
-    _legend(figure, ends, levels, shades, control is not None)
+    _legend(figure, ends, levels, shades, None if control is None else dashed)
     note = "At the end of a level. " + lines.reading_note(ends, lines.split(ends), spread="bar", crosses=False)
     style.heading(figure, "Tickets by learning rate", note)
     return figure
@@ -80,12 +86,12 @@ def _of_group(control: xr.Dataset, group: lines.Series) -> xr.Dataset:
     return chosen.stack(run=names).transpose("run", ...)
 
 
-def _legend(figure: Figure, ends: xr.Dataset, levels: list[int], shades: list, control: bool) -> None:
+def _legend(figure: Figure, ends: xr.Dataset, levels: list[int], shades: list, control: tuple | None) -> None:
     density = ends["density"].mean([name for name in ends["density"].dims if name != "step"]).values
     handles = [
         Line2D([], [], color=shade, linewidth=2.4, label=f"{density[level]:.3f}")
         for level, shade in zip(levels, shades, strict=True)
     ]
-    if control:
-        handles.append(Line2D([], [], color=shades[-1], linestyle="--", label="its mask,\nother weights"))
+    if control is not None:
+        handles.append(Line2D([], [], color=control, linestyle="--", label="its mask,\nother weights"))
     figure.legend(handles=handles, title="density", loc="outside right upper", alignment="left")

@@ -99,6 +99,10 @@ def test_each_level_is_a_line_over_the_learning_rates_beside_its_control(results
             np.testing.assert_allclose(found[level].get_ydata(), right.isel(step=level))
     accuracies = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == "test_accuracy"]
     np.testing.assert_allclose(accuracies[-1].get_ydata(), accuracies[-2].get_ydata() - 0.25)
+    assert accuracies[-1].get_color() == accuracies[-2].get_color()
+    second = FIGURES["ticket_rates"](results, control=control, control_level=1).axes[0].get_lines()
+    second = [line for line in second if line.get_gid() == "test_accuracy"]
+    assert second[-1].get_color() == second[1].get_color() != second[2].get_color()
 
 
 def test_the_table_has_the_advantage_of_tickets(results):
