@@ -30,6 +30,13 @@ def test_noise_has_no_phases(rng):
     assert change_points(rng.normal(size=(5, 2, 50))).at == ()
 
 
+def test_few_points_have_few_phases():
+    """A ramp without noise is a step at every point: two cuts among its eight points, not seven."""
+    ramp = np.broadcast_to(np.arange(8.0), (3, 2, 8))
+    assert len(change_points(ramp).at) == 2
+    assert change_points(ramp[..., :3]).at == ()
+
+
 def test_the_interval_is_as_wide_as_the_seeds_differ(rng):
     """Changes between 15 and 35 by seed, against one place for all."""
     apart = np.array([15, 20, 25, 30, 35])
