@@ -1,6 +1,6 @@
 """Token selection on a heatmap of dimensions and signals, on a GPU: the engine against PyTorch, d x d gradients.
 
-Command: python -m benchmarks.token_selection_accelerator            (less than a minute on one NVIDIA H100)
+Command: python -m benchmarks.token_selection_accelerator            (needs a GPU)
          python -m benchmarks.token_selection_accelerator --tiny     (seconds: d = 32, also without a GPU)
 
 Both train the runs of a dimension for 1000 steps in float32 and evaluate them once on 1000 test examples, in

@@ -48,7 +48,7 @@ def main() -> None:
             + " | ".join(text(sweep, name) for name in COLUMNS.values())
             + " |"
         )
-    joined = xr.concat(sweeps, "run", combine_attrs="drop_conflicts")
+    joined = xr.concat(sweeps, "run", join="outer", combine_attrs="drop_conflicts")  # sweeps may log other steps
     for name in ("attention", "selection_losses"):
         save(FIGURES[name](joined), arguments.target / name)
 
