@@ -22,12 +22,12 @@ from collapse_jax.workdir.join import select_part
 EQUAL = {"subnetwork": "random", "inverse": "random_inverse"}
 
 
-def neurons(file: str) -> str:
-    """Say how many neurons the masks of a file keep."""
+def neurons(file: str, seeds: np.ndarray) -> str:
+    """Say how many neurons the masks of a file keep, for some seeds."""
     if not pathlib.Path(file).is_file():
         return "all"
     with np.load(file) as archive:
-        kept = archive["hidden_0/kernel"].sum(axis=(1, 2))
+        kept = archive["hidden_0/kernel"].sum(axis=(1, 2))[np.isin(archive["seed"], seeds)]
     return f"{kept.min():.0f} to {kept.max():.0f}"
 
 
@@ -53,9 +53,19 @@ def table(results: xr.Dataset) -> list[list[str]]:
     for name, mask in by_name.items():
         own = steps[mask][np.isfinite(steps[mask])]
         when = f"{np.exp(np.log(own).mean()):.0f} ({own.min():.0f} to {own.max():.0f})" if len(own) else "-"
-        equal = compared(steps[mask], steps[by_name[EQUAL[name]]]) if name in EQUAL else "-"
-        whole = compared(steps[mask], steps[by_name["none"]]) if name != "none" else "-"
-        rows.append([name, neurons(mask), f"{len(own)}/{len(steps[mask])}", when, f"{ends[mask].mean():.3f}"])
+        equal, whole = (
+            compared(steps[mask], steps[by_name[other]]) if other in by_name and other != name else "-"
+            for other in (EQUAL.get(name, ""), "none")
+        )
+        rows.append(
+            [
+                name,
+                neurons(mask, results["seed"].values),
+                f"{len(own)}/{len(steps[mask])}",
+                when,
+                f"{ends[mask].mean():.3f}",
+            ]
+        )
         rows[-1] += [equal, whole]
     return rows
 
