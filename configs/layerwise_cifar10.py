@@ -77,4 +77,7 @@ def get_config(arg: str = "") -> Experiment:
         packing=Packing(runs_per_tile=1),
         thresholds=Thresholds(train_accuracy=0.99, test_accuracy=0.6),
     )
-    return smoke(experiment) if arg == "smoke" else experiment
+    if arg == "smoke":
+        experiment.grid.learning_rate = (5e-3,)  # of which so few steps show something
+        return smoke(experiment, steps=100)
+    return experiment
