@@ -81,12 +81,15 @@ def _order(value: Any) -> float:
 
 
 def _colours(series: list[Series], colour: str) -> list[Any]:
-    """By the colour axis where it tells them apart or where they are too many to name, else one after the other."""
+    """By the colour axis where it tells them apart or where they are too many to name, else one after the other.
+
+    So are those of an axis with negative values, which have no logarithm.
+    """
     values = [s.point.get(colour) for s in series]
     key, norm = colour, style.log_norm(values)
     if len(series) > MAX_NAMED:
         key, norm = colour_scale(series)
-    elif len(set(values)) < len(values) or isinstance(values[0], str):
+    elif len(set(values)) < len(values) or isinstance(values[0], str) or any(_order(value) < 0 for value in values):
         key = ""
     if not key:
         places = np.linspace(0.0, 1.0, len(series)) if len(series) > 1 else [0.75]

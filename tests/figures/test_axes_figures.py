@@ -112,6 +112,16 @@ def test_colour_by_another_axis(results):
     assert [tuple(c) for c in colours] == [style.value_colour(rate, norm) for rate in RATES]
 
 
+def test_values_of_both_signs_are_told_apart(results):
+    """They have no logarithm; one after the other, in their order."""
+    one = results.isel(weight_decay=0, learning_rate=0, drop=True)
+    values = [0.03, -0.03, 0.0, -0.003]
+    found = series.split(xr.concat([one] * 4, xr.Variable("nhsic", values)), "nhsic")
+    assert [s.point["nhsic"] for s in found] == sorted(values)
+    lightness = [sum(np.array(s.colour[:3]) * (0.2126, 0.7152, 0.0722)) for s in found]
+    assert lightness == sorted(set(lightness), reverse=True)
+
+
 def test_an_axis_of_one_value_gives_way_and_values_are_in_the_order_of_numbers(results):
     bare = results.isel(weight_decay=[0], learning_rate=0, drop=True)
     several = xr.concat([bare] * 3, xr.Variable("init_scale", [50.0, 8.0, 1.0])).transpose("weight_decay", ...)
