@@ -75,7 +75,13 @@ def heatmap(
 
 
 def draw(
-    axes: Axes, points: Sequence[dict[str, Any]], x: str, y: str, shown: Quantity, norm: Normalize
+    axes: Axes,
+    points: Sequence[dict[str, Any]],
+    x: str,
+    y: str,
+    shown: Quantity,
+    norm: Normalize,
+    most: int = MAX_TICKS,
 ) -> np.ndarray:
     """Draws one plane: the mean of the runs of each cell, grey where there is none.
 
@@ -86,6 +92,7 @@ def draw(
       y: axis of the grid upwards.
       shown: the number of each run.
       norm: of the colours; a logarithmic one makes geometric means.
+      most: columns of a plane whose cells have their numbers written.
 
     Returns:
       the means, [values of y, values of x].
@@ -107,7 +114,7 @@ def draw(
         axis.set_ticks([i + 0.5 for i in named], [value_text(values[i]) for i in named])
     axes.set_xlabel(axis_label(x))
     axes.set_ylabel(axis_label(y))
-    if table.size <= MAX_WRITTEN:
+    if table.size <= MAX_WRITTEN and len(across) <= most:
         for (i, j), value in np.ndenumerate(table):
             text = (
                 "–"

@@ -19,6 +19,7 @@ from collapse_jax.figures.series import progress_note
 ACROSS, DIMENSION = "signal_norm", "dimension"
 UPWARDS = (DIMENSION, "weight_decay", "flip_rate")
 SHOWN = ("train_loss", "test_loss", "noisy_accuracy", "test_accuracy")
+MOST_WRITTEN = 8  # columns whose numbers fit the width of a panel
 ORDERS = ("harmful", "no_overfitting")
 TITLES = ("Train loss", "Test loss", "Train accuracy, wrong labels", "Test accuracy")
 LOOKS: tuple[dict[str, Any], ...] = ({"color": "#d1495b"}, {"color": "#d1495b", "linestyle": "--"})
@@ -45,7 +46,7 @@ def selection_map(results: xr.Dataset, thresholds: Thresholds | None = None) -> 
     for axes, name in zip(panels, names, strict=True):
         shown = quantity(results, name)
         norm = heatmap.colour_norm(shown, log=False)
-        heatmap.draw(axes, points, ACROSS, up, shown, norm)
+        heatmap.draw(axes, points, ACROSS, up, shown, norm, MOST_WRITTEN)
         axes.set_title(TITLES[SHOWN.index(name)])
         bar = figure.colorbar(axes.collections[0], ax=axes, pad=0.02, aspect=25)
         bar.outline.set_visible(False)
