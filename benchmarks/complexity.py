@@ -144,6 +144,7 @@ def sizes(file: str, workers: int, at: tuple[float, ...]) -> dict[str, Any]:
 def times(file: str, count: int) -> dict[str, Any]:
     """Compare wall times, of `count` pairs spread over training and distortions."""
     runtime.start()
+    runtime.calm_lapack()  # faster for both
     epochs = _epochs(file)
     pairs = []
     for i in range(count):
