@@ -1,11 +1,12 @@
 """Layers that begin and act as PyTorch's do, and the activations."""
 
-import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+
+from collapse_jax.models.convolution import convolve
 
 
 def smooth_leaky_relu(x: jax.Array, leak: float = 0.1) -> jax.Array:
@@ -95,38 +96,6 @@ class Conv(nn.Module):
         if self.use_bias:
             y = y + self.param("bias", begin, (self.features,)).reshape(1, 1, 1, -1)
         return y
-
-
-def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """Convolve x [N, H, W, C] with a kernel [k, k, C, F] of odd side k, padded by k // 2.
-
-    On CPU as one matrix product of all windows: with XLA's own convolutions and their gradients a training step of
-    the CNN on MNIST takes 24 times as long there (jax 0.10.2). Which is chosen where a program is lowered, so that
-    one compiled ahead of time for a TPU is the one that a TPU runs.
-    """
-    on_cpu = functools.partial(product_of_windows, stride=stride)
-    elsewhere = functools.partial(convolution, stride=stride)
-    return jax.lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
-
-
-def convolution(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """Convolve as XLA does; arguments as those of `convolve`."""
-    padding = [(kernel.shape[0] // 2,) * 2] * 2
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=numbers)
-
-
-def product_of_windows(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """Convolve by one matrix product; arguments as those of `convolve`."""
-    size, half = kernel.shape[0], kernel.shape[0] // 2
-    rows, columns = (-(-side // stride) for side in x.shape[1:3])
-    x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
-    windows = [
-        x[:, i : i + stride * (rows - 1) + 1 : stride, j : j + stride * (columns - 1) + 1 : stride]
-        for i in range(size)
-        for j in range(size)
-    ]
-    return jnp.concatenate(windows, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def max_pool(x: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ from collapse_jax import models
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import config
 from collapse_jax.models.images import as_images
-from collapse_jax.models.layers import convolution, convolve, max_pool, product_of_windows
+from collapse_jax.models.layers import max_pool
 from collapse_jax.models.transformer import Transformer
 
 COUNTS = [
@@ -132,20 +132,6 @@ def test_zero_last_layer():
     scaled = rule({"conv_0": {"kernel": jnp.ones(2)}, "head": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}}, 8.0)
     assert scaled["conv_0"]["kernel"].tolist() == [8, 8]
     assert scaled["head"]["kernel"].tolist() == scaled["head"]["bias"].tolist() == [0, 0]
-
-
-@pytest.mark.parametrize(("size", "stride", "side"), [(3, 1, 5), (3, 2, 5), (3, 2, 6), (1, 1, 4), (1, 2, 5)])
-def test_convolution_by_windows_equals_that_of_xla(size, stride, side):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, side, side + 1, 3)).astype(np.float32)
-    kernel = rng.normal(size=(size, size, 3, 4)).astype(np.float32)
-    by_windows = product_of_windows(x, kernel, stride)
-    np.testing.assert_allclose(by_windows, convolution(x, kernel, stride), atol=1e-5)
-    lowered = jax.jit(convolve, static_argnums=2).trace(x, kernel, stride)
-    for platform, convolutions in (("cpu", 0), ("tpu", 1), ("cuda", 1)):
-        program = lowered.lower(lowering_platforms=(platform,)).as_text()
-        taken = program.count("stablehlo.convolution")
-        assert taken == convolutions, platform
 
 
 def test_pooling_equals_that_of_flax_and_the_first_maximum_has_the_gradient():
