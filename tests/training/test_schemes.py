@@ -10,11 +10,7 @@ import pytest
 from runs import assert_same_bits, begin, distance, one, take, train
 
 import collapse_jax
-from collapse_jax.engine.compile import check_model
-from collapse_jax.engine.packing import SAFE_VERSION
-from collapse_jax.engine.validate import validate
-from collapse_jax.errors import ConfigError
-from collapse_jax.experiment.config import Grid, Model, Packing, Snapshots, Task, Training
+from collapse_jax.experiment.config import Grid, Model, Snapshots, Training
 from collapse_jax.experiment.training import Local
 from collapse_jax.models import HEAD, find_model, make_model
 from collapse_jax.training import network_of, observe_probe
@@ -164,20 +160,6 @@ def test_schemes_are_a_static_axis(tiny, tmp_path):
     assert loss[0] != loss[1]
 
 
-def test_a_model_without_blocks_is_refused(tiny, tmp_path, monkeypatch):
-    (tmp_path / "own.py").write_text(
-        "import dataclasses\nfrom collapse_jax.models import MODELS\n"
-        "MODEL = dataclasses.replace(MODELS['mlp'], blocks='')\n"
-    )
-    experiment = tiny(
-        model=Model(f"{tmp_path}/own.py:MODEL", hidden=(8,)), training=LAYERWISE, task=Task(train_size=60)
-    )
-    with pytest.raises(ConfigError, match=r"training\.scheme='layerwise': the model .* names no `blocks`"):
-        validate(experiment)
-    with pytest.raises(ConfigError, match=r"training\.scheme='layer_wise': .*did you mean 'layerwise'"):
-        validate(tiny(training=Training(scheme="layer_wise")))
-
-
 def test_forward_forward_trains_blocks_on_labels_in_pixels_and_the_classifier_without(tiny):
     """Where all first pixels are what no label makes of them, the third view, the classifier sees no label."""
     local = Training(scheme="layerwise", local=Local("forward_forward", "identity"))
@@ -244,73 +226,6 @@ def test_one_block_is_trained_as_end_to_end_to_the_last_bit(tiny):
     heads = ends["layerwise"].params[LOCAL_HEADS]["head_0"]
     assert_same_bits(ends["end_to_end"].params, own(ends["layerwise"].params) | {HEAD: heads})
     assert_same_bits(ends["end_to_end"].batch_stats, ends["layerwise"].batch_stats)
-
-
-WRONG = [
-    ({"training": Training(scheme="layerwise_sequential")}, r"training\.stages=\(\): layerwise_sequential needs"),
-    ({"training": Training(scheme="layerwise_sequential", stages=(20, 19))}, "add up to steps=40, not 39"),
-    ({"training": Training(scheme="layerwise_sequential", stages=(40, 0))}, "each stage must have a step"),
-    (
-        {"training": Training(scheme="layerwise", local=Local("supervised_contrastive"))},
-        r"training\.local\.loss='supervised_contrastive': takes 2 views .* training\.augment",
-    ),
-    (
-        {"training": Training(scheme="layerwise", local=Local(head="identity"))},
-        r"training\.local\.head='identity': the loss 'output' is of logits",
-    ),
-    (
-        {"training": Training(scheme="layerwise", local=Local("forward_forward"))},
-        r"training\.local\.head='linear': 'forward_forward' is of the outputs of blocks themselves",
-    ),
-    (
-        {
-            "training": Training(scheme="layerwise", local=Local("forward_forward", "identity")),
-            "task": Task("modular", modulus=7, train_size=30),
-        },
-        r"training\.local\.loss='forward_forward': writes labels into images; .*'modular' is vector",
-    ),
-    ({"training": Training(local=Local("contrastive"))}, r"training\.local\.loss='contrastive'"),
-    ({"training": Training(augment=("flop",))}, r"training\.augment='flop': .*did you mean 'flip'"),
-    (
-        {"training": Training(scheme="layerwise", local=Local(nhsic="input"))},
-        r"training\.local\.nhsic='input': has a weight: give it values with grid\.nhsic",
-    ),
-    ({"grid": Grid(nhsic=(0.1,))}, r"grid\.nhsic=\(0\.1,\): is the weight of training\.local\.nhsic"),
-    (
-        {"training": Training(local=Local(nhsic="block")), "grid": Grid(nhsic=(0.1,)), "batch_size": 30},
-        "compares whole batches; batch_size=30 must divide",
-    ),
-    (
-        {"training": Training(augment=("flip",)), "task": Task("modular", modulus=7, train_size=30)},
-        r"training\.augment=\('flip',\): changes images; task\.dataset='modular' is vector",
-    ),
-]
-
-
-@pytest.mark.parametrize(("change", "message"), WRONG)
-def test_schemes_and_losses_that_do_not_fit_are_refused(tiny, change, message):
-    with pytest.raises(ConfigError, match=message):
-        validate(tiny(**change))
-
-
-def test_as_many_stages_as_blocks_and_a_head_are_asked_for_before_anything_compiles(tiny):
-    training = Training(scheme="layerwise_sequential", stages=(20, 20))
-    experiment = tiny(training=training)
-    _, _, data = one(tiny())
-    with pytest.raises(ConfigError, match=r"training\.stages=\(20, 20\): has 2 stages; the network has 2 blocks"):
-        check_model(validate(experiment), data)
-
-
-def test_nhsic_is_taken_of_one_run_at_a_time(tiny):
-    training = Training(scheme="layerwise", local=Local(nhsic="block"))
-    experiment = tiny(
-        training=training, batch_size=20, grid=Grid(nhsic=(0.1,)), packing=Packing(devices=1, runs_per_tile=2)
-    )
-    _, _, data = one(tiny())
-    message = "training.local.nhsic factorises matrices"
-    if jax.__version_info__ < SAFE_VERSION:
-        with pytest.raises(ConfigError, match=message):
-            check_model(validate(experiment), data)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
