@@ -102,6 +102,8 @@ OVERRULED = [  # a field, a value, an axis that overrules it
     ("optimizer.momentum", "0.5", "momentum=(0.9,0.8)"),
     ("task.dimension", "50", "dimension=(40,60)"),
     ("task.signal_norm", "5.0", "signal_norm=(4.0,6.0)"),
+    ("model.dropout", "0.5", "dropout=(0.0,0.2)"),
+    ("training.mask", "other.npz", "mask=('one.npz','two.npz')"),
 ]
 
 

@@ -111,7 +111,7 @@ BAD = [
     (["train", "--config=configs/nope.py"], "--config='configs/nope.py': no file 'configs/nope.py'"),
     (["train", "--config=configs/quickstart.py:fast"], "must be cpu or smoke or nothing"),
     (["train", *SMOKE, "--config.grid.sed=1"], "did you mean 'grid.seed'?"),
-    (["train", *SMOKE, "--config.grid.dropout=0.5"], "grid.dropout='0.5': unknown field"),
+    (["train", *SMOKE, "--config.grid.patience=5"], "grid.patience='5': unknown field"),
     (["train", *SMOKE, "--config.grid.seed=()"], "grid.seed=(): an axis needs at least one value"),
     (["train", *SMOKE, "--config.grid.seed=1,1"], "grid.seed=(1, 1): the value [1] stands in it twice"),
     (["train", *SMOKE, "--config.grid.seed=-1"], "grid.seed=-1: must be in 0"),
@@ -141,7 +141,7 @@ BAD = [
     (["plot", "--thresholds.rnc1=low"], "--thresholds.rnc1='low': must be a number"),
     (
         ["plot", "--figures=violins,phase"],
-        "figures='phase': unknown figure; did you mean 'phases'? known: against_axis",
+        "figures='phase': unknown figure; did you mean 'phases'? known: accuracy",
     ),
     (["report", "--thresholds.rnc=0.1"], "--thresholds.rnc='0.1': unknown flag; did you mean 'thresholds.rnc1'"),
     (["show"], "missing"),

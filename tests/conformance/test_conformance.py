@@ -35,8 +35,9 @@ def test_the_script_is_independent():
             assert {name.split(".")[0] for name in names} <= allowed, file.name
 
 
-# What is drawn at random: nulls, errors, p-values, Monte Carlo estimates, Langevin chains, noise on the weights.
-NOISY = r"llc.*|expected_sharpness.*|hessian_trace|posterior_risk.*|pac_bound.*|tolerated_sigma"
+# What is drawn at random: nulls, errors, p-values, Monte Carlo estimates, Langevin chains, noise on the weights,
+# posteriors that SGD has trained by such noise.
+NOISY = r"llc.*|expected_sharpness.*|hessian_trace|posterior_risk.*|pac_bound.*|tolerated_sigma|trained_.*"
 NULLS = r".*_(null|null_sd|p|(?<!etf_)(?<!train_)(?<!test_)error)(_sigma\d+)?"
 DRAWN = re.compile(rf"(layer_)?noisy_z.*|{NOISY}|{NULLS}")
 # What belongs to the candidate that a search finds; tests/measures/test_complexity.py computes it anew there.

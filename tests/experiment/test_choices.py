@@ -99,6 +99,7 @@ def test_an_option_is_dropped_for_the_values_of_an_axis_that_do_not_have_it():
     assert (own.hidden, own.width, own.norm) == ((9,), 12, None)
 
 
+@pytest.mark.slow
 def test_sgd_with_momentum_trains_beside_adamw_in_one_grid(tmp_path, tiny):
     """Each to the bits that it has alone, and momentum matters."""
     grid = Grid(weight_decay=(0.1,), seed=(1,), init_scale=(1.0,), learning_rate=(1e-5,))

@@ -63,6 +63,7 @@ def test_every_figure_draws(case, name, results):
         assert axes.get_title("left") or axes.get_ylabel()
 
 
+@pytest.mark.slow
 def test_files_are_whole_deterministic_and_alone(tmp_path, results, monkeypatch):
     few = ("phases", "timescales")  # saving is what takes long; every figure is laid out above
     monkeypatch.setattr(registry, "FIGURES", {name: FIGURES[name] for name in few})

@@ -77,6 +77,7 @@ def measured(workdir, name):
     return xr.load_dataset(workdir / "measures" / f"{name}.nc", engine="h5netcdf")
 
 
+@pytest.mark.slow
 def test_from_the_store_equals_in_line(trained, workdir):
     _, in_line = trained
     collapse_jax.measure(workdir, ["fit", "collapse", "norms", "nhsic", "layer_means"])
@@ -108,6 +109,7 @@ def test_a_diverged_run_is_nan_from_its_first_bad_step_and_hurts_no_other(workdi
     assert bad.sel(step=20).isnull().all()
 
 
+@pytest.mark.slow
 def test_results_join_on_the_steps_and_figures_still_draw(trained, workdir):
     _, in_line = trained
     joined = collapse_jax.measure(workdir, ["moment", "collapse"], test_size=30)

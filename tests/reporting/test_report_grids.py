@@ -51,6 +51,7 @@ def test_without_results_or_manifest(tmp_path):
     assert "there are no time scales" in check(collapse_jax.report(workdir)).text
 
 
+@pytest.mark.slow
 def test_parts_of_static_axes(tmp_path):
     axes = {"depth": (1, 2), "optimizer": ("adamw", "sgd")}
     whole = experiment_of(grid=dataclasses.replace(experiment_of().grid, **axes))

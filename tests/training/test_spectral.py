@@ -103,6 +103,7 @@ def test_matrices_of_one_size_in_one_call_have_the_values_and_gradients_of_each_
     assert str(calls[0]).count(" eigh[") == 2
 
 
+@pytest.mark.slow
 def test_where_a_regularised_run_is_cut_changes_no_bit(tiny):
     """With its own split, noise and penalty: all of it is a function of seed and step."""
     axes = {"weight_noise": (1e-2,), "spectral_entropy": (0.1,), "norm_cutoff": (1e-3,)}

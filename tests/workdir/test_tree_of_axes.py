@@ -118,6 +118,7 @@ def test_shards_of_parts_merge_to_the_same_grid(experiment, trained, tmp_path):
     assert collapse_jax.open_results(merge(workdir, partial=True)).train_accuracy.sel(depth=2).isnull().all()
 
 
+@pytest.mark.slow
 def test_measure_verify_and_figures_take_all_parts(trained, tmp_path, monkeypatch):
     few = ("programs", "phases", "violins")
     monkeypatch.setattr(registry, "FIGURES", {name: registry.FIGURES[name] for name in few})
