@@ -90,7 +90,8 @@ def test_every_layer_equals_the_measures_of_its_features(rng):
         row = {name: values[f"layer_{name}"][index] for name in own}
         assert row == pytest.approx(own, rel=1e-3, abs=1e-3, nan_ok=True)
         assert values["layer_binned_zx"][index] == pytest.approx(binned(flat)["zx"], abs=1e-5)
-        assert values["layer_binned_zy_p"][index] > 0.05  # saturated: the null is the value
+        # Nearly every row has a pattern of its own: labels that mean nothing are told as well.
+        assert values["layer_binned_zy_null"][index] > 0.8 * values["layer_binned_zy"][index]
 
 
 @pytest.mark.parametrize(
