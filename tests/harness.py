@@ -115,6 +115,16 @@ class Child:
         return self.process.returncode
 
 
+def killed(workdir, what, kills, rng):
+    """Train a sweep that is killed so often while it saves, until it ends."""
+    for _ in range(kills):
+        child = Child(workdir, what).until_line("compiled").until_saving()
+        time.sleep(rng.uniform(0, 0.1))
+        assert child.kill() == -signal.SIGKILL
+    child = Child(workdir, what)
+    assert child.end() == 0, child.stderr
+
+
 def state(workdir):
     """Everything that a sweep leaves, as arrays by name."""
     found = {}

@@ -18,6 +18,11 @@ HEAD = "head"
 SCALES = ("all", "linear", "zero_last_layer")
 
 
+def is_kernel(path: tuple) -> bool:
+    """Whether a leaf of a network's parameters is the kernel of a layer, dense or convolutional."""
+    return getattr(path[-1], "key", None) == "kernel"
+
+
 class Coordinates(Protocol):
     """Numbers in the place of a network's parameters, in which full-batch gradient descent is the same and cheaper.
 

@@ -3,10 +3,9 @@
 import jax
 from flax import linen as nn
 
-from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
-from collapse_jax.models.images import as_images
+from collapse_jax.models.images import as_images, require_pooling
 from collapse_jax.models.layers import ACTIVATIONS, Conv, max_pool, torch_linear
 
 WIDTH, COLOUR_WIDTH = 16, 32
@@ -40,10 +39,7 @@ class CNN(nn.Module):
         They are [N, H, W, C_1], after pooling [N, H // 2, W // 2, C_2], and the features [N, D].
         """
         x = as_images(x)
-        if min(x.shape[1:3]) < 2:
-            raise ConfigError(
-                "model.name", "cnn", f"pools 2 x 2 pixels; the images have {x.shape[1]} x {x.shape[2]}"
-            )
+        require_pooling("cnn", x)
         act = ACTIVATIONS[self.activation]
         width = self.width or (WIDTH if x.shape[-1] == 1 else COLOUR_WIDTH)
         first = act(Conv(width, name="conv_0")(x))

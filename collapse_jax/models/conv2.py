@@ -3,10 +3,9 @@
 import jax
 from flax import linen as nn
 
-from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
-from collapse_jax.models.images import as_images
+from collapse_jax.models.images import as_images, require_pooling
 from collapse_jax.models.layers import Conv, max_pool, torch_linear
 
 
@@ -27,9 +26,7 @@ class Conv2(nn.Module):
     def __call__(self, x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         """Map images to logits [N, K] and the outputs of all hidden layers, the second one after pooling."""
         x = as_images(x)
-        if min(x.shape[1:3]) < 2:
-            shape = f"{x.shape[1]} x {x.shape[2]}"
-            raise ConfigError("model.name", "conv2", f"pools 2 x 2 pixels; the images have {shape}")
+        require_pooling("conv2", x)
         first = jax.nn.relu(Conv(self.width, name="conv_0")(x))
         layers = [first, max_pool(jax.nn.relu(Conv(self.width, name="conv_1")(first)))]
         for i in range(2):

@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 
+from collapse_jax.models.base import is_kernel
+
 KAIMING_NORMAL = "kaiming_normal"
 
 
@@ -18,7 +20,7 @@ def kaiming_normal(params: Any, key: jax.Array) -> Any:
     keys = jax.random.split(key, len(leaves))
 
     def drawn(path: tuple, leaf: jax.Array, key: jax.Array) -> jax.Array:
-        if path[-1].key == "kernel":
+        if is_kernel(path):
             inputs = leaf.size // leaf.shape[-1]
             return (2 / inputs) ** 0.5 * jax.random.normal(key, leaf.shape, leaf.dtype)
         return jax.random.uniform(key, leaf.shape, leaf.dtype) if path[-1].key == "scale" else leaf

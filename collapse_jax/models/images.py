@@ -29,3 +29,14 @@ def as_images(x: jax.Array) -> jax.Array:
             return x.reshape(len(x), side, side, channels)
     shape = "x".join(map(str, x.shape[1:]))
     raise ConfigError("task.dataset", shape, "the model takes images: H x W x C, or rows of square ones")
+
+
+def require_pooling(name: str, images: jax.Array) -> None:
+    """Make sure that images [N, H, W, C] have the 2 x 2 pixels that the model `name` pools.
+
+    Raises:
+      ConfigError: they have fewer.
+    """
+    height, width = images.shape[1:3]
+    if min(height, width) < 2:
+        raise ConfigError("model.name", name, f"pools 2 x 2 pixels; the images have {height} x {width}")

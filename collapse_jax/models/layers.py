@@ -56,6 +56,8 @@ def torch_linear(features: int, fan_in: int, name: str, use_bias: bool = True) -
 class LengthFree(nn.Module):
     """A dense layer of its input divided by the root of its mean square, begun as `torch_linear`.
 
+    The division is inside: schemes take what a layer is given for the output of the block before it.
+
     Attributes:
       features: outputs.
     """

@@ -92,12 +92,9 @@ def calm_lapack() -> contextlib.AbstractContextManager[Any]:
     import scipy.linalg  # noqa: F401  loads the library
     from threadpoolctl import ThreadpoolController
 
-    paths = [
-        library.filepath
-        for library in ThreadpoolController().select(internal_api="openblas").lib_controllers
-        if "scipy" in pathlib.Path(library.filepath).parent.name
-    ]
-    limited: contextlib.AbstractContextManager[Any] = ThreadpoolController().select(filepath=paths).limit(limits=1)
+    found = ThreadpoolController().select(internal_api="openblas")
+    paths = [lib.filepath for lib in found.lib_controllers if "scipy" in pathlib.Path(lib.filepath).parent.name]
+    limited: contextlib.AbstractContextManager[Any] = found.select(filepath=paths).limit(limits=1)
     return limited
 
 

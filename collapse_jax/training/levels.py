@@ -14,7 +14,8 @@ from jax.flatten_util import ravel_pytree
 
 from collapse_jax.errors import require
 from collapse_jax.experiment.training import Levels
-from collapse_jax.training.trees import is_kernel, own
+from collapse_jax.models.base import is_kernel
+from collapse_jax.training.trees import own
 
 Mask = Any
 

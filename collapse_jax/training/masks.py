@@ -12,10 +12,10 @@ from collapse_jax.errors import ConfigError, require
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import TRACED
 from collapse_jax.experiment.grid import grid_runs
+from collapse_jax.models.base import is_kernel
 from collapse_jax.system.paths import local_path
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.levels import all_kept
-from collapse_jax.training.trees import is_kernel
 
 FIELD = "training.mask"
 

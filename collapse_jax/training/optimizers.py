@@ -17,8 +17,9 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import choices, config
 from collapse_jax.experiment.extensions import find, guarded
 from collapse_jax.models import HEAD
+from collapse_jax.models.base import is_kernel
 from collapse_jax.training.hyperparameters import Hyperparameters
-from collapse_jax.training.trees import LOCAL_HEADS, is_kernel
+from collapse_jax.training.trees import LOCAL_HEADS
 
 MakeOptimizer = Callable[[Hyperparameters], optax.GradientTransformation]
 

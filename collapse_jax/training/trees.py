@@ -6,19 +6,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from collapse_jax.models.base import is_kernel
+
 # Heads of a training scheme: trained with the network, no part of it.
 LOCAL_HEADS = "local_heads"
-KERNEL = "kernel"
 
 
 def own(params: Any) -> Any:
     """Return the parameters of the network itself, without local heads."""
     return {name: tree for name, tree in params.items() if name != LOCAL_HEADS}
-
-
-def is_kernel(path: tuple) -> bool:
-    """Whether a leaf is the kernel of a layer, dense or convolutional."""
-    return getattr(path[-1], "key", None) == KERNEL
 
 
 def map_kernels(function: Callable[[jax.Array], jax.Array], params: Any) -> Any:

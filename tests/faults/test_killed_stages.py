@@ -1,13 +1,11 @@
 """A network trained block after block, killed five times: the bits of an undisturbed one."""
 
 import itertools
-import signal
-import time
 
 import harness
 import numpy as np
 import pytest
-from harness import Child, assert_same_sweep, experiment
+from harness import assert_same_sweep, experiment, killed
 
 from collapse_jax.experiment.config import Model, Training
 from collapse_jax.experiment.training import Rate
@@ -27,12 +25,7 @@ undisturbed = harness.undisturbed_sweep(WHAT)
 @pytest.mark.slow
 def test_stages_survive_five_kills(undisturbed, tmp_path, rng):
     workdir = tmp_path / "w"
-    for _ in range(KILLS):
-        child = Child(workdir, WHAT).until_line("compiled").until_saving()
-        time.sleep(rng.uniform(0, 0.1))
-        assert child.kill() == -signal.SIGKILL
-    child = Child(workdir, WHAT)
-    assert child.end() == 0, child.stderr
+    killed(workdir, WHAT, KILLS, rng)
     assert_same_sweep(workdir, undisturbed)
     # From one snapshot to the next those parts have moved whose stages lie between them, and no others.
     state = harness.state(workdir)

@@ -59,12 +59,7 @@ VARIABLES = {
         for kind in KINDS
         for name, title, unit, text in (
             ("sigma", "Trained sigma", "1", "mean of sigma over the parameters that have noise"),
-            (
-                "divergence",
-                "Trained divergence",
-                "nats",
-                "KL to the prior, with the cost of the mask",
-            ),
+            ("divergence", "Trained divergence", "nats", "KL to the prior, with the cost of the mask"),
             ("risk", "Risk of the trained posterior", "1", "train error of theta + sigma noise"),
             ("test_error", "Test error of the trained posterior", "1", "test error of theta + sigma noise"),
         )
@@ -193,15 +188,15 @@ def _trained(snapshot: Snapshot, sgd: posterior_sgd.SGD, draws: int) -> Scalars:
         divergence = posterior.divergence(sigma)
         mean = jnp.sum(sigma * posterior.noisy) / jnp.sum(posterior.noisy)
         paid = bounds.bound(found["risk"], divergence, network.count, sgd.delta)
-        free = bounds.bound(found["risk"], divergence - posterior.cost, network.count, sgd.delta)
-        return found | {"sigma": mean, "divergence": divergence, "bound": paid, "free": free}
+        unpaid = bounds.bound(found["risk"], divergence - posterior.cost, network.count, sgd.delta)
+        return found | {"sigma": mean, "divergence": divergence, "bound": paid, "without_mask": unpaid}
 
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *posteriors)
     found = jax.lax.map(one, stacked)
-    bound, free = found.pop("bound"), found.pop("free")
+    bound, unpaid = found.pop("bound"), found.pop("without_mask")
     parts = {f"trained_{name}_{kind}": v[i] for name, v in found.items() for i, kind in enumerate(KINDS)}
     paid = {f"pac_bound_{kind}": bound[i] for i, kind in enumerate(KINDS)}
-    return {"mask_cost": cost, **paid, "pac_bound_without_mask": free[0], **parts}
+    return {"mask_cost": cost, **paid, "pac_bound_without_mask": unpaid[0], **parts}
 
 
 def _sigmas(sigmas: Sequence[float]) -> tuple[float, ...]:
