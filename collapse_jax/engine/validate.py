@@ -117,8 +117,8 @@ def _have_say(e: Experiment) -> None:
 
 
 def _choices(e: Experiment) -> None:
-    """Make sure that every model and optimizer is there, and that one of them has the options that are given."""
-    together((lambda: _optimizers(e), lambda: _models(e)))
+    """Make sure that models and optimizers are there, and that one of them, or a scheme, has the options given."""
+    together((lambda: _optimizers(e), lambda: _models(e), lambda: training.check_schemes(e)))
 
 
 def _optimizers(e: Experiment) -> None:

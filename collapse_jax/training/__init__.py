@@ -1,6 +1,6 @@
 """Training of one run: losses, optimizers, batches, and the step as a chain of terms."""
 
-from collapse_jax.training.check import FIELDS, RELATIONS
+from collapse_jax.training.check import FIELDS, RELATIONS, check_schemes
 from collapse_jax.training.losses import LOSSES, Loss, find_loss
 from collapse_jax.training.observe import measurable, observe_probe, observe_run
 from collapse_jax.training.optimizers import OPTIMIZERS, OwnOptimizer, options_of_optimizer
@@ -30,6 +30,7 @@ __all__ = [
     "Recipe",
     "RunState",
     "advance_run",
+    "check_schemes",
     "constants_of",
     "find_loss",
     "forward_of",

@@ -43,6 +43,17 @@ def _scheme(e: config.Experiment) -> None:
         require(named, "training.scheme", scheme, f"the model {e.model.name!r} names no `blocks` (ModelInfo)")
 
 
+def check_schemes(e: config.Experiment) -> None:
+    """Make sure that one of the schemes of the whole sweep reads what is given for single blocks and for stages."""
+    schemes, training = e.grid.scheme or (e.training.scheme,), e.training
+    local = [(f"training.local.{name}", value, LAYERWISE) for name, value in vars(training.local).items()]
+    together(
+        functools.partial(require, not value or not {*readers}.isdisjoint(schemes), field, value, allowed)
+        for field, value, readers in [*local, ("training.stages", training.stages, (SEQUENTIAL,))]
+        for allowed in [f"is read by the scheme {' or '.join(readers)} alone, not by {' or '.join(schemes)}"]
+    )
+
+
 def _local(e: config.Experiment) -> None:
     local, loss = e.training.local, e.training.local.loss or OUTPUT
     if e.training.scheme not in LAYERWISE:

@@ -36,7 +36,15 @@ WRONG = [
         },
         r"training\.local\.loss='forward_forward': writes labels into images; .*'modular' is vector",
     ),
-    ({"training": Training(local=Local("contrastive"))}, r"training\.local\.loss='contrastive'"),
+    ({"training": Training("layerwise", local=Local("contrastive"))}, r"training\.local\.loss='contrastive'"),
+    (
+        {"training": Training(local=Local("similarity", "mlp"))},
+        r"training\.local\.loss='similarity': is read by .* not by end_to_end; training\.local\.head='mlp'",
+    ),
+    (
+        {"training": Training(stages=(20, 20)), "grid": Grid(scheme=("end_to_end", "layerwise"))},
+        r"training\.stages=\(20, 20\): is read by .*_sequential alone, not by end_to_end or layerwise",
+    ),
     ({"training": Training(augment=("flop",))}, r"training\.augment='flop': .*did you mean 'flip'"),
     (
         {"training": Training(scheme="layerwise", local=Local(nhsic="input"))},
@@ -44,7 +52,11 @@ WRONG = [
     ),
     ({"grid": Grid(nhsic=(0.1,))}, r"grid\.nhsic=\(0\.1,\): is the weight of training\.local\.nhsic"),
     (
-        {"training": Training(local=Local(nhsic="block")), "grid": Grid(nhsic=(0.1,)), "batch_size": 30},
+        {
+            "training": Training("layerwise", local=Local(nhsic="block")),
+            "grid": Grid(nhsic=(0.1,)),
+            "batch_size": 30,
+        },
         "compares whole batches; batch_size=30 must divide",
     ),
     (
