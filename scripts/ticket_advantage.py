@@ -1,7 +1,9 @@
-r"""Tickets beside their control, the same masks with other weights: a table, and the figure by learning rate.
+r"""Tickets beside their controls, the same masks with other weights: a table for each level, and figures.
 
     python -m scripts.ticket_advantage --workdir=runs/digits --control=runs/digits_control --level=10 \
-        --figure=ticket_rates.png
+        --rates=ticket_rates.png
+    python -m scripts.ticket_advantage --workdir=runs/digits --control=runs/digits_control_{level} --level=5,10,15 \
+        --densities=tickets.png
 
 Means over seeds; +- is the standard error of the mean over seeds, of the advantage that of the differences, seed by
 seed. Values that were not measured at the level are left out.
@@ -75,12 +77,18 @@ def table(results: xr.Dataset, control: xr.Dataset, level: int) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workdir", required=True)
-    parser.add_argument("--control", required=True)
-    parser.add_argument("--level", required=True, type=int)
-    parser.add_argument("--figure", help="file of the figure ticket_rates")
+    parser.add_argument("--control", required=True, help="its folder; {level} stands for the level")
+    parser.add_argument("--level", required=True, help="one or more, comma-separated")
+    parser.add_argument("--rates", help="file of the figure ticket_rates")
+    parser.add_argument("--densities", help="file of the figure tickets")
     arguments = parser.parse_args()
-    results, control = (collapse_jax.open_results(folder) for folder in (arguments.workdir, arguments.control))
-    print(table(results, control, arguments.level))
-    if arguments.figure:
-        drawn = FIGURES["ticket_rates"](results, control=control, control_level=arguments.level)
-        drawn.savefig(arguments.figure, dpi=100)
+    results = collapse_jax.open_results(arguments.workdir)
+    controls = {
+        level: collapse_jax.open_results(arguments.control.format(level=level))
+        for level in map(int, arguments.level.split(","))
+    }
+    for level, control in controls.items():
+        print(*([f"level {level}"] if len(controls) > 1 else []), table(results, control, level), sep="\n")
+    for figure, file in (("ticket_rates", arguments.rates), ("tickets", arguments.densities)):
+        if file:
+            FIGURES[figure](results, controls=controls).savefig(file, dpi=100)

@@ -1,5 +1,6 @@
 """Levels of pruning: what the tickets reach, how far they moved, how flat their minima are, and what they cost."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
+from collapse_jax.analysis.groups import points_of
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 
 RATE = "learning_rate"
+CONTROL = "control_accuracy"  # test accuracy of the masks with other initial weights
 
 
 class Panel(NamedTuple):
@@ -24,6 +27,7 @@ class Panel(NamedTuple):
 
 PANELS = (
     Panel("Test accuracy", "test_accuracy"),
+    Panel("Advantage over other weights", "advantage"),
     Panel("Distance from initial weights", "distance_from_initial", log=True),
     Panel("The same per weight", "distance_per_weight", log=True),
     Panel("Trace of the Hessian", "hessian_trace", log=True),
@@ -42,13 +46,20 @@ RISKS = {
 
 
 @style.styled
-def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour: str = RATE) -> Figure:
+def tickets(
+    results: xr.Dataset,
+    thresholds: Thresholds | None = None,
+    *,
+    colour: str = RATE,
+    controls: Mapping[int, xr.Dataset] | None = None,
+) -> Figure:
     """What a network has become at the end of each level, against the share of weights that it kept.
 
     One colour per learning rate (or value of `colour`), mean and range over seeds. The density is (1 - p)^l at
-    level l, of which p is pruned each time. `thresholds` is not used. Source: arXiv 2205.07320.
+    level l, of which p is pruned each time. `controls` are explained in `with_controls`; their accuracy is dashed,
+    and a panel has the advantage of the tickets. `thresholds` is not used. Source: arXiv 2205.07320.
     """
-    ends = ends_of_levels(results)
+    ends = with_controls(ends_of_levels(results), controls or {})
     panels = [panel for panel in PANELS if panel.variable in ends]
     columns = min(4, len(panels))
     figure = style.new_figure(1.2 + 3.1 * columns, 1.5 + 2.6 * -(-len(panels) // columns))
@@ -56,7 +67,10 @@ def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
     groups = lines.split(ends.drop_vars("diverged_at", errors="ignore"), colour)
     for axes, panel in zip(grid, panels, strict=True):
         for group in groups:
-            lines.draw(axes, group, panel.variable, x=_mean(group, "density"), log=panel.log)
+            x = _mean(group, "density")
+            lines.draw(axes, group, panel.variable, x=x, log=panel.log)
+            if panel.variable == "test_accuracy" and CONTROL in ends:
+                lines.draw(axes, group, CONTROL, x=x, linestyle="--")
         axes.set_title(panel.title, fontsize=9.5)
         units = ends[panel.variable].attrs.get("units", "1")
         axes.set_ylabel("" if units == "1" else units)  # the title says what it is
@@ -65,6 +79,7 @@ def tickets(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
             axes.set_yscale("log")
     lines.legend(figure, grid, groups)
     note = "At the end of each level; weights are pruned from right to left. "
+    note += "Dashed: the same masks with other initial weights. " if controls else ""
     style.heading(figure, "Tickets", note + lines.reading_note(ends, groups, False, crosses=False))
     return figure
 
@@ -115,6 +130,36 @@ def ends_of_levels(results: xr.Dataset) -> xr.Dataset:
     if last.sum() < 2:
         raise style.NotDrawableError("flatness was measured at the end of one level alone")
     return measured.isel(step=np.flatnonzero(last))
+
+
+def with_controls(ends: xr.Dataset, controls: Mapping[int, xr.Dataset]) -> xr.Dataset:
+    """Add the accuracy of controls, and the advantage of the tickets over them, to what `ends_of_levels` returns.
+
+    Args:
+      ends: of the levels.
+      controls: by level, results of runs that began with the masks of its end and other seeds, in the order of the
+        runs of `ends`; of each the last step counts.
+
+    Raises:
+      NotDrawableError: a level was not measured, or its control has other runs.
+    """
+    if not controls:
+        return ends
+    last = ends["test_accuracy"].transpose(..., "step")
+    accuracy = np.full(last.shape, np.nan)
+    for level, control in controls.items():
+        at = np.flatnonzero(ends["level"].values == level)
+        if not at.size:
+            raise style.NotDrawableError(f"level {level} has a control, and its end was not measured")
+        if _but_for_seeds(control) != _but_for_seeds(ends):
+            raise style.NotDrawableError(f"the control of level {level} has other runs")
+        accuracy[..., at[0]] = control["test_accuracy"].isel(step=-1).transpose(*last.dims[:-1]).values
+    again = (last.dims, accuracy)
+    return ends.assign({CONTROL: again, "advantage": last - xr.DataArray(accuracy, dims=last.dims)})
+
+
+def _but_for_seeds(results: xr.Dataset) -> list[dict]:
+    return [{name: value for name, value in point.items() if name != "seed"} for point in points_of(results)]
 
 
 def _mean(group: lines.Series, name: str) -> np.ndarray:

@@ -85,24 +85,59 @@ def test_the_parts_of_the_bound_stand_on_each_other(results):
     np.testing.assert_allclose(risk.get_ydata(), 0.009)
 
 
-def test_each_level_is_a_line_over_the_learning_rates_beside_its_control(results):
-    control = results.isel(step=[-1])[["test_accuracy"]] - 0.25
-    figure = FIGURES["ticket_rates"](results, control=control)
+@pytest.fixture(scope="module")
+def controls(results):
+    """Of the levels 1 and 2, 0.25 and 0.5 behind their tickets, with seeds of their own."""
+    last = results.isel(step=[-1]).drop_vars(["level", "level_step"]).assign_coords(seed=[1000, 1001])
+    accuracy = results["test_accuracy"].sel(step=[12, 18])
+    return {
+        level: last.assign(test_accuracy=(last["test_accuracy"].dims, accuracy.values[..., [level - 1]] - behind))
+        for level, behind in ((1, 0.25), (2, 0.5))
+    }
+
+
+def drawn(figure, name):
+    """The lines of a variable."""
     figure.canvas.draw()
+    return [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == name]
+
+
+def test_each_level_is_a_line_over_the_learning_rates_beside_its_control(results, controls):
+    figure = FIGURES["ticket_rates"](results, controls=controls)
     for name in ("test_accuracy", "distance_from_initial", "hessian_trace"):
-        found = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == name]
+        found = drawn(figure, name)
         right = results[name].sel(step=[6, 12, 18])
         right = right.mean("seed") if name == "test_accuracy" else np.exp(np.log(right).mean("seed"))
-        assert len(found) == LEVELS + (name == "test_accuracy")
+        assert len(found) == LEVELS
         for level in range(LEVELS):
             np.testing.assert_allclose(found[level].get_xdata(), RATES)
             np.testing.assert_allclose(found[level].get_ydata(), right.isel(step=level))
-    accuracies = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == "test_accuracy"]
-    np.testing.assert_allclose(accuracies[-1].get_ydata(), accuracies[-2].get_ydata() - 0.25)
-    assert accuracies[-1].get_color() == accuracies[-2].get_color()
-    second = FIGURES["ticket_rates"](results, control=control, control_level=1).axes[0].get_lines()
-    second = [line for line in second if line.get_gid() == "test_accuracy"]
-    assert second[-1].get_color() == second[1].get_color() != second[2].get_color()
+    tickets, others = drawn(figure, "test_accuracy"), drawn(figure, "control_accuracy")
+    assert len(others) == len(controls)
+    for (level, behind), other in zip(((1, 0.25), (2, 0.5)), others, strict=True):
+        np.testing.assert_allclose(other.get_ydata(), tickets[level].get_ydata() - behind)
+        assert other.get_color() == tickets[level].get_color()
+    for line, advantage in zip(drawn(figure, "advantage"), (0.25, 0.5), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), advantage)
+
+
+def test_the_advantage_is_drawn_against_the_density(results, controls):
+    figure = FIGURES["tickets"](results, controls=controls)
+    tickets, others = drawn(figure, "test_accuracy"), drawn(figure, "control_accuracy")
+    for ticket, other, advantage in zip(tickets, others, drawn(figure, "advantage"), strict=True):
+        np.testing.assert_allclose(other.get_xdata(), [0.8, 0.64])
+        np.testing.assert_allclose(other.get_ydata(), ticket.get_ydata()[1:] - [0.25, 0.5])
+        np.testing.assert_allclose(advantage.get_ydata(), [0.25, 0.5])
+        assert other.get_color() == ticket.get_color()
+    assert not drawn(FIGURES["tickets"](results), "advantage")
+
+
+@pytest.mark.parametrize("name", ["tickets", "ticket_rates"])
+def test_controls_of_other_runs_or_levels_are_refused(name, results, controls):
+    with pytest.raises(NotDrawableError, match="the control of level 1 has other runs"):
+        FIGURES[name](results, controls={1: controls[1].isel(learning_rate=[1, 0])})
+    with pytest.raises(NotDrawableError, match="level 7 has a control, and its end was not"):
+        FIGURES[name](results, controls={7: controls[1]})
 
 
 def test_the_table_has_the_advantage_of_tickets(results):

@@ -110,6 +110,20 @@ def test_counts_are_exact_where_magnitudes_are_equal():
         assert mask["a"]["bias"].all()
 
 
+def test_the_density_of_fifteen_levels(rng):
+    """.8^k to 1e-3, by magnitudes that change from level to level, of all layers of 64-300-100-10 together."""
+    shapes = ((64, 300), (300, 100), (100, 10))
+
+    def drawn():
+        return {f"layer_{i}": {"kernel": np.float32(rng.normal(size=shape))} for i, shape in enumerate(shapes)}
+
+    mask = all_kept(drawn())
+    for level in range(1, 16):
+        before, mask = kernels(mask), pruned(drawn(), mask, Pruning(0.2))
+        assert kernels(mask).mean() == pytest.approx(0.8**level, abs=1e-3)
+        assert not (kernels(mask) & ~before).any()
+
+
 def test_a_sweep_of_levels_is_measured_with_its_mask(tiny, tmp_path):
     snapshots = Snapshots(Schedule("explicit", at=(STEPS, 2 * STEPS)), ("parameters",), 50)
     results = collapse_jax.train(
