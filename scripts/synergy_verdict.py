@@ -3,13 +3,15 @@
     python scripts/synergy_verdict.py --workdir=runs/synergy_seeds
 
 Peak: the highest synergy of the measured steps from `--since` to `--until`. Positive: the run groks (threshold of
-the results) by its end. Beside it what else is known by then. AUROC with the 95 % interval of 10,000 resamples
-within both classes.
+the results) by its end. Beside it what else is known by then. `--measured`: the same runs in another sweep, which
+may have ended early; what is known is read there. AUROC with the 95 % interval of 10,000 resamples within both
+classes.
 Spearman's rho of each predictor with the step of grokking, within the runs of one weight decay that grok, p by
 permutation.
 """
 
 import argparse
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
@@ -55,41 +57,59 @@ def early(results: xr.Dataset, name: str, since: int, until: int) -> xr.DataArra
     return window.max("step") if name in PEAKS else window.isel(step=-1)
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workdir", required=True)
-    parser.add_argument("--since", type=int, default=1)
-    parser.add_argument("--until", type=int, default=200)
-    arguments = parser.parse_args()
-    results = collapse_jax.open_results(arguments.workdir)
-    taus = timescales(results)
-    groks = ~taus["grok_censored"].astype(bool)
-    window = f"known from {arguments.since} to {arguments.until}"
-    print(f"{int(groks.sum())} of {groks.size} runs grok by {int(results.step[-1])}; {window}")
-    for decay in results.weight_decay.values:
+def outcomes(taus: xr.Dataset) -> Iterator[str]:
+    """Yield for each weight decay how many runs fit and grok, and when."""
+    for decay in taus.weight_decay.values:
         one = taus.sel(weight_decay=decay)
         fits, grok = ~one["fit_censored"].astype(bool), ~one["grok_censored"].astype(bool)
         times = one["tau_grok"].values[grok.values]
         when = f", at step {times.min():.0f} to {times.max():.0f}" if len(times) else ""
-        print(f"  weight decay {decay:g}: {int(fits.sum())} fit, {int(grok.sum())} grok{when}")
-    print(f"\n{'predictor':<20}{'grokking runs':>26}{'others':>34}   AUROC [95 %]          rho, p within")
-    for name in filter(results.data_vars.__contains__, PREDICTORS):
-        value = early(results, name, arguments.since, arguments.until)
+        yield f"  weight decay {decay:g}: {int(fits.sum())} fit, {int(grok.sum())} grok{when}"
+
+
+def predictors(taus: xr.Dataset, measured: xr.Dataset, since: int, until: int) -> Iterator[str]:
+    """Yield a row for each predictor of `measured`, which holds the same runs as `taus`.
+
+    Raises:
+      ValueError: they are others.
+    """
+    groks = ~taus["grok_censored"].astype(bool)
+    groks, measured = xr.align(groks, measured, join="exact", exclude=["step"])
+    for name in filter(measured.data_vars.__contains__, PREDICTORS):
+        value = early(measured, name, since, until).transpose(*groks.dims)
         positive, negative = (value.values[mask] for mask in (groks.values, ~groks.values))
         low, high = interval(positive, negative)
         ranges = [f"{x.mean():.3g} ({x.min():.3g} to {x.max():.3g})" for x in (positive, negative)]
         within = []
-        for decay in results.weight_decay.values:
+        for decay in groks.weight_decay.values:
             chosen = groks.sel(weight_decay=decay).values
             if chosen.sum() > 4:
                 times = taus["tau_grok"].sel(weight_decay=decay).values[chosen]
                 rho, p = spearman(value.sel(weight_decay=decay).values[chosen], times)
                 within.append(f"{decay:g}: {rho:+.2f}, {p:.2g}")
-        print(
+        yield (
             f"{name:<20}{ranges[0]:>26}{ranges[1]:>34}   {auroc(positive, negative):.3f} [{low:.3f}, {high:.3f}]"
             f"   {'; '.join(within)}"
         )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", required=True)
+    parser.add_argument("--measured", default="")
+    parser.add_argument("--since", type=int, default=1)
+    parser.add_argument("--until", type=int, default=200)
+    arguments = parser.parse_args()
+    results = collapse_jax.open_results(arguments.workdir)
+    measured = collapse_jax.open_results(arguments.measured) if arguments.measured else results
+    taus, window = timescales(results), (arguments.since, arguments.until)
+    groks = ~taus["grok_censored"].astype(bool)
+    known = "known from {} to {}".format(*window)
+    print(f"{int(groks.sum())} of {groks.size} runs grok by {int(results.step[-1])}; {known}")
+    print("\n".join(outcomes(taus)))
+    print(f"\n{'predictor':<20}{'grokking runs':>26}{'others':>34}   AUROC [95 %]          rho, p within")
+    print("\n".join(predictors(taus, measured, *window)))
 
 
 if __name__ == "__main__":

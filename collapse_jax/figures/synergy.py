@@ -147,7 +147,8 @@ def _phases(left: Axes, right: Axes, group: lines.Series) -> None:
     right.plot(means["synergy"], means["redundancy"], color=style.GREY, linewidth=0.7, zorder=1)
     for shade, begin, end in zip(shades, bounds[:-1], bounds[1:], strict=True):
         x, y = (means[name][begin:end] for name in EXTREMES)
-        right.scatter(x, y, s=14, color=shade, zorder=2, label=f"{steps[begin]:,.0f} to {steps[end - 1]:,.0f}")
+        ends = dict.fromkeys(f"{step:,.0f}" for step in (steps[begin], steps[end - 1]))  # one, of a single step
+        right.scatter(x, y, s=14, color=shade, zorder=2, label=" to ".join(ends))
     right.set_xlabel("synergy (bit)")
     right.set_ylabel("redundancy (bit)")
     right.legend(title="steps", fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))

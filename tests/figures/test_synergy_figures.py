@@ -72,6 +72,14 @@ def test_phases_are_cut_where_the_curves_change(results):
             assert known[known < at].max() <= cut <= known[known >= at].min()
 
 
+def test_a_phase_of_one_step_is_named_by_it(results):
+    """The redundancy leaps at the last measured step."""
+    last = results["step"].values[::4][-1]
+    leap = results["redundancy"] + 50 * (results["step"] == last)
+    figure = FIGURES["synergy_phases"](results.assign(redundancy=leap))
+    assert figure.axes[1].get_legend().get_texts()[-1].get_text() == f"{last:,.0f}"
+
+
 def test_rows_of_everything_are_in_the_order_of_their_moves(results):
     figure = FIGURES["everything"](results, run={"weight_decay": 0.03})
     runs = reduced(pick_setting(results, None, {"weight_decay": 0.03}).runs, ("synergy", "redundancy", "rnc1"))
