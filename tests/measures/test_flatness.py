@@ -162,6 +162,21 @@ def test_bounds_in_float64(rng):
     assert values["pac_bound_without_mask"] < values["pac_bound_slab"]
 
 
+def test_spike_and_slab_weight_by_weight(rng):
+    """Kept weights pay for their move and -ln(1 - lambda), pruned ones -ln lambda: N H_b(lambda) for the mask."""
+    snapshot = classifier(rng, mask_share=0.3)
+    kept = np.asarray(snapshot.mask["head"]["kernel"])
+    moved = {
+        n: np.asarray(snapshot.params["head"][n], float) - snapshot.initial["head"][n] for n in ("kernel", "bias")
+    }
+    slab = {name: 0.5 * np.log1p((move / SIGMA) ** 2) for name, move in moved.items()}
+    right = np.sum(np.where(kept, slab["kernel"] - math.log(0.7), -math.log(0.3))) + np.sum(slab["bias"])
+    values = pac_bayes(snapshot, sigmas=(SIGMA,), draws=1)
+    assert float(values["slab_divergence"][0] + values["mask_cost"]) == pytest.approx(right, rel=1e-5)
+    gaussian = np.sum(slab["kernel"][kept]) + np.sum(slab["bias"])
+    assert right - gaussian == pytest.approx(float(values["mask_cost"]), rel=1e-5)
+
+
 def by_hand(sgd, theta, noisy, moved, cost, inputs, labels):
     """The mode "sgd" of a linear classifier with bias, in float64 with gradients written down; sigma [12]."""
     n, r = len(labels), np.full(12, posterior_sgd.START)
