@@ -80,7 +80,7 @@ def _images() -> Experiment:
 
 def _noise() -> Experiment:
     task = Task("digits.npz", train_size=1300)
-    experiment = _leveled(4, 4000, 0.525, (0.01, 0.03, 0.1), (0, 3), task)
+    experiment = _leveled(4, 4000, 0.525, (0.01, 0.03, 0.1), (0, 1, 2, 3), task)
     experiment.grid.flip_rate, experiment.grid.seed = (0.0, 0.4), SEEDS[:3]
     experiment.measures = ("fit", "norms", "memorisation", "collapse")
     return experiment
