@@ -7,8 +7,9 @@ measured distortion nearest to `--distortion`. A run falls between two of its me
 peak, b is the first step from which on it stays below the mean of peak and end; it does not fall where the end is
 more than 0.8 of the peak. Generalisation (and collapse) lie between two of its logged steps, in the same way.
 "before", "within" and "after" count the runs whose fall lies before, overlaps or lies after that interval. Settings
-of one task are then compared at the steps measured of both, from the fit of both on. The figure has a row of two
-panels for each task: accuracies, and complexity.
+of one task are then compared at the steps measured of both, from the fit of both on. The figure has a row of panels
+for each task, all its settings in each: `--variables=test_accuracy,complexity` by default, and whatever else was
+measured (docs/complexity.md names the figures of the paper).
 """
 
 import argparse
@@ -17,6 +18,7 @@ import pathlib
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 
 import collapse_jax
 from collapse_jax.analysis import timescales
@@ -28,12 +30,13 @@ from collapse_jax.figures.complexity import log_fit
 FALLEN = 0.8  # of the peak: with more at the end, nothing has fallen
 REGULARISERS = ("weight_noise", "spectral_entropy")
 EVENTS = ("fit", "grok", "collapse")
-LOOKS = {"test_accuracy": "-", "train_accuracy": "--", "rnc1": ":"}
+VARIABLES = ("test_accuracy", "complexity")
+BESIDE = {"test_accuracy": {"train_accuracy": "--", "rnc1": ":"}}  # what is drawn in the same panel, and how
 COLOURS = ("#d55e00", "#0072b2", "#4d4d4d", "#009e73")
 
 
 class Setting:
-    """The runs of one setting: `runs` with dims ("run", "step"), at the steps where complexity is known."""
+    """The runs of one setting: `logged` at all steps, `runs` where complexity is known."""
 
     def __init__(self, results: xr.Dataset, taus: xr.Dataset, point: dict, members: list[int], distortion: float):
         self.experiment = json.loads(results.attrs["experiment"])
@@ -42,13 +45,18 @@ class Setting:
         noisy = any(float(results.coords.get(name, 0)) > 0 for name in REGULARISERS)
         decay = float(point.get("weight_decay", results["weight_decay"]))
         self.name = f"weight decay {decay:g}" + (", regularised" if noisy else "") if decay or noisy else "none"
-        self.logged = take(results, members)
         self.taus = take(taus.expand_dims(step=1), members).isel(step=0)
-        self.steps = lines.measured_steps(results, ["complexity"])["step"].values
-        self.runs = self.logged.sel(step=self.steps)
+        logged = take(results, members)
         nearest = int(np.abs(np.log(results["distortion"].values / distortion)).argmin())
-        self.complexity = self.runs["complexity"].isel(distortion=nearest).transpose("run", "step").values
-        self.gap = self.runs["complexity_gap"].isel(distortion=nearest).transpose("run", "step").values
+        self.logged = logged.isel(distortion=nearest)
+        self.steps, self.complexity = self.rows("complexity")
+        self.runs = logged.sel(step=self.steps)
+
+    def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the steps [T] at which all runs have a variable, at the one distortion, and its values [R, T]."""
+        values = self.logged[name].transpose("run", "step").values
+        known = np.isfinite(values).all(axis=0)
+        return self.logged["step"].values[known], values[:, known]
 
     def interval(self, event: str) -> np.ndarray | None:
         """[R, 2] between which steps an event happened; infinite where it has not, None where it is not defined."""
@@ -109,10 +117,12 @@ def tell(setting: Setting) -> None:
     print(f"  falls between {', '.join(f'{a:.0f} and {b:.0f}' for a, b in falls)}")
     for event in EVENTS[1:]:
         found = setting.interval(event)
-        if found is None or not np.isfinite(found[:, 1]).any():
+        if found is None:
+            continue
+        happened = np.isfinite(found[:, 1]) & np.isfinite(falls[:, 1])
+        if not happened.any():
             continue
         print(f"  fall against {event}: {order(falls, found)}", end="; ")
-        happened = np.isfinite(found[:, 1])
         at = found[happened].mean(axis=1)
         rows = zip(at, sizes[happened], strict=True)
         there = np.array([np.interp(np.log(step), np.log(steps[1:]), row[1:]) for step, row in rows])
@@ -124,7 +134,8 @@ def tell(setting: Setting) -> None:
     print(f"  rate at the end in kB: {a} ln d + {b}, R2 {band(fits[:, 2])}")
     fitted = steps >= setting.interval("fit")[:, 1].max() if setting.interval("fit") is not None else steps > 0
     if fitted.any():
-        print(f"  bound on the gap from the fit on: lowest {band(setting.gap[:, fitted].min(axis=1))}")
+        gap = setting.rows("complexity_gap")[1][:, fitted]
+        print(f"  bound on the gap from the fit on: lowest {band(gap.min(axis=1))}")
     if "weight_effective_rank_mean" in setting.runs:
         ranks = setting.runs["weight_effective_rank_mean"].transpose("run", "step").values
         print(f"  mean effective rank: first {band(ranks[:, 0])}, end {band(ranks[:, -1])}")
@@ -148,36 +159,33 @@ def compare(one: Setting, other: Setting) -> None:
     )
 
 
-def draw(tasks: dict[str, list[Setting]], file: str) -> None:
-    """Draw accuracies and complexity of every setting, a row for each task."""
-    figure = style.new_figure(9.6, 1.2 + 2.5 * len(tasks))
-    grid = figure.subplots(len(tasks), 2, squeeze=False, sharex=True)
-    for (task, settings), (left, right) in zip(tasks.items(), grid, strict=True):
-        for setting, colour in zip(settings, COLOURS, strict=False):
-            for name, look in LOOKS.items():
-                if name not in setting.logged:
-                    continue
-                values = setting.logged[name].transpose("run", "step").values
-                _band(left, setting.logged["step"].values, values, colour, look)
-            _band(right, setting.steps, setting.complexity / 1e3, colour, "-", setting.name)
-        shown = ", RNC1 dotted" if "rnc1" in settings[0].logged else ""
-        left.set_title(f"{task}: test accuracy, train dashed{shown}", fontsize=9.5)
-        left.set_ylim(bottom=0)
-        right.set_title(f"{task}: complexity", fontsize=9.5)
-        right.set_ylabel("kB")
-        right.set_ylim(bottom=0)
-        right.legend(fontsize=7.5)
-        style.step_axis(left, settings[0].logged["step"].values)
-        style.step_axis(right, settings[0].logged["step"].values)
-    style.heading(figure, "Complexity over training", "Mean and range over seeds; smallest size found.")
-    figure.savefig(pathlib.Path(file), dpi=110)
+def draw(tasks: dict[str, list[Setting]], variables: tuple[str, ...], file: str) -> None:
+    """Draw the variables of every setting, a row for each task and a column for each variable."""
+    figure = style.new_figure(1.2 + 4.2 * len(variables), 1.2 + 2.5 * len(tasks))
+    grid = figure.subplots(len(tasks), len(variables), squeeze=False, sharex=True)
+    for (task, settings), row in zip(tasks.items(), grid, strict=True):
+        for name, axes in zip(variables, row, strict=True):
+            _panel(axes, settings, name)
+            axes.set_title(task, fontsize=9.5)
+        row[-1].legend(fontsize=7.5)
+    beside = "; test accuracy with train dashed, RNC1 dotted" if "test_accuracy" in variables else ""
+    style.heading(figure, "Complexity over training", f"Mean and range over seeds{beside}.")
+    figure.savefig(pathlib.Path(file), dpi=90)
 
 
-def _band(axes, steps: np.ndarray, rows: np.ndarray, colour: str, look: str, label: str | None = None) -> None:
-    known = np.isfinite(rows).all(axis=0)
-    mean, low, high = lines.mean_and_range(rows[:, known], False)
-    axes.plot(steps[known], mean, look, color=colour, label=label, alpha=1 if look == "-" else 0.6)
-    axes.fill_between(steps[known], low, high, color=colour, alpha=0.15, linewidth=0)
+def _panel(axes: Axes, settings: list[Setting], variable: str) -> None:
+    for setting, colour in zip(settings, COLOURS, strict=False):
+        for name, look in {variable: "-", **BESIDE.get(variable, {})}.items():
+            if name not in setting.logged:
+                continue
+            steps, rows = setting.rows(name)
+            mean, low, high = lines.mean_and_range(rows, False)
+            label = setting.name if name == variable else None
+            axes.plot(steps, mean, look, color=colour, label=label, gid=name, alpha=1 if look == "-" else 0.6)
+            axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_ylabel(style.label(settings[0].logged, variable))
+    axes.set_ylim(bottom=0)
+    style.step_axis(axes, settings[0].logged["step"].values)
 
 
 def main() -> None:
@@ -186,6 +194,7 @@ def main() -> None:
     parser.add_argument("--workdirs", required=True, type=lambda text: text.split(","))
     parser.add_argument("--distortion", type=float, default=1.0)
     parser.add_argument("--figure", default="")
+    parser.add_argument("--variables", type=lambda text: tuple(text.split(",")), default=VARIABLES)
     arguments = parser.parse_args()
     tasks: dict[str, list[Setting]] = {}
     for workdir in arguments.workdirs:
@@ -197,7 +206,7 @@ def main() -> None:
         for other in settings[1:]:
             compare(settings[0], other)
     if arguments.figure:
-        draw(tasks, arguments.figure)
+        draw(tasks, arguments.variables, arguments.figure)
 
 
 if __name__ == "__main__":
