@@ -1,14 +1,17 @@
 """The measure `complexity` against the Bayesian optimisation of arXiv:2412.09810: bytes found, and wall time.
 
-Command: python -m benchmarks.complexity train|sizes|times FILE [--workers=2] [--at=1,0.25] [--pairs=3]
+Command: python -m benchmarks.complexity train|sizes|times FILE [--workers=2] [--each=7] [--pairs=3]
 
 `train` makes the decoder of the paper (one layer, 242,547 parameters) learn a + b mod 113 from 20 % of the pairs,
 with weight decay 1 and weight noise 0.01, and keeps its parameters at 22 epochs. Both searches then have the same
-training set, the same two-sided test, the same box
-and the same bytes (mode "paper"). `sizes` compares the bytes found for all checkpoints (at the distortions `--at`),
-the optimiser's from compiled evaluations. `times` compares wall time in one process: for some pairs of a checkpoint
-and a distortion the optimiser evaluates operation by operation, as its code does, and the measure follows, which
-takes all seven distortions at once.
+training set, the same two-sided test, the same box and the same bytes (mode "paper").
+
+`sizes` compares the bytes found for all checkpoints, the optimiser's from compiled evaluations: each checkpoint at
+`--each` of the seven distortions, the next one at the next ones in turn. What the optimiser asks for again (its
+first 12 points are the same at every distortion) is remembered.
+
+`times` compares wall time in one process: for some pairs of a checkpoint and a distortion the optimiser evaluates
+operation by operation, as its code does, and the measure follows, which takes all seven distortions at once.
 """
 
 import argparse
@@ -75,9 +78,10 @@ def _points(snapshot: Any) -> Any:
     tensors = decompose(snapshot)
     told = messages.unpacked({n: np.asarray(a) for n, a in messages.packed(tensors, snapshot.params).items()})
 
+    @functools.cache
     def evaluated(tau: float, width: float) -> Any:
         loss, kept = point(snapshot, tensors, number(tau), number(width))
-        return float(loss), lambda: messages.size(told, np.asarray(kept), width, "paper")
+        return float(loss), functools.cache(lambda: messages.size(told, np.asarray(kept), width, "paper"))
 
     return evaluated
 
@@ -86,13 +90,14 @@ def _mean_loss(snapshot: Any, params: Any) -> Any:
     return snapshot.loss(snapshot.apply(params, snapshot.train.examples)[0], snapshot.train.labels).mean()
 
 
-def size_by_optimiser(file: str, task: tuple[int, float]) -> int:
-    """One search with compiled evaluations."""
+def sizes_by_optimiser(file: str, task: tuple[int, tuple[float, ...]]) -> list[int]:
+    """One search for each distortion, with compiled evaluations."""
     from benchmarks.complexity_opponents import bayesian
 
-    epoch, distortion = task
+    epoch, distortions = task
     snapshot = snapshot_of(file, epoch)
-    return bayesian(_points(snapshot), float(_mean_loss(snapshot, snapshot.params)), distortion)
+    points, began = _points(snapshot), float(_mean_loss(snapshot, snapshot.params))
+    return [bayesian(points, began, distortion) for distortion in distortions]
 
 
 def timed_pair(file: str, task: tuple[int, float]) -> dict[str, Any]:
@@ -124,21 +129,28 @@ def timed_pair(file: str, task: tuple[int, float]) -> dict[str, Any]:
     }
 
 
-def sizes(file: str, workers: int, at: tuple[float, ...]) -> dict[str, Any]:
-    """Compare the bytes found, of all checkpoints."""
+def sizes(file: str, workers: int, each: int) -> dict[str, Any]:
+    """Compare the bytes found, of all checkpoints at `each` of the distortions in turn."""
     epochs = _epochs(file)
-    tasks = [(epoch, d) for epoch in epochs for d in at]
+    tasks = [(epoch, in_turn(i * each, each)) for i, epoch in enumerate(epochs)]
     context = multiprocessing.get_context("spawn")
+    rows = []
     with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=runtime.start) as pool:
-        searches = [pool.submit(size_by_optimiser, file, task) for task in tasks]
+        searches = [pool.submit(sizes_by_optimiser, file, task) for task in tasks]
         runtime.start()
-        found = {epoch: ours(snapshot_of(file, epoch))[0]["complexity"].tolist() for epoch in epochs}
-        others = [search.result() for search in searches]
-    rows = [
-        {"epoch": epoch, "distortion": d, "measure": found[epoch][DISTORTIONS.index(d)], "optimiser": size}
-        for (epoch, d), size in zip(tasks, others, strict=True)
-    ]
+        runtime.calm_lapack()
+        for (epoch, distortions), search in zip(tasks, searches, strict=True):
+            found = ours(snapshot_of(file, epoch))[0]["complexity"].tolist()
+            for d, size in zip(distortions, search.result(), strict=True):
+                measured = found[DISTORTIONS.index(d)]
+                rows.append({"epoch": epoch, "distortion": d, "measure": measured, "optimiser": size})
+                print(rows[-1], flush=True)
     return {"summary": size_ratios(rows), "bytes": rows}
+
+
+def in_turn(first: int, count: int) -> tuple[float, ...]:
+    """Return `count` of the distortions from number `first` on, around."""
+    return tuple(DISTORTIONS[(first + i) % len(DISTORTIONS)] for i in range(count))
 
 
 def times(file: str, count: int) -> dict[str, Any]:
@@ -188,7 +200,7 @@ def main() -> None:
     parser.add_argument("what", choices=("train", "sizes", "times"))
     parser.add_argument("file")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--at", type=lambda text: tuple(map(float, text.split(","))), default=DISTORTIONS)
+    parser.add_argument("--each", type=int, choices=range(1, len(DISTORTIONS) + 1), default=len(DISTORTIONS))
     parser.add_argument("--pairs", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.what == "train":
@@ -199,7 +211,7 @@ def main() -> None:
     from benchmarks import machine
 
     result = (
-        sizes(arguments.file, arguments.workers, arguments.at)
+        sizes(arguments.file, arguments.workers, arguments.each)
         if arguments.what == "sizes"
         else times(arguments.file, arguments.pairs)
     )

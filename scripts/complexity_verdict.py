@@ -31,7 +31,7 @@ FALLEN = 0.8  # of the peak: with more at the end, nothing has fallen
 REGULARISERS = ("weight_noise", "spectral_entropy")
 EVENTS = ("fit", "grok", "collapse")
 VARIABLES = ("test_accuracy", "complexity")
-BESIDE = {"test_accuracy": {"train_accuracy": "--", "rnc1": ":"}}  # what is drawn in the same panel, and how
+BESIDE = {"test_accuracy": {"train_accuracy": "--", "rnc1": ":"}}  # drawn in the same panel, as far as logged
 COLOURS = ("#d55e00", "#0072b2", "#4d4d4d", "#009e73")
 
 
@@ -168,7 +168,7 @@ def draw(tasks: dict[str, list[Setting]], variables: tuple[str, ...], file: str)
             _panel(axes, settings, name)
             axes.set_title(task, fontsize=9.5)
         row[-1].legend(fontsize=7.5)
-    beside = "; test accuracy with train dashed, RNC1 dotted" if "test_accuracy" in variables else ""
+    beside = "; dashed train accuracy, dotted RNC1 where it was logged" if "test_accuracy" in variables else ""
     style.heading(figure, "Complexity over training", f"Mean and range over seeds{beside}.")
     figure.savefig(pathlib.Path(file), dpi=90)
 

@@ -86,6 +86,25 @@ def test_a_wrong_flag_is_named_before_anything_compiles(flag, field, tmp_path, c
     assert not (tmp_path / "w").exists()
 
 
+MODULAR = [
+    ("task.modulus=1", "task.modulus=1: must be in 2 ... 256"),
+    ("task.modulus=8", "task.modulus=8: division needs a prime number"),
+    ("task.train_size=1.5", "task.train_size=1.5: must be a whole number >= 1"),
+    ("task.train_size=0.0", "task.train_size=0: must be a whole number >= 1"),
+    ("grid.weight_noise=-0.1", "grid.weight_noise=-0.1: must be >= 0"),
+    ("grid.spectral_entropy=(0.1,-0.1)", "grid.spectral_entropy=-0.1: must be >= 0"),
+    ("grid.norm_cutoff=0", "grid.norm_cutoff=0.0: must be > 0"),
+]
+
+
+@pytest.mark.parametrize(("flag", "message"), MODULAR, ids=lambda value: value[:30])
+def test_a_wrong_flag_of_the_complexity_experiment_is_one_line(flag, message, tmp_path, capsys):
+    config_file = f"--config={ROOT}/configs/modular_complexity.py:division"
+    assert main(["train", config_file, f"--config.{flag}", f"--workdir={tmp_path / 'w'}"]) == 2
+    assert message in one_line(capsys)
+    assert not (tmp_path / "w").exists()
+
+
 OVERRULED = [  # a field, a value, an axis that overrules it
     ("loss", "cross_entropy", "loss=('squared_error_sum',)"),
     ("loss", "squared_error_sum", "loss=('cross_entropy',)"),  # the default, too

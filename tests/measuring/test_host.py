@@ -12,6 +12,7 @@ import threadpoolctl
 import xarray as xr
 
 import collapse_jax
+from collapse_jax.__main__ import main
 from collapse_jax.errors import ConfigError
 from collapse_jax.measures import MEASURES, Measure, Variable, measure_arrays
 from collapse_jax.measuring.host import finish_each
@@ -207,6 +208,15 @@ def test_complexity_of_stored_runs(stored):
     reached = abs(results.complexity_distortion.sel(step=list(STEPS)))
     assert (reached < results.distortion).all()
     assert (results.weight_effective_rank.sel(step=0) > 1).all()
+
+
+@pytest.mark.parametrize("distortions", ["(1.0, 0.0)", "(-0.5,)"])
+def test_a_distortion_that_is_not_positive_is_one_line_and_exit_code_2(stored, capsys, distortions):
+    words = ["--measures=complexity", f"--options=distortions={distortions}"]
+    assert main(["measure", f"--workdir={stored}", *words]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("collapse-jax: ")
+    assert f"distortions={distortions}: must be numbers > 0" in said
 
 
 def test_arrays_go_through_prepare_and_finish_too(register):
