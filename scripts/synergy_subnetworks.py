@@ -1,10 +1,12 @@
 """Do the most synergistic neurons grok sooner? Steps of grokking of every mask of configs/modular_synergy.py.
 
     python scripts/synergy_subnetworks.py --workdir=runs/subnetworks
+    python scripts/synergy_subnetworks.py --workdir=runs/subnetworks --whole=runs/synergy --figure=accuracy.png
 
 Each mask keeps the first-layer weights of some neurons of every seed. Its steps are compared, seed by seed, with
 those of as many random neurons of the same seed, and with those of all neurons: geometric mean of the ratio and
-two-sided p by all changes of sign (`analysis.order.paired`), over the seeds of which both grok.
+two-sided p by all changes of sign (`analysis.order.paired`), over the seeds of which both grok. `--whole`: a sweep
+of the same settings without masks, where that of the masks has no runs of all neurons. `--figure`: of accuracies.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import collapse_jax
 from collapse_jax.analysis import timescales
 from collapse_jax.analysis.order import paired
 from collapse_jax.experiment.points import value_text
+from collapse_jax.figures import FIGURES
 from collapse_jax.workdir.join import select_part
 
 EQUAL = {"subnetwork": "random", "inverse": "random_inverse"}
@@ -40,11 +43,23 @@ def compared(first: np.ndarray, second: np.ndarray) -> str:
     return f"{ratio:.2f}, p = {paired(first, second):.2g} ({both.sum()} seeds)"
 
 
+def with_all_neurons(results: xr.Dataset, whole: xr.Dataset) -> xr.Dataset:
+    """Return results of masks with the same runs of a sweep without, as those of the mask "", up to their end.
+
+    Raises:
+      KeyError: it lacks one of the runs.
+    """
+    same = {name: results[name] for name in whole["diverged_at"].dims}
+    known = [name for name in results.data_vars if name in whole]
+    whole = whole.sel(same)[known].sel(step=slice(None, int(results["step"].max())))
+    return xr.concat([whole.expand_dims(mask=[""]), results], "mask", join="outer", combine_attrs="override")
+
+
 def table(results: xr.Dataset) -> list[list[str]]:
     """Return a row for each mask."""
     steps, ends = {}, {}
     for mask in results["mask"].values.tolist():
-        part = select_part(results, {"mask": mask})
+        part = select_part(results, {"mask": mask}).dropna("step", how="all", subset=["test_accuracy"])
         taus = timescales(part)
         steps[mask] = np.where(taus["grok_censored"], np.nan, taus["tau_grok"]).ravel()
         ends[mask] = part["test_accuracy"].isel(step=-1).values.ravel()
@@ -74,7 +89,14 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", required=True)
-    results = collapse_jax.open_results(parser.parse_args().workdir)
+    parser.add_argument("--whole")
+    parser.add_argument("--figure")
+    arguments = parser.parse_args()
+    results = collapse_jax.open_results(arguments.workdir)
+    if arguments.whole:
+        results = with_all_neurons(results, collapse_jax.open_results(arguments.whole))
+    if arguments.figure:
+        FIGURES["accuracy"](results).savefig(arguments.figure, dpi=150)
     names = [
         "mask",
         "neurons",
