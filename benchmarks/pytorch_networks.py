@@ -1,7 +1,7 @@
 """The networks other than the MLP in PyTorch: tensors on the CPU, `randperm`, fused AdamW, nothing read back.
 
-A worker of `python -m benchmarks.networks`: trains as told on stdin and answers with its seconds. Images are random,
-of the shape that the network of that config has.
+A worker of `python -m benchmarks.networks`: trains as told on stdin and answers with its seconds. Images are
+random, of the shape that the network of that config has.
 """
 
 import argparse

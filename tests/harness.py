@@ -16,6 +16,8 @@ import xarray as xr
 from conftest import tiny_experiment
 
 import collapse_jax
+from collapse_jax.engine import sweep
+from collapse_jax.errors import Preempted
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.config import Packing, Schedule, Snapshots
 from collapse_jax.workdir.results import open_results
@@ -113,6 +115,22 @@ class Child:
         self.signal(signal.SIGKILL)
         self.process.communicate()
         return self.process.returncode
+
+
+def stopped(what, workdir, step):
+    """Train a sweep in this process until SIGTERM comes while it logs a step; returns the workdir."""
+    record = sweep.Sweep._record
+
+    def signalled(self, at, *arguments):
+        if at == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        record(self, at, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep.Sweep, "_record", signalled)
+        with pytest.raises(Preempted):
+            collapse_jax.train(what, workdir)
+    return workdir
 
 
 def killed(workdir, what, kills, rng):

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import config
+from collapse_jax.system import runtime
 
 # Of a device's memory, what a sweep may plan with; the rest is for fragmentation and what XLA adds.
 MEMORY_SHARE = 0.8
@@ -73,9 +74,11 @@ class Layout:
         return jax.sharding.Mesh(np.array(devices[: self.devices]), ("run",), axis_types=auto)
 
     def record(self) -> dict[str, Any]:
-        """Describe the packing for the manifest."""
+        """Describe the packing for the manifest; `threads` share the host devices of a CPU."""
         chosen = {"runs": self.runs, "devices": self.devices, "runs_per_tile": self.runs_per_tile}
-        return chosen | {"backend": jax.default_backend(), "device_kind": jax.devices()[0].device_kind}
+        backend = jax.default_backend()
+        threads = {"threads": runtime.shared_threads()} if backend == "cpu" else {}
+        return chosen | {"backend": backend, "device_kind": jax.devices()[0].device_kind} | threads
 
 
 def settle_packing(packing: config.Packing, recorded: Mapping[str, Any]) -> config.Packing:

@@ -43,8 +43,9 @@ def begin(workdir: epath.Path) -> None:
     Raises:
       WorkdirError: there is no sweep, or a record is damaged.
     """
-    devices = [recorded_packing(leaf.path).get("devices", 1) for leaf in leaves(workdir)]
-    runtime.start(max(devices, default=1), training=True)
+    recorded = [recorded_packing(leaf.path) for leaf in leaves(workdir)]
+    most = {name: max((packing.get(name, 1) for packing in recorded), default=1) for name in ("devices", "threads")}
+    runtime.start(**most, training=True)
 
 
 def replay_workdir(workdir: epath.Path, count: int, *, trust: bool = False) -> Iterator[tuple[str, str]]:
@@ -82,7 +83,9 @@ class _Replay:
         data = tasks.load(e.task, e.dtype)
         refuse_other_data(leaf.path, record, tasks.record(data))
         self.runs = grid_runs(e.grid)
-        layout = packing.choose_layout(Packing(**recorded_packing(leaf.path)), len(self.runs))
+        layout = packing.choose_layout(
+            packing.settle_packing(Packing(), recorded_packing(leaf.path)), len(self.runs)
+        )
         self.here = {"device": device_of(layout.record()), **software()}
         say(f"{leaf.label}compiling ...")
         self.programs, self.recipe = compile_programs(e, layout, data), make_recipe(e, data)

@@ -77,11 +77,12 @@ def begin(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE) -> 
     asked, most = experiment.packing.devices, max(number_of_runs(experiment.grid), runtime.cores())
     require(asked <= most, "packing.devices", asked, f"must be in 0 ... {most} (0 means automatic)")
     leaves: list[Node] = [node for node in planned(workdir, experiment, shard.count) if node.is_leaf]
+    recorded = [recorded_packing(leaf.path) for leaf in leaves]
     devices = [
-        settle_packing(leaf.experiment.packing, recorded_packing(leaf.path)).devices or runtime.cores()
-        for leaf in leaves
+        settle_packing(leaf.experiment.packing, packing).devices or runtime.cores()
+        for leaf, packing in zip(leaves, recorded, strict=True)
     ]
-    runtime.start(max(devices), training=True)
+    runtime.start(max(devices), threads=max(packing.get("threads", 0) for packing in recorded), training=True)
 
 
 def check_leaf(experiment: Experiment, workdir: epath.Path) -> None:

@@ -33,7 +33,7 @@ class Numbers(Protocol):
     dtype: str
 
 
-def start(devices: int = 0, *, training: bool = False) -> None:
+def start(devices: int = 0, *, threads: int = 0, training: bool = False) -> None:
     """Prepare jax: XLA flags, host devices, the cache of compiled programs, quiet logs.
 
     Commands and the functions of `collapse_jax` all begin with it, and the first call decides; a later one may
@@ -46,6 +46,7 @@ def start(devices: int = 0, *, training: bool = False) -> None:
 
     Args:
       devices: host devices on CPU; 0 means what an earlier call chose, or else one per available core.
+      threads: that the host devices share, at least; 0 means what `pool_size` says.
       training: whether programs of training are to run.
 
     Raises:
@@ -65,7 +66,8 @@ def start(devices: int = 0, *, training: bool = False) -> None:
         return
     _chosen = count
     _trains = _trains or training
-    os.environ["NPROC"] = str(threads(count, training=_trains))  # how XLA is told the size of its pool
+    pool = max(threads, pool_size(count, training=_trains))
+    os.environ["NPROC"] = str(pool)  # how XLA is told the size of its pool
     flags = dict(CPU_FLAGS)
     if count > 1:
         # Each device has a core of its own, so nothing should spread over the cores of the others. The matrix
@@ -98,9 +100,14 @@ def calm_lapack() -> contextlib.AbstractContextManager[Any]:
     return limited
 
 
-def threads(devices: int, *, training: bool) -> int:
+def pool_size(devices: int, *, training: bool) -> int:
     """Return how many threads the host devices share: in training one for each, else also one for each core."""
     return max(devices, LEAST_THREADS) if training else max(devices, LEAST_THREADS, cores())
+
+
+def shared_threads() -> int:
+    """Return how many threads share the host devices: in which order large matrix products are summed."""
+    return max(int(os.environ.get("NPROC") or cores()), LEAST_THREADS)
 
 
 def cores() -> int:

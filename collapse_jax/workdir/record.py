@@ -26,6 +26,7 @@ from collapse_jax.experiment.choices import own_only
 from collapse_jax.experiment.cuts import Cut
 from collapse_jax.experiment.extensions import source_hashes
 from collapse_jax.system.files import is_there, make_folder, remove_left_overs, replacing, storing
+from collapse_jax.workdir import packings
 from collapse_jax.workdir.lock import LOCK, writing_to
 from collapse_jax.workdir.software import device_of, differ, origins, software, written_by
 
@@ -59,13 +60,7 @@ def open_leaf(
     record = _read_own(workdir, experiment, None)
     refuse_other_sources(workdir, record, experiment)
     refuse_other_data(workdir, record, data)
-    for name in ("devices", "runs_per_tile"):
-        begun, now = record["packing"][name], packing[name]
-        if begun != now:
-            raise WorkdirError(
-                f"workdir={workdir}: begun with packing.{name}={begun}, now {now}, which changes the last bits; "
-                f"continue with --config.packing.{name}={begun}"
-            )
+    packings.require_continuable(workdir, packings.last(record), packing)
 
 
 def open_branch(workdir: epath.Path, experiment: config.Experiment, cut: Cut) -> None:
@@ -147,7 +142,7 @@ def note_continuation(workdir: epath.Path, step: int, packing: Mapping[str, Any]
       StoreError: the record cannot be written; it is as it was.
     """
     record = read_record(workdir)
-    now = {"step": step, "device": device_of(packing), **software()}
+    now = {"step": step, "device": device_of(packing), **packings.changed(record, packing), **software()}
     if differ(origins(record)[-1], now):
         continued = [*record.get("continued", []), now]
         _write(workdir, record | {"continued": continued})
@@ -202,9 +197,9 @@ def cut_of(record: Mapping[str, Any]) -> Cut | None:
 
 
 def recorded_packing(workdir: epath.Path) -> dict[str, int]:
-    """Return the packing in which a leaf was begun, {} for one that was not, or whose record is damaged."""
+    """Return the packing in which a leaf was last trained, {} for one that was not, or whose record is damaged."""
     try:
-        return {name: int(read_record(workdir)["packing"][name]) for name in ("devices", "runs_per_tile")}
+        return packings.bits_of(packings.last(read_record(workdir)))
     except (WorkdirError, KeyError):
         return {}
 

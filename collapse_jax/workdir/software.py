@@ -41,7 +41,8 @@ def device_of(packing: Mapping[str, Any]) -> str:
 
 def differ(origin: Origin, other: Origin) -> bool:
     """Whether two origins are more than two steps of one."""
-    return any(origin.get(name) != other.get(name) for name in {*origin, *other} - {"step"})
+    names = {*origin, *other} - {"step", "packing"}
+    return "packing" in other or any(origin.get(name) != other.get(name) for name in names)
 
 
 def during(record: Mapping[str, Any], start: int, stop: int) -> list[Origin]:

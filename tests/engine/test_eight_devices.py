@@ -1,16 +1,19 @@
 """One process with eight host devices: sharded over all of them, padded, without a word between them."""
 
+import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
+import harness
 import pytest
 import xarray as xr
 
 import collapse_jax
-from collapse_jax.experiment.config import Grid
+from collapse_jax.experiment.config import Grid, Model, Packing, Schedule
 
 ROOT = pathlib.Path(__file__).parents[2]
 GRID = Grid(weight_decay=(0.1, 0.01, 0.001), seed=(1, 2, 3), init_scale=(1.0,))
@@ -50,8 +53,24 @@ found = {
     "deleted": kernel.is_deleted(),
 }
 train.train(experiment, sys.argv[2])
+here.go_on_with_fewer(experiment, sys.argv[2])
 print(json.dumps(found))
 """
+# Wide enough that several threads share a matrix product.
+WIDE = {"model": Model(hidden=(300, 300)), "batch_size": 100, "grid": Grid(seed=tuple(range(8)))}
+
+
+def go_on_with_fewer(experiment, folder):
+    """Begin a sweep with eight devices and end it with four, two and one; in the process of eight devices."""
+    log = Schedule("explicit", at=(0, 10, 20, 30))
+    wide = dataclasses.replace(experiment, **WIDE, packing=Packing(8, 1), log=log)
+    whole = collapse_jax.train(wide, f"{folder}_whole")
+    begun = harness.stopped(wide, pathlib.Path(f"{folder}_begun"), step=10)
+    for devices in (4, 2, 1):
+        shutil.copytree(begun, f"{folder}_{devices}")
+        other = dataclasses.replace(wide, packing=Packing(devices, 1))
+        results = collapse_jax.train(other, f"{folder}_{devices}")
+        xr.testing.assert_identical(results.drop_attrs(deep=False), whole.drop_attrs(deep=False))
 
 
 @pytest.mark.slow
@@ -73,6 +92,8 @@ def test_nine_runs_on_eight_devices(tiny, tmp_path):
     }
     assert "9 runs x 40 steps on 8 cpu device(s)" in done.stderr
     assert "memory per device: " in done.stderr
+    for devices in (4, 2, 1):
+        assert f"goes on with {devices} devices, until now 8: the same bits" in done.stderr
     here = collapse_jax.train(tiny(grid=GRID), tmp_path / "two")
     eight = collapse_jax.open_results(tmp_path / "eight")
     xr.testing.assert_identical(eight.drop_attrs(deep=False), here.drop_attrs(deep=False))

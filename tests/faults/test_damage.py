@@ -12,8 +12,8 @@ from etils import epath
 from harness import assert_same_sweep, damage, experiment, files_of, state
 
 import collapse_jax
-from collapse_jax.engine import sweep
-from collapse_jax.errors import Preempted, StoreError, WorkdirError
+from collapse_jax.errors import StoreError, WorkdirError
+from collapse_jax.experiment.config import Packing
 from collapse_jax.reporting.provenance import provenance
 from collapse_jax.reporting.sweeps import load
 from collapse_jax.workdir import record
@@ -34,20 +34,7 @@ undisturbed = harness.undisturbed_sweep(WHAT)
 @pytest.fixture(scope="module")
 def half_done(tmp_path_factory):
     """A sweep that was stopped on the way: two checkpoints, some snapshots, results up to there."""
-    import signal
-
-    workdir = tmp_path_factory.mktemp("half") / "sweep"
-    record = sweep.Sweep._record
-
-    def stopped(self, step, *arguments):
-        if step == 20:
-            os.kill(os.getpid(), signal.SIGTERM)
-        record(self, step, *arguments)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep.Sweep, "_record", stopped)
-        with pytest.raises(Preempted):
-            collapse_jax.train(WHAT, workdir)
+    workdir = harness.stopped(WHAT, tmp_path_factory.mktemp("half") / "sweep", step=20)
     steps = TreeStore(workdir / "checkpoints").steps()
     assert len(steps) == 2
     assert steps[-1] < 40
@@ -243,3 +230,19 @@ def test_left_overs_of_killed_saves_are_removed(undisturbed, half_done, tmp_path
         path.unlink()
     assert_same_sweep(copy, undisturbed)
     assert state(copy)
+
+
+def test_another_number_of_devices_continues_with_the_same_bits_and_is_recorded(
+    half_done, undisturbed, tmp_path, capsys
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(half_done, copy)
+    other = dataclasses.replace(QUIET, packing=Packing(devices=1, runs_per_tile=1))
+    collapse_jax.train(other, copy)
+    assert "goes on with 1 devices, until now 2: the same bits" in capsys.readouterr().err
+    assert_same_sweep(copy, undisturbed)
+    assert record.read_record(epath.Path(copy))["continued"][0]["packing"]["devices"] == 1
+    assert record.recorded_packing(epath.Path(copy)) == {"devices": 1, "runs_per_tile": 1, "threads": 2}
+    wider = dataclasses.replace(QUIET, packing=Packing(devices=1, runs_per_tile=2))
+    with pytest.raises(WorkdirError, match=r"begun with packing\.runs_per_tile=1, now 2"):
+        collapse_jax.train(wider, copy)
