@@ -8,6 +8,7 @@ import jax
 
 from collapse_jax.engine import compile as programs
 from collapse_jax.engine import packing
+from collapse_jax.engine.stopping import has_rule
 from collapse_jax.experiment.config import Experiment, Schedule
 from collapse_jax.measures import MEASURES
 from collapse_jax.training import observe, run
@@ -32,6 +33,7 @@ def key_of(experiment: Experiment, layout: Any, data: Any) -> tuple[Any, ...] | 
         experiment,
         **{"name": "", "grid": type(experiment.grid)(), "steps": 1, "thresholds": None, "task": None},
         **{"log": None, "packing": None, "checkpoint_seconds": 0.0, "chunk_seconds": 0.0},
+        stop=has_rule(experiment),
         batch_size=experiment.batch_size or experiment.task.train_size,
         snapshots=dataclasses.replace(experiment.snapshots, schedule=Schedule()),
     )

@@ -8,6 +8,7 @@ import xarray as xr
 
 from collapse_jax.errors import require
 from collapse_jax.experiment.axes import AXES, TRACED
+from collapse_jax.workdir.join import retired_at
 
 Point = dict[str, Any]
 Groups = list[tuple[Point, list[int]]]
@@ -42,6 +43,21 @@ def flat(array: xr.DataArray, like: xr.Dataset) -> np.ndarray:
     missing = {d: like.sizes[d] for d in dims if d not in array.dims}
     whole = array.expand_dims(missing).transpose(*dims, ...)
     return whole.values.reshape(-1, *whole.shape[len(dims) :])
+
+
+def at_the_end(results: xr.Dataset) -> xr.Dataset:
+    """Select the last step; of runs that retired before it the last one at which each variable was measured."""
+    last = results.isel(step=-1)
+    if "retired_at" not in results:
+        return last
+    early, own = retired_at(results) >= 0, {}
+    for name, values in results.data_vars.items():
+        if {*early.dims, "step"} <= set(values.dims):
+            known = values.notnull().any([d for d in values.dims if d not in (*early.dims, "step")])
+            place = known.sizes["step"] - 1 - known.isel(step=slice(None, None, -1)).argmax("step")
+            mine = values.isel(step=place).drop_vars("step")
+            own[name] = last[name].where(~early, mine).transpose(*last[name].dims)
+    return last.assign(own)
 
 
 def points_of(results: xr.Dataset) -> list[Point]:

@@ -15,7 +15,7 @@ from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.slopes import fits_of, slopes
 from collapse_jax.analysis.survival import Survival, survival
 from collapse_jax.analysis.timescales import times_of, timescales
-from collapse_jax.workdir.join import reached_steps
+from collapse_jax.workdir.join import reached_steps, retired_at
 
 FURTHER = ("nc2_condition",)  # variables whose last values are shown beside those of the events
 
@@ -67,10 +67,11 @@ class Summary:
     Attributes:
       axes: names of the hyperparameters that tell the runs apart.
       points: their values, run by run.
-      final: variable -> [R] last value that is not nan.
+      final: variable -> [R] last value that is not nan: of a run that retired, that of its last step.
       times: event -> [R] times, as `timescales` defines them: the first.
       lasting: event -> [R] the same from which on it holds, of the events that do not last in some run.
       diverged_at: [R] first bad step, -1 for healthy runs.
+      retired_at: [R] last step of the runs that a stop rule ended, -1 for others.
       reached: [R] last step with any value, -1 for none.
       taus: the time scales as `timescales` returns them.
     """
@@ -81,6 +82,7 @@ class Summary:
     times: dict[str, Times]
     lasting: dict[str, Times]
     diverged_at: np.ndarray
+    retired_at: np.ndarray
     reached: np.ndarray
     taus: xr.Dataset
 
@@ -127,6 +129,7 @@ def summarise(results: xr.Dataset, thresholds: Levels = None) -> Summary:
         times=times,
         lasting={name: lasting for name, lasting in for_good.items() if np.any(times[name].held < 1)},
         diverged_at=flat(results["diverged_at"], results),
+        retired_at=flat(retired_at(results), results),
         reached=flat(reached_steps(results), results),
         taus=taus,
     )

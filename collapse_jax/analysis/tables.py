@@ -60,6 +60,10 @@ def definitions(summary: Summary, thresholds: Thresholds) -> list[str]:
     for name, times in summary.times.items():
         if not times.applicable.all():
             lines.append(f"{EVENTS[name].tau} n/a: {EVENTS[name].why_not(thresholds)}")
+    if (summary.retired_at >= 0).any():
+        lines.append(
+            "retired: ended by the stop rule; last values are those of that step, and > is a bound from it"
+        )
     if summary.lasting:
         lines.append("held: share of the log steps from then on that still meet the level, where it is not all")
     return lines
@@ -67,13 +71,15 @@ def definitions(summary: Summary, thresholds: Thresholds) -> list[str]:
 
 def run_rows(summary: Summary) -> list[list[str]]:
     """Return the table of runs, its header first; the first columns are the hyperparameters."""
-    rows = [[*summary.axes, *summary.final, *_taus(summary), "diverged"]]
+    ends = {"diverged": summary.diverged_at}
+    if (summary.retired_at >= 0).any():
+        ends["retired"] = summary.retired_at
+    rows = [[*summary.axes, *summary.final, *_taus(summary), *ends]]
     for run, point in enumerate(summary.points):
         row = [value_text(value) for value in point.values()]
         row += [_number(values[run]) for values in summary.final.values()]
         row += [_time(times, run) for times in _taus(summary).values()]
-        bad = int(summary.diverged_at[run])
-        rows.append([*row, f"at {bad}" if bad >= 0 else NOTHING])
+        rows.append([*row, *(f"at {at[run]}" if at[run] >= 0 else NOTHING for at in ends.values())])
     return rows
 
 

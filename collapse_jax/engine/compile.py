@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from collapse_jax import measures, tasks
-from collapse_jax.engine import heads, memory, packing
+from collapse_jax.engine import heads, living, memory, packing
 from collapse_jax.engine.packing import Layout
+from collapse_jax.engine.stopping import has_rule
 from collapse_jax.errors import CollapseError, ConfigError, require
 from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.extensions import file_of, is_extension, told
@@ -46,7 +47,9 @@ class Programs:
       advance: (states, start, stop) -> states; the given states are donated.
       measure: (states, step) -> {variable: [R]}, with "diverged_at" and "finite" (whether the parameters are).
       snapshot: (states) -> arrays [R, ...] of the snapshot's content.
-      place: puts host states on the devices.
+      place: puts host states [R, ...] on the devices.
+      rows: copies arrays from the devices: [R, ...].
+      among: (which runs live [R]) -> the same programs for these alone; of a sweep with a stop rule.
       variables: descriptions of what `measure` returns.
       shapes: shape of each of its values for one run.
       memory: bytes that the sweep takes on each device.
@@ -57,6 +60,8 @@ class Programs:
     measure: Callable[[RunState, int], dict[str, jax.Array]]
     snapshot: Callable[[RunState], Any]
     place: Callable[[RunState], RunState]
+    rows: Callable[[Any], Any]
+    among: Callable[[np.ndarray], "Programs"]
     variables: Mapping[str, Variable]
     shapes: Mapping[str, tuple[int, ...]]
     memory: memory.Memory
@@ -72,6 +77,7 @@ class Compiled:
       advance: (states, hyperparameters, data, start, stop) -> states.
       measure: ((states, hyperparameters), data, step) -> {variable: [R]}.
       snapshot: ((states, hyperparameters), data) -> arrays.
+        Of a sweep with a stop rule `living.Placement.living` stands before the data in these three.
       states: shapes of the states.
       hparams: shapes of the hyperparameters.
       values: shapes of what `measure` returns.
@@ -144,19 +150,33 @@ def observed_shapes(recipe: Recipe, run: tuple[Any, Any], data: Dataset) -> Snap
 def compile_programs(experiment: config.Experiment, layout: Layout, data: Dataset | None = None) -> Programs:
     """Put the data on the devices once, loading it if it is not given, and compile every program ahead of time."""
     data = data or tasks.load(experiment.task, experiment.dtype)
-    compiled = compile_for(experiment, layout, data)
-    data = packing.place(layout, data, shared=True)
-    hparams = packing.place(layout, stack_hyperparameters(grid.grid_runs(experiment.grid)))
-    return Programs(
-        initial=lambda: compiled.initial(hparams, data),
-        advance=lambda s, start, stop: compiled.advance(s, hparams, data, np.int32(start), np.int32(stop)),
-        measure=lambda s, step: compiled.measure((s, hparams), data, np.int32(step)),
-        snapshot=lambda s: compiled.snapshot((s, hparams), data),
-        place=functools.partial(packing.place, layout),
-        variables=compiled.variables,
-        shapes={name: value.shape[1:] for name, value in compiled.values.items()},
-        memory=compiled.memory(data),
-    )
+    on_devices = packing.place(layout, data, shared=True)
+    hparams = stack_hyperparameters(grid.grid_runs(experiment.grid))
+
+    @functools.cache
+    def compiled_for(runs_per_tile: int) -> Compiled:
+        return compile_for(experiment, dataclasses.replace(layout, runs_per_tile=runs_per_tile), data)
+
+    def among(alive: np.ndarray) -> Programs:
+        placement = living.placement(layout, alive)
+        compiled = compiled_for(placement.layout.runs_per_tile)
+        here = placement.place(hparams)
+        shared = (placement.counts(),) if has_rule(experiment) else ()
+        shared = (*shared, on_devices)
+        return Programs(
+            initial=lambda: compiled.initial(here, on_devices),
+            advance=lambda s, start, stop: compiled.advance(s, here, *shared, np.int32(start), np.int32(stop)),
+            measure=lambda s, step: compiled.measure((s, here), *shared, np.int32(step)),
+            snapshot=lambda s: compiled.snapshot((s, here), *shared),
+            place=placement.place,
+            rows=placement.rows,
+            among=among,
+            variables=compiled.variables,
+            shapes={name: value.shape[1:] for name, value in compiled.values.items()},
+            memory=compiled.memory(data),
+        )
+
+    return among(np.ones(layout.runs, bool))
 
 
 def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) -> Compiled:
@@ -168,17 +188,22 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     hparams = packing.shapes(layout, hparams)
 
     families = inline_measures(experiment)
-    lift = functools.partial(packing.over_runs, layout)
-    initial = lift(functools.partial(init_run, recipe))
+    initial = packing.over_runs(layout, functools.partial(init_run, recipe))
     states = packing.shapes(layout, jax.eval_shape(initial, hparams, data))
     step = jax.ShapeDtypeStruct((), np.int32)
-    lifted_measure = packing.over_runs(one_by_one(layout), functools.partial(measure_run, recipe, families))
-    observed = (states, hparams)
-    values = jax.eval_shape(lifted_measure, observed, data, step)  # a measure that cannot be taken says so first
-    lifted = packing.over_runs_in_place(layout, functools.partial(advance_run, recipe))
-    advance = lifted.lower(states, hparams, data, step, step).compile()
-    measure = lifted_measure.lower(observed, data, step).compile()
-    snapshot = lift(functools.partial(snapshot_run, recipe, experiment.snapshots)).lower(observed, data).compile()
+    observed, shared = (states, hparams), [data]
+    lift, lift_in_place = packing.over_runs, packing.over_runs_in_place
+    if has_rule(experiment):
+        lift, lift_in_place = living.over_living, living.over_living_in_place
+        counts = jax.ShapeDtypeStruct((layout.devices,), np.int32)
+        shared = [packing.shapes(layout, counts), data]
+    lifted_measure = lift(one_by_one(layout), functools.partial(measure_run, recipe, families))
+    values = jax.eval_shape(lifted_measure, observed, *shared, step)  # a measure that cannot be taken says so first
+    lifted = lift_in_place(layout, functools.partial(advance_run, recipe))
+    advance = lifted.lower(states, hparams, *shared, step, step).compile()
+    measure = lifted_measure.lower(observed, *shared, step).compile()
+    lifted_snapshot = lift(layout, functools.partial(snapshot_run, recipe, experiment.snapshots))
+    snapshot = lifted_snapshot.lower(observed, *shared).compile()
     run = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), observed)
     shapes = observed_shapes(recipe, run, data)
     variables: dict[str, Variable] = {}

@@ -1,7 +1,6 @@
 """How runs are laid on the hardware: devices of a mesh axis `run`, and tiles of runs on each device."""
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -192,7 +191,7 @@ def over_runs(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrappe
     def device_part(runs: Any, *shared: Any) -> Any:
         return jax.lax.map(lambda run: function(run, *shared), runs, batch_size=_batch(layout.runs_per_tile))
 
-    return jax.jit(_shard(layout, device_part, number_of_run_arguments=1))
+    return jax.jit(sharded(layout, device_part, number_of_run_arguments=1))
 
 
 def over_runs_in_place(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrapped:
@@ -201,16 +200,14 @@ def over_runs_in_place(layout: Layout, function: Callable[..., Any]) -> jax.stag
 
     def device_part(states: Any, runs: Any, *shared: Any) -> Any:
         def one_tile(i: jax.Array, states: Any) -> Any:
-            read = functools.partial(_read, start=i * tile, tile=tile)
             lifted = (lambda s, r: function(s, r, *shared)) if tile == 1 else _vmap_first_two(function, shared)
-            new = lifted(jax.tree.map(read, states), jax.tree.map(read, runs))
-            write = functools.partial(_write, start=i * tile, tile=tile)
-            return jax.tree.map(write, states, new)
+            new = lifted(read_tile(states, i, tile), read_tile(runs, i, tile))
+            return write_tile(states, new, i, tile)
 
         tiles = jax.tree.leaves(states)[0].shape[0] // tile
         return jax.lax.fori_loop(0, tiles, one_tile, states)
 
-    return jax.jit(_shard(layout, device_part, number_of_run_arguments=2), donate_argnums=0)
+    return jax.jit(sharded(layout, device_part, number_of_run_arguments=2), donate_argnums=0)
 
 
 def _vmap_first_two(function: Callable[..., Any], shared: tuple) -> Callable[..., Any]:
@@ -222,21 +219,25 @@ def _batch(tile: int) -> int | None:
     return None if tile == 1 else tile
 
 
-def _read(leaf: jax.Array, start: jax.Array, tile: int) -> jax.Array:
+def read_tile(tree: Any, i: jax.Array, tile: int) -> Any:
+    """Return tile `i` of arrays [R, ...]; of a tile of one run, the run."""
     if tile == 1:
-        return jax.lax.dynamic_index_in_dim(leaf, start, keepdims=False)
-    return jax.lax.dynamic_slice_in_dim(leaf, start, tile)
+        return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False), tree)
+    return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, i * tile, tile), tree)
 
 
-def _write(leaf: jax.Array, new: jax.Array, start: jax.Array, tile: int) -> jax.Array:
+def write_tile(tree: Any, new: Any, i: jax.Array, tile: int) -> Any:
+    """Return arrays [R, ...] with another tile `i`."""
     update = jax.lax.dynamic_update_index_in_dim if tile == 1 else jax.lax.dynamic_update_slice_in_dim
-    return update(leaf, new, start, 0)
+    return jax.tree.map(lambda leaf, part: update(leaf, part, i * tile, 0), tree, new)
 
 
-def _shard(layout: Layout, function: Callable[..., Any], number_of_run_arguments: int) -> Callable[..., Any]:
-    def sharded(*arguments: Any) -> Any:
+def sharded(layout: Layout, function: Callable[..., Any], number_of_run_arguments: int) -> Callable[..., Any]:
+    """Let each device call a function on its part of the first arguments, which have an axis of runs."""
+
+    def whole(*arguments: Any) -> Any:
         run_specs = (RUN,) * number_of_run_arguments
         specs = run_specs + (SHARED,) * (len(arguments) - number_of_run_arguments)
         return jax.shard_map(function, mesh=layout.mesh, in_specs=specs, out_specs=RUN, check_vma=False)(*arguments)
 
-    return sharded
+    return whole

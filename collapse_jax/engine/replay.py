@@ -17,6 +17,7 @@ from collapse_jax import tasks
 from collapse_jax.engine import packing
 from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import compile_programs
+from collapse_jax.engine.stopping import LIVING, has_rule
 from collapse_jax.errors import DamagedError, WorkdirError
 from collapse_jax.experiment.config import Packing
 from collapse_jax.experiment.grid import grid_runs
@@ -102,7 +103,9 @@ class _Replay:
 
     def run(self, count: int) -> Iterator[tuple[str, str]]:
         """Go through the last `count` chunks, the newest first."""
-        whole = is_network_alone(self.recipe, self.like) and PARAMETERS in self.leaf.experiment.snapshots.content
+        e = self.leaf.experiment
+        # Snapshots have no states of runs that have retired.
+        whole = is_network_alone(self.recipe, self.like) and PARAMETERS in e.snapshots.content and not has_rule(e)
         known = sorted({BEGINNING, *self.checkpoints, *(self.snapshots if whole else ())})
         chunks = list(itertools.pairwise(known))[-count:]
         progress = Progress(sum(stop - start for start, stop in chunks) * len(self.runs), 0)
@@ -122,6 +125,7 @@ class _Replay:
 
     def _chunk(self, start: int, stop: int, progress: Progress) -> str:
         """Train from one known state to the next, and describe the first difference on the way."""
+        self._only(self._alive(start))
         states, step, chunks = self._state(start), start, chunks_of(self.leaf.experiment)
         boundaries = {*self.log_steps.tolist(), *self.snapshots, start, stop}
         for boundary in sorted(b for b in boundaries if start <= b <= stop):
@@ -133,7 +137,31 @@ class _Replay:
                 step = end
             if wrong := self._differing(states, step):
                 return wrong
+            if step in self.log_steps:
+                states = self._without_retired(states, step)
         return ""
+
+    def _alive(self, step: int) -> np.ndarray:
+        """[R] which runs go on from a step."""
+        retired_at = self.newest.get("retired_at", np.full(len(self.runs), LIVING))
+        return (retired_at == LIVING) | (retired_at > step)
+
+    def _without_retired(self, states: RunState, step: int) -> RunState:
+        """Leave out the runs that retired at a step."""
+        alive = self._alive(step)
+        if (alive == self.alive).all():
+            return states
+        host = self.programs.rows(states)
+        self._only(alive)
+        return self.programs.place(host)
+
+    def _only(self, alive: np.ndarray) -> None:
+        self.alive, self.programs = alive, self.programs.among(alive)
+
+    def _of_living(self, stored: Flat, again: Flat) -> Flat:
+        """Put what is stored in the place of what was not computed again, the rows of runs that have retired."""
+        rows = {name: self.alive.reshape(-1, *[1] * (leaf.ndim - 1)) for name, leaf in stored.items()}
+        return {name: np.where(rows[name], again[name], leaf) for name, leaf in stored.items()}
 
     def _snapshot(self, step: int) -> Flat:
         assert self.store is not None
@@ -155,7 +183,7 @@ class _Replay:
         """Compare a state, its measures and its snapshot with what is stored of the step."""
         pairs: list[tuple[str, Flat, Flat]] = []
         if step in self.log_steps:
-            values = to_flat(self.programs.measure(states, step))
+            values = to_flat(self.programs.rows(self.programs.measure(states, step)))
             bad = ~values.pop("finite") | (values.pop("diverged_at") != HEALTHY)
             column = int(np.searchsorted(self.log_steps, step))
             kept = {n: self.newest[f"results/{n}"][:, column] for n in values if f"results/{n}" in self.newest}
@@ -163,13 +191,16 @@ class _Replay:
             kept["diverged"] = (dates != HEALTHY) & (dates <= step)
             pairs.append(("results", kept, values | {"diverged": bad}))
         if step in self.snapshots:
-            pairs.append((f"snapshots/{step}", self._snapshot(step), to_flat(self.programs.snapshot(states))))
+            again = to_flat(self.programs.rows(self.programs.snapshot(states)))
+            pairs.append((f"snapshots/{step}", self._snapshot(step), again))
         if step in self.checkpoints:
             of_states = {n: leaf for n, leaf in self.checkpoints[step].items() if n.startswith("states/")}
-            pairs.append((f"checkpoints/{step}", of_states, to_flat({"states": states})))
+            pairs.append((f"checkpoints/{step}", of_states, to_flat({"states": self.programs.rows(states)})))
         for where, stored, again in pairs:
+            if not self.alive.all() and not where.startswith("checkpoints"):
+                again = self._of_living(stored, again)
             for name, leaf in stored.items():
-                if counts := _unequal(leaf, again[name][: len(self.runs)]):
+                if counts := _unequal(leaf, again[name]):
                     run = self.runs[int(np.flatnonzero(counts)[0])]
                     return (
                         f"{where} has other bits than step {step} when it is computed again: {sum(counts)} of "

@@ -19,6 +19,7 @@ from collapse_jax.engine import upgrade
 from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import Programs
 from collapse_jax.engine.packing import Layout
+from collapse_jax.engine.stopping import LIVING, rule_of
 from collapse_jax.errors import DamagedError, Preempted, WorkdirError
 from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.points import point_text
@@ -34,6 +35,7 @@ from collapse_jax.workdir.results import RESULTS, label, open_results
 from collapse_jax.workdir.trees import TreeStore, from_flat
 
 NOTHING_DONE = -1
+MAX_NAMED = 10
 
 
 class Sweep:
@@ -51,7 +53,7 @@ class Sweep:
     ):
         self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
         self.stop, self.lock = stop, lock
-        self.chunks = chunks_of(experiment)
+        self.chunks, self.rule = chunks_of(experiment), rule_of(experiment)
         self.log_steps = schedule_steps(experiment.log, experiment.steps)
         self.snapshot_steps = (
             schedule_steps(experiment.snapshots.schedule, experiment.steps)
@@ -80,6 +82,7 @@ class Sweep:
             for name in self.variables
         }
         self.diverged_at = np.full(runs, HEALTHY, np.int32)
+        self.retired_at = np.full(runs, LIVING, np.int32)
         self.step = NOTHING_DONE
         steps = self.checkpoints.steps()
         if not steps and is_there(self.workdir / RESULTS):
@@ -93,9 +96,12 @@ class Sweep:
             except DamagedError as error:
                 say(f"skipped a checkpoint: {error}")
                 continue
-            whole = from_flat(flat, {"states": self.states, "diverged_at": 0})
-            self.states = self.programs.place(whole["states"])
+            like = {"states": self.states, "diverged_at": 0} | ({"retired_at": 0} if self.rule else {})
+            whole = from_flat(flat, like)
             self.diverged_at, self.step = np.array(whole["diverged_at"]), step
+            self.retired_at = np.array(whole.get("retired_at", self.retired_at))
+            self.programs = self.programs.among(self.alive)
+            self.states = self.programs.place(whole["states"])
             say(f"continuing at step {step}")
             self._take_up_results(flat)
             self._say_missing_snapshots()
@@ -108,6 +114,15 @@ class Sweep:
         # Anything newer than the restored state is written again, with the same bits.
         self.checkpoints.delete_after(self.step)
         self.snapshots.delete_after(self.step)
+
+    @property
+    def alive(self) -> np.ndarray:
+        """[R] which runs have not retired."""
+        return self.retired_at == LIVING
+
+    def _taken(self, step: int) -> int:
+        """Return how many run-steps are taken when the sweep is at a step."""
+        return int(np.where(self.alive, step, self.retired_at).sum())
 
     def _take_up_results(self, flat: dict[str, np.ndarray]) -> None:
         """Take the values so far, also of a version whose in-line measures have other variables."""
@@ -124,7 +139,8 @@ class Sweep:
         self.results |= {name: np.array(values) for name, values in begun.items()}
 
     def _say_missing_snapshots(self) -> None:
-        missing = sorted({*self.snapshot_steps[self.snapshot_steps <= self.step]} - {*self.snapshots.steps()})
+        last = self.step if self.alive.any() else self.retired_at.max()
+        missing = sorted({*self.snapshot_steps[self.snapshot_steps <= last]} - {*self.snapshots.steps()})
         if missing:
             say(f"snapshots of the steps {', '.join(map(str, missing))} are gone and are not made again")
 
@@ -134,11 +150,12 @@ class Sweep:
         Raises:
           Preempted: a signal came; everything is saved.
         """
-        runs, begun = self.layout.runs, max(self.step, 0)
-        self.progress = Progress(total=runs * self.experiment.steps, done=runs * begun)
+        self.progress = Progress(self._taken(self.experiment.steps), done=self._taken(max(self.step, 0)))
         boundaries = np.union1d(self.log_steps, self.snapshot_steps)
         self.saved_at, self.saved_step = time.monotonic(), self.step
         for stop in boundaries[boundaries > self.step].tolist():
+            if not self.alive.any():
+                break
             self._advance(stop)
             while self.step < stop:
                 self._advance(stop)
@@ -146,7 +163,11 @@ class Sweep:
                 self._later(self._record, stop, self.programs.measure(self.states, stop))
             if stop in self.snapshot_steps:
                 self._later(self._store_snapshot, stop, self.programs.snapshot(self.states))
+            if stop in self.log_steps and self.rule:
+                self._write(self.pending)
+                self._retire(stop, self.rule.done(stop, self.results, self.diverged_at))
         self._write(self.pending)
+        self.step = self.experiment.steps  # also where all runs retired before it
         self._save_now()
         if not self._results_are_good():
             self._write_results()
@@ -164,7 +185,7 @@ class Sweep:
             raise Preempted(f"{self.stop.requested}: saved at step {self.step}; the same command continues")
         if self.step > self.saved_step and time.monotonic() - self.saved_at > self.experiment.checkpoint_seconds:
             # Copied to the host before the next chunk, to which the states are donated.
-            self._later(self._checkpoint, self.step, jax.tree.map(np.array, self.states))
+            self._later(self._checkpoint, self.step, self.programs.rows(self.states))
             self.saved_at = time.monotonic()
         earlier, self.pending = self.pending, collections.deque()
         start, began = max(self.step, 0), time.monotonic()
@@ -175,7 +196,7 @@ class Sweep:
         self.checkpoints.settle()
         jax.block_until_ready(self.states)
         self.chunks.took(self.step - start, time.monotonic() - began)
-        self.progress.update(self.layout.runs * self.step)
+        self.progress.update(self._taken(self.step))
 
     def _later(self, action: Callable[..., None], *arguments: Any) -> None:
         self.pending.append(lambda: action(*arguments))
@@ -184,15 +205,29 @@ class Sweep:
         while actions:
             actions.popleft()()
 
+    def _retire(self, step: int, done: np.ndarray) -> None:
+        """Train the runs that are done no more."""
+        runs = np.flatnonzero(done & self.alive)
+        if not len(runs):
+            return
+        self.retired_at[runs] = step
+        host = self.programs.rows(self.states)
+        self.programs = self.programs.among(self.alive)
+        self.states = self.programs.place(host)
+        self.progress.expect(self._taken(self.experiment.steps))
+        names = "; ".join(self._name(run) for run in runs[:MAX_NAMED])
+        more = f"; and {len(runs) - MAX_NAMED} more" if len(runs) > MAX_NAMED else ""
+        say(f"retired at step {step}, {self.alive.sum()} go on: {names}{more}")
+
     def _record(self, step: int, values: dict[str, jax.Array]) -> None:
-        column = int(np.searchsorted(self.log_steps, step))
-        host = {name: np.asarray(value)[: self.layout.runs] for name, value in values.items()}
+        column, alive = int(np.searchsorted(self.log_steps, step)), self.alive
+        host = self.programs.rows(values)
         diverged_at, finite = host.pop("diverged_at"), host.pop("finite")
         for name, value in host.items():
-            self.results[name][:, column] = value
+            self.results[name][alive, column] = value[alive]
         # Parameters that are not finite without the loss showing it are noticed here; a date once given stays.
         diverged_at = np.where((diverged_at == HEALTHY) & ~finite, np.int32(step), diverged_at)
-        for run in np.flatnonzero((diverged_at != HEALTHY) & (self.diverged_at == HEALTHY)):
+        for run in np.flatnonzero(alive & (diverged_at != HEALTHY) & (self.diverged_at == HEALTHY)):
             self.diverged_at[run] = diverged_at[run]
             say(f"diverged at step {diverged_at[run]}: {self._name(run)}; masked from there on, the others go on")
 
@@ -207,22 +242,25 @@ class Sweep:
 
     def _store_snapshot(self, step: int, arrays: Any) -> None:
         self.lock.check()
-        host = jax.tree.map(lambda leaf: np.asarray(leaf)[: self.layout.runs], arrays)
+        host = self.programs.rows(arrays)
+        for leaf in jax.tree.leaves(host):
+            leaf[~self.alive] = np.nan if np.issubdtype(leaf.dtype, np.floating) else 0
         self.snapshots.save(step, host)
 
     def _save_now(self) -> None:
         """Save what is not saved yet, and return when it is on the disk and reads back well."""
         if self.step > self.saved_step:
-            self._checkpoint(self.step, jax.tree.map(np.array, self.states))
+            self._checkpoint(self.step, self.programs.rows(self.states))
         self.checkpoints.verify()
 
     def _checkpoint(self, step: int, states: Any) -> None:
         self.lock.check()
-        states = jax.tree.map(lambda leaf: leaf[: self.layout.runs], states)
         # A checkpoint promises that everything up to its step is on disk.
         self.snapshots.verify()
         results = jax.tree.map(np.array, self.results)
         whole = {"states": states, "results": results, "diverged_at": self.diverged_at.copy()}
+        if self.rule:
+            whole["retired_at"] = self.retired_at.copy()
         self.checkpoints.save(step, whole)
         if self.saved_step == NOTHING_DONE:
             self.checkpoints.wait()  # results without a checkpoint mean that one was lost
@@ -241,7 +279,8 @@ class Sweep:
             return False
 
     def _labelled(self) -> xr.Dataset:
-        return label(self.experiment.grid, self.log_steps, self.results, self.diverged_at, self.variables)
+        own, retired_at = self.experiment.grid, self.retired_at if self.rule else None
+        return label(own, self.log_steps, self.results, self.diverged_at, self.variables, retired_at)
 
     def _write_results(self) -> None:
         dataset = self._labelled().assign_attrs(attributes(self.experiment))

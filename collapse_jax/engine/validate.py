@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from collapse_jax import measures, models, tasks, training
+from collapse_jax.engine import stopping
 from collapse_jax.errors import ConfigError, Wrong, require, require_one_of, together
 from collapse_jax.experiment import checks
 from collapse_jax.experiment.axes import AXES, require_say, static_axes, traced_axes
@@ -28,6 +29,7 @@ FIELDS: checks.Fields = {
     **models.FIELDS,
     **training.FIELDS,
     **LEVELS,
+    **stopping.FIELDS,
     "steps": COUNT,
     "batch_size": NUMBER,
     "loss": lambda _, name: training.find_loss(name),
@@ -227,4 +229,5 @@ RELATIONS: checks.Relations = (
     (("steps", "log.at"), functools.partial(_within_steps, "log")),
     (("steps", "snapshots.schedule.at"), functools.partial(_within_steps, "snapshots.schedule")),
     (("snapshots.test_size", "task"), _snapshots),
+    *stopping.RELATIONS,
 )

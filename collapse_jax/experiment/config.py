@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import Annotated
 
 from collapse_jax.experiment.axes import Grid
+from collapse_jax.experiment.stopping import Stop
 from collapse_jax.experiment.training import Training
 
 
@@ -246,7 +247,8 @@ class Experiment:
         initial parameters are made in float32 in either case, so that runs of both types begin equal; results
         are stored in float32.
       thresholds: of the time scales, with which the results are read by default; no number of the training depends
-        on them.
+        on them, unless runs stop by events.
+      stop: when a run is done before the last step.
     """
 
     name: str = "experiment"
@@ -267,3 +269,4 @@ class Experiment:
     precision: str = "highest"
     dtype: str = "float32"
     thresholds: Thresholds = field(default_factory=Thresholds)
+    stop: Stop = field(default_factory=Stop)

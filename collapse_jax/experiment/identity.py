@@ -8,8 +8,8 @@ from typing import Any
 from collapse_jax.experiment.choices import filled
 from collapse_jax.experiment.config import Experiment
 
-# Fields that say how a sweep is called and read. No number of it depends on them, but its record and its results
-# hold them: they stay as it was begun, and whoever reads it may give others.
+# Fields that say how a sweep is called and read. No number of it depends on them (with a stop rule: on its name),
+# but its record and its results hold them: they stay as it was begun, and whoever reads it may give others.
 READING_FIELDS = ("name", "thresholds.")
 
 # Fields that change neither the numbers of a sweep nor what it stores, so a workdir may be continued with others.
@@ -38,7 +38,9 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def binding_fields(experiment: Experiment) -> dict[str, Any]:
     """Return the fields on which the numbers of a sweep depend, as JSON would give them back."""
     every = flatten(filled(experiment))
-    flat = {name: value for name, value in every.items() if not name.startswith((*FREE_FIELDS, *READING_FIELDS))}
+    # By the thresholds a stop rule says which steps are taken.
+    reading = READING_FIELDS if experiment.stop.events is None else ("name",)
+    flat = {name: value for name, value in every.items() if not name.startswith((*FREE_FIELDS, *reading))}
     # An axis without values and an option that is not given are as if there were no such field.
     flat = {name: v for name, v in flat.items() if v is not None and (v != () or not name.startswith("grid."))}
     return json.loads(json.dumps(flat))

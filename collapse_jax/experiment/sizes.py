@@ -47,6 +47,7 @@ def reduced(
         grid=Grid(**vars(experiment.grid) | axes),
         steps=steps,
         training=experiment.training.scaled(steps / experiment.steps),
+        stop=experiment.stop.scaled(steps / experiment.steps),
         task=dataclasses.replace(task, train_size=train_size, test_size=test_size),
         log=Schedule(rule="geometric", points=points),
         snapshots=stored,

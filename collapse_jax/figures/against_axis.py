@@ -163,4 +163,7 @@ def _note(results: xr.Dataset, bounded: bool) -> str:
     diverged = int((results["diverged_at"] >= 0).sum()) if "diverged_at" in results else 0
     if diverged:
         parts.append(f"{diverged} of {results['diverged_at'].size} runs diverged and have no last value.")
+    retired = int((results["retired_at"] >= 0).sum()) if "retired_at" in results else 0
+    if retired:
+        parts.append(f"Of {retired} runs that the stop rule ended the values are those of that step.")
     return " ".join([*parts, "Dotted: thresholds.", lines.progress_note(results)]).strip()

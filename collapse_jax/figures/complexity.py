@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.analysis.groups import DEFAULT_AXIS, at_the_end
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 
@@ -118,7 +118,7 @@ def _measured(results: xr.Dataset) -> xr.Dataset:
 
 
 def _rates(axes: Axes, group: lines.Series) -> None:
-    last = group.runs["complexity"].isel(step=-1).transpose("run", "distortion")
+    last = at_the_end(group.runs)["complexity"].transpose("run", "distortion")
     distortions = last["distortion"].values.astype(np.float64)
     mean, low, high = lines.mean_and_range(last.values, False)
     axes.errorbar(

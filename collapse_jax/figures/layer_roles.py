@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import DEFAULT_AXIS, points_of, varying
+from collapse_jax.analysis.groups import DEFAULT_AXIS, at_the_end, points_of, varying
 from collapse_jax.analysis.nulls import null_name
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
@@ -83,7 +83,7 @@ def layer_profile(
     last = results.isel(step=-1)
     for axes, (name, title) in zip(grid, titles.items(), strict=True):
         for group in groups:
-            end = dataclasses.replace(group, runs=group.runs.isel(step=-1).transpose("run", ..., "layer"))
+            end = dataclasses.replace(group, runs=at_the_end(group.runs).transpose("run", ..., "layer"))
             lines.draw(axes, end, name, x=_depths(last), log=name in LOGARITHMIC)
             if name not in ALONG:  # what chance gives is far below the accuracies
                 _null(axes, end, name, _depths(last))

@@ -16,6 +16,7 @@ from collapse_jax.analysis.groups import DEFAULT_AXIS, groups_of, points_of, tak
 from collapse_jax.experiment.axes import AXES, STATIC, symbol
 from collapse_jax.experiment.points import axis_text, describe_point, symbols_text, value_text
 from collapse_jax.figures import style
+from collapse_jax.workdir.join import ended, retired_at
 
 T = TypeVar("T")
 MAX_NAMED = 8
@@ -142,7 +143,10 @@ def draw(
     linestyle: str = "-",
     alpha: float = 1.0,
 ) -> None:
-    """One mean line with its seed band, and a cross where a diverged run ends. `x` defaults to the steps."""
+    """One mean line with its seed band; a cross where a diverged run ends, a bar where a retired one does.
+
+    `x` defaults to the steps.
+    """
     x = np.asarray(series.runs["step"].values if x is None else x, np.float64)
     values = np.atleast_2d(series.runs[variable].values)
     mean, low, high = mean_and_range(values, log)
@@ -152,11 +156,18 @@ def draw(
     axes.plot(x[shown], mean[shown], linestyle=linestyle, alpha=alpha, label="_" + series.name, **common)
     if len(values) > 1:
         axes.fill_between(x[shown], low[shown], high[shown], alpha=style.BAND_ALPHA * alpha, linewidth=0, **common)
-    if "diverged_at" in series.runs:
-        for run, at in zip(values, np.atleast_1d(series.runs["diverged_at"].values), strict=True):
+    for marker, ends in _ends(series.runs).items():
+        for run, at in zip(values, np.atleast_1d(ends), strict=True):
             last = np.flatnonzero(np.isfinite(run))
             if at >= 0 and len(last) and x[last[-1]] > 0:
-                axes.plot(x[last[-1]], run[last[-1]], marker="x", markersize=5, linestyle="none", **common)
+                axes.plot(x[last[-1]], run[last[-1]], marker=marker, markersize=5, linestyle="none", **common)
+
+
+def _ends(results: xr.Dataset) -> dict[str, np.ndarray]:
+    """Steps at which runs diverged and retired, -1 for others, by the marker of their last value."""
+    if "diverged_at" not in results:
+        return {}
+    return {"x": results["diverged_at"].values, "|": retired_at(results).values}
 
 
 def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
@@ -216,7 +227,7 @@ def reading_note(
     """How to read the lines, and what is missing from them, in words.
 
     `further` results are in the same figure; `spread` is what goes from the lowest to the highest seed, "" where
-    nothing does; `crosses` says that the last values of diverged runs are marked.
+    nothing does; `crosses` says that the last values of diverged and retired runs are marked.
     """
     counts = sorted({s.runs.sizes["run"] for s in series})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -226,11 +237,12 @@ def reading_note(
         kind = "mean (geometric on logarithmic axes)" if log else "mean"
         extremes = f"; {spread}: lowest to highest seed" if spread else ""
         parts = [f"Line: {kind} over {seeds} seeds{extremes}."]
-    diverged = [at for r in (results, *further) if "diverged_at" in r for at in r["diverged_at"].values.flat]
-    bad = sum(int(at) >= 0 for at in diverged)
-    if bad:
-        left = "a cross marks their last value" if crosses else "they have no further values"
-        parts.append(f"{bad} of {len(diverged)} runs diverged: {left}, the mean goes on without.")
+    for marker, how in {"x": "diverged: a cross", "|": "retired by the stop rule: a bar"}.items():
+        ends = [at for r in (results, *further) for at in _ends(r).get(marker, np.empty(0)).flat]
+        count, (word, mark) = sum(int(at) >= 0 for at in ends), how.split(": ")
+        if count:
+            left = f"{mark} marks their last value" if crosses else "they have no further values"
+            parts.append(f"{count} of {len(ends)} runs {word}: {left}, the mean goes on without.")
     return " ".join([*parts, *_static_note(results), progress_note(results, *further)]).strip()
 
 
@@ -244,6 +256,8 @@ def progress_note(*results: xr.Dataset) -> str:
     """How far an unfinished sweep is, or those of several that are not finished; empty where all are."""
     reached = []
     for part in results:
+        if "retired_at" in part and bool(ended(part).all()):
+            continue
         steps = part["step"].values
         seen = np.zeros(len(steps), bool)
         for values in part.data_vars.values():

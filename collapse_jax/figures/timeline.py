@@ -114,6 +114,8 @@ def _note(run: xr.Dataset, taus: xr.Dataset) -> str:
         parts.append(f"{DELAY.words.format(f'{more}{float(taus[DELAY.name]):,.3g}')}.")
     if "diverged_at" in run and int(run["diverged_at"]) >= 0:
         parts.append(f"The run diverged at step {int(run['diverged_at']):,}.")
+    elif "retired_at" in run and int(run["retired_at"]) >= 0:
+        parts.append(f"The stop rule ended the run at step {int(run['retired_at']):,}.")
     elif unfinished := progress_note(run):
         parts.append(unfinished)
     return " ".join([*parts, "Dotted: thresholds."])

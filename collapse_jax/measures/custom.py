@@ -16,7 +16,7 @@ from collapse_jax.measures.base import Measure, Scalars
 from collapse_jax.measures.precision import at_least_float32
 
 NAMELESS = "own"  # a lambda
-COORDINATES = {"step", "run", "diverged_at", *AXES}
+COORDINATES = {"step", "run", "diverged_at", "retired_at", *AXES}
 
 
 def load_measure(where: str) -> Measure:

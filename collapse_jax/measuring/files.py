@@ -42,6 +42,7 @@ class MeasureFile:
         self.variables = _describe(request, shapes, snapshots)
         self._changed = False
         self._diverged_at = _divergence(in_line, len(snapshots.runs))
+        self._retired_at = None if in_line is None else _retirement(in_line)
         with storing(self.path.parent):
             make_folder(self.path.parent)
             remove_left_overs(self.path.parent)
@@ -52,7 +53,8 @@ class MeasureFile:
         dataset = read_dataset(self.path)
         if not set(self.variables) <= set(dataset.data_vars):
             return {}  # of an earlier version of the measure
-        self._changed = not np.array_equal(dataset["diverged_at"].values.reshape(-1), self._diverged_at)
+        known = _ends(_divergence(dataset, 0), _retirement(dataset))
+        self._changed = not np.array_equal(known, _ends(self._diverged_at, self._retired_at))
         return measured.columns(dataset, dataset["diverged_at"].dims, self.variables)
 
     def add(self, step: int, values: dict[str, np.ndarray]) -> None:
@@ -71,7 +73,7 @@ class MeasureFile:
         steps = np.array(sorted(self.columns), np.int64)
         values = {name: np.stack([self.columns[t][name] for t in steps.tolist()], 1) for name in self.variables}
         experiment = self._snapshots.experiment
-        dataset = label(experiment.grid, steps, values, self._diverged_at, self.variables)
+        dataset = label(experiment.grid, steps, values, self._diverged_at, self.variables, self._retired_at)
         dataset.attrs = self._attributes(experiment)
         for name in self.variables:
             dataset[name].attrs["measured"] = dataset.attrs["measured"]
@@ -106,3 +108,12 @@ def _divergence(in_line: xr.Dataset | None, runs: int) -> np.ndarray:
     if in_line is None:
         return np.full(runs, HEALTHY, np.int32)
     return in_line["diverged_at"].values.reshape(-1)
+
+
+def _ends(*ends: np.ndarray | None) -> np.ndarray:
+    return np.stack([at for at in ends if at is not None])
+
+
+def _retirement(results: xr.Dataset) -> np.ndarray | None:
+    """[R] last step of each run that retired; None where there is no stop rule."""
+    return results["retired_at"].values.reshape(-1) if "retired_at" in results else None

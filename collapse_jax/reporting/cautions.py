@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from collapse_jax.analysis.events import EVENTS
+from collapse_jax.analysis.groups import at_the_end
 from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.nulls import LEVEL, holm, null_name
 from collapse_jax.experiment.points import point_text
@@ -14,7 +15,7 @@ from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.tasks import without_examples
 from collapse_jax.workdir.join import all_points
 from collapse_jax.workdir.record import RECORD
-from collapse_jax.workdir.results import RESULTS
+from collapse_jax.workdir.results import ENDS, RESULTS
 
 MAX_NAMED = 10
 COARSE = 2.0  # a time known to no better than this factor
@@ -26,6 +27,7 @@ def cautions(sweep: Sweep) -> list[str]:
     return [
         *_untrained(sweep),
         *_diverged(sweep),
+        *_retired(sweep),
         *_unfinished(sweep),
         *_censored(sweep),
         *_not_applicable(sweep),
@@ -59,6 +61,24 @@ def _diverged(sweep: Sweep) -> Iterator[str]:
     if bad:
         names = _listed([f"{sweep.name_of(run)} at step {int(at[run]):,}" for run in bad])
         yield f"{_of(bad, sweep)} diverged, and {'is' if len(bad) == 1 else 'are'} masked from then on: {names}."
+
+
+def _retired(sweep: Sweep) -> Iterator[str]:
+    at, events = sweep.summary.retired_at, sweep.experiment.stop.events or ()
+    runs = np.flatnonzero(at >= 0).tolist()
+    if not runs:
+        return
+    others = [event.tau for name, event in EVENTS.items() if name in sweep.summary.times and name not in events]
+    bound = (
+        f" What had not come by then of {', '.join(others)} is a lower bound that depends on the events of the "
+        "rule: rates, medians and slopes, which take bounds for independent, are biased."
+        if others
+        else ""
+    )
+    yield (
+        f"{_of(runs, sweep)} retired at steps {at[runs].min():,} to {at[runs].max():,} by the stop rule "
+        f"({', '.join(events)}): last values are those of that step.{bound}"
+    )
 
 
 def _unfinished(sweep: Sweep) -> Iterator[str]:
@@ -190,9 +210,10 @@ def _last_of_each_program(results: xr.Dataset, name: str) -> np.ndarray:
     """The values of a variable at the last step at which a program's runs were measured, run after run."""
     values = []
     for point in list(all_points(results)) or [{}]:
-        measured = results[[name]].sel(point)[name].dropna("step", how="all")
+        ends = [each for each in ENDS if each in results]
+        measured = results[[name, *ends]].sel(point).dropna("step", how="all", subset=[name])
         if measured.sizes["step"]:
-            values.append(measured.isel(step=-1).values.ravel())
+            values.append(at_the_end(measured)[name].values.ravel())
     return np.concatenate([*values, np.empty(0)])
 
 

@@ -64,7 +64,8 @@ def headline(sweep: Sweep) -> str:
     open_ = len(sweep.unfinished)
     diverged = int((sweep.summary.diverged_at >= 0).sum())
     state = f"{sweep.runs - open_} finished" if open_ else "finished"
-    return f"{size}, {state}{f', {diverged} diverged' if diverged else ''}."
+    ends = {"diverged": diverged, "retired by the stop rule": int((sweep.summary.retired_at >= 0).sum())}
+    return f"{', '.join([size, state, *(f'{count} {how}' for how, count in ends.items() if count)])}."
 
 
 def _counted(count: int, name: str) -> str:

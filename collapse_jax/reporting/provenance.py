@@ -8,8 +8,10 @@ import humanize
 import numpy as np
 import xarray as xr
 
+from collapse_jax.analysis.groups import at_the_end
 from collapse_jax.reporting.sweeps import Sweep, sizes
 from collapse_jax.reporting.tables import Table
+from collapse_jax.workdir.results import ENDS
 from collapse_jax.workdir.software import Origin, origins, version_of
 
 Rows = dict[str, str]
@@ -92,7 +94,7 @@ def variables(sweeps: Sequence[Sweep]) -> list[tuple[str, Table]]:
 def _variables(sweep: Sweep, count: int) -> tuple[str, Table]:
     rows = []
     for name, variable in sweep.results.data_vars.items():
-        if name == "diverged_at":
+        if name in ENDS:
             continue
         attrs = variable.attrs
         rows.append(
@@ -100,7 +102,7 @@ def _variables(sweep: Sweep, count: int) -> tuple[str, Table]:
                 name,
                 attrs.get("long_name", ""),
                 attrs.get("units", ""),
-                _last_range(variable),
+                _last_range(sweep.results, str(name)),
                 attrs.get("definition", ""),
                 _origin(attrs),
             ]
@@ -110,9 +112,11 @@ def _variables(sweep: Sweep, count: int) -> tuple[str, Table]:
     return f"{title} ({len(rows)})", Table(title, header, rows)
 
 
-def _last_range(variable: xr.DataArray) -> str:
-    known = variable.dropna("step", how="all") if "step" in variable.dims else variable
-    values = known.isel(step=-1).values if "step" in known.dims and known.sizes["step"] else np.array([])
+def _last_range(results: xr.Dataset, name: str) -> str:
+    ends = {each: results[each] for each in ENDS if each in results}
+    known = results[[name]].assign(ends)
+    known = known.dropna("step", how="all", subset=[name]) if "step" in results[name].dims else known
+    values = at_the_end(known)[name].values if known.sizes.get("step") else np.array([])
     values = values[np.isfinite(values)]
     return f"{values.min():.4g} ... {values.max():.4g}" if values.size else "-"
 

@@ -57,9 +57,10 @@ class Sweep:
 
     @property
     def unfinished(self) -> list[int]:
-        """Runs that neither reached the last step nor diverged."""
+        """Runs that neither reached the last step nor diverged or retired before it."""
         summary = self.summary
-        return np.flatnonzero((summary.diverged_at < 0) & (summary.reached < self.experiment.steps)).tolist()
+        going_on = (summary.diverged_at < 0) & (summary.retired_at < 0)
+        return np.flatnonzero(going_on & (summary.reached < self.experiment.steps)).tolist()
 
     @property
     def is_being_written(self) -> bool:

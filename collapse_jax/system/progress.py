@@ -47,6 +47,10 @@ class Progress:
         share = f"{self._done / self._total:.0%} of {self._total:,} {self._unit}"
         return ", ".join([f"{share}, {self.rate:,.0f} a second, {left} left", *filter(None, [note])])
 
+    def expect(self, total: int) -> None:
+        """Go on to another total than was given."""
+        self._total = self._bar.total = total
+
     def add(self, more: int, note: str = "") -> None:
         """Move on by `more`."""
         self.update(self._done + more, note)

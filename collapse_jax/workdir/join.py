@@ -20,8 +20,8 @@ from collapse_jax.experiment.grid import grid_coordinates, grid_runs
 from collapse_jax.workdir.record import attributes, read_experiment
 from collapse_jax.workdir.tree import Node
 
-# Where a leaf has no value: no run diverged that was not trained.
-ABSENT: Mapping[str, Any] = {"diverged_at": -1}
+# Where a leaf has no value: no run diverged or retired that was not trained.
+ABSENT: Mapping[str, Any] = {"diverged_at": -1, "retired_at": -1}
 
 
 def join(experiment: Experiment, leaves: Sequence[tuple[Node, xr.Dataset]]) -> xr.Dataset:
@@ -34,7 +34,7 @@ def join(experiment: Experiment, leaves: Sequence[tuple[Node, xr.Dataset]]) -> x
 
     Returns:
       A dataset with the static axes and those of the grid as first dimensions; what leaves lack is nan, and
-      `diverged_at` of absent runs -1.
+      `diverged_at` and `retired_at` of absent runs -1.
 
     Raises:
       WorkdirError: a variable was measured with other options in one leaf than in another.
@@ -158,6 +158,21 @@ def reached_steps(results: xr.Dataset) -> xr.DataArray:
             last = values["step"].where(values, -1).max("step")
             seen = xr.where(last > seen, last, seen)
     return seen
+
+
+def ended(results: xr.Dataset) -> xr.DataArray:
+    """Say which runs have ended before the last step: they diverged, or a stop rule let them retire."""
+    early = results["diverged_at"] >= 0
+    return early | (results["retired_at"] >= 0) if "retired_at" in results else early
+
+
+def retired_at(results: xr.Dataset) -> xr.DataArray:
+    """Find the last step of each run that a stop rule ended by its events or at its end; -1 for others.
+
+    A run that diverged, which is trained no more either, counts as diverged.
+    """
+    healthy = results["diverged_at"] < 0
+    return results["retired_at"].where(healthy, -1) if "retired_at" in results else results["diverged_at"] * 0 - 1
 
 
 def all_points(results: xr.Dataset) -> Iterator[dict[str, Any]]:

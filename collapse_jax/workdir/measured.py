@@ -52,9 +52,9 @@ def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset
 
     The steps are the union of all steps, with nan where a variable has none. A variable that is there already,
     in-line or from a file whose name comes earlier in the alphabet, stays as it is: values of two origins are never
-    mixed (`measure --label` gives new names). Diverged runs are masked as the results say by now, be they measured
-    before anything was known of it. Axes of equal name and other coordinates, or another length, get the
-    name of the file.
+    mixed (`measure --label` gives new names). Diverged and retired runs are masked as the results say by now, be
+    they measured before anything was known of it. Axes of equal name and other coordinates, or another length, get
+    the name of the file.
 
     Raises:
       WorkdirError: a file is damaged or belongs to another experiment.
@@ -77,13 +77,16 @@ def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset
             )
         new = [name for name in measured.data_vars if name not in joined.data_vars]
         if new:
-            joined = _outer(joined, _masked(measured[new], joined["diverged_at"]), path.stem)
+            joined = _outer(joined, _masked(measured[new], joined), path.stem)
     return joined
 
 
-def _masked(values: xr.Dataset, diverged_at: xr.DataArray) -> xr.Dataset:
-    """Make the values of diverged runs nan from their first bad step on."""
-    good = (diverged_at < 0) | (values["step"] < diverged_at)
+def _masked(values: xr.Dataset, results: xr.Dataset) -> xr.Dataset:
+    """Make the values of diverged runs nan from their first bad step on, those of retired ones after their last."""
+    diverged_at, step = results["diverged_at"], values["step"]
+    good = (diverged_at < 0) | (step < diverged_at)
+    if "retired_at" in results:
+        good &= (results["retired_at"] < 0) | (step <= results["retired_at"])
     return values if good.all() else values.where(good)
 
 

@@ -16,13 +16,26 @@ from collapse_jax.system.files import is_there
 from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import say
 from collapse_jax.workdir.agreement import mixture, require_one_origin
-from collapse_jax.workdir.join import join, name_axes, reached_steps
+from collapse_jax.workdir.join import ended, join, name_axes, reached_steps
 from collapse_jax.workdir.measured import join_measures
 from collapse_jax.workdir.netcdf import read_dataset, write_dataset
 from collapse_jax.workdir.record import RECORD
 from collapse_jax.workdir.tree import Node, absent, nodes
 
 RESULTS = "results.nc"
+# What is said of each run, and how it is described.
+ENDS: Mapping[str, Mapping[str, str]] = {
+    "diverged_at": {
+        "long_name": "first step at which the run was not finite",
+        "units": "steps",
+        "definition": "-1 for a healthy run",
+    },
+    "retired_at": {
+        "long_name": "last step of a run that the stop rule ended",
+        "units": "steps",
+        "definition": "-1 for a run that it did not end",
+    },
+}
 
 
 def label(
@@ -31,6 +44,7 @@ def label(
     values: Mapping[str, np.ndarray],
     diverged_at: np.ndarray,
     variables: Mapping[str, Variable],
+    retired_at: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Label the values of all runs.
 
@@ -40,11 +54,15 @@ def label(
       values: variable -> [R, T, ...], nan where not yet logged.
       diverged_at: [R] first bad step, -1 for healthy runs; from it on a run's values are masked with nan.
       variables: descriptions.
+      retired_at: [R] last step of the runs that a stop rule ended, -1 for others; after it a run's values are
+        masked, too. None: there is no rule.
 
     Returns:
-      A dataset with float32 variables, and `diverged_at` per run.
+      A dataset with float32 variables, and `diverged_at` per run, and `retired_at` where it is given.
     """
     masked = (diverged_at >= 0)[:, None] & (steps[None, :] >= diverged_at[:, None])
+    if retired_at is not None:
+        masked |= (retired_at >= 0)[:, None] & (steps[None, :] > retired_at[:, None])
     names, shape, coords = grid_coordinates(axes)
     data = {
         name: (
@@ -56,14 +74,11 @@ def label(
         )
         for name, array in values.items()
     }
-    described = {
-        "long_name": "first step at which the run was not finite",
-        "units": "steps",
-        "definition": "-1 for a healthy run",
-    }
+    ends = {"diverged_at": diverged_at} | ({} if retired_at is None else {"retired_at": retired_at})
+    of_runs = {name: (names, at.reshape(shape), ENDS[name]) for name, at in ends.items()}
     own = {axis: (axis, list(c)) for name in values for axis, c in variables[name].coords.items()}
     dataset = xr.Dataset(
-        data | {"diverged_at": (names, diverged_at.reshape(shape), described)},
+        data | of_runs,
         {**coords, **own, "step": ("step", steps)},
     )
     name_axes(dataset)
@@ -186,9 +201,8 @@ def _require_same_measures(held: Sequence[tuple[Node, xr.Dataset]]) -> None:
 
 
 def reached_step(results: xr.Dataset) -> int:
-    """Return the last step that every run has logged; diverged runs count as logged. -1 for none."""
-    healthy = results["diverged_at"] < 0
-    return int(reached_steps(results).where(healthy, results["step"][-1]).min())
+    """Return the last step that every run has logged; diverged and retired ones count as logged. -1 for none."""
+    return int(reached_steps(results).where(~ended(results), results["step"][-1]).min())
 
 
 def _held(begun: Sequence[Node]) -> tuple[list[tuple[Node, xr.Dataset]], list[str]]:

@@ -1,0 +1,130 @@
+"""Sweeps whose runs retire: where the runs are that still are trained, and programs that go over these alone.
+
+The runs that live come first on each device, so that a program goes through as many tiles as these fill. With one
+run per tile nothing else changes: a retired run costs nothing, and the bits of the others stay. A wide tile is
+halved when half of it holds all that live, by a program compiled for that width, which may give other last bits.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+
+from collapse_jax.engine import packing
+from collapse_jax.engine.packing import Layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where the runs of a sweep are.
+
+    Attributes:
+      layout: of the slots.
+      order: [padded] the run in each slot, -1 in one without.
+      living: [devices] how many slots of each device, its first, hold runs that are trained.
+    """
+
+    layout: Layout
+    order: np.ndarray
+    living: np.ndarray
+
+    def place(self, tree: Any) -> Any:
+        """Put arrays [R, ...] on the devices."""
+        return packing.place(self.layout, jax.tree.map(lambda leaf: np.asarray(leaf)[self.order], tree))
+
+    def counts(self) -> jax.Array:
+        """Put the number of its living on each device."""
+        return jax.device_put(self.living, NamedSharding(self.layout.mesh, packing.RUN))
+
+    def rows(self, tree: Any) -> Any:
+        """Copy arrays from the devices: [R, ...] in the order of the grid."""
+        slots = np.argsort(self.order)[-self.layout.runs :]
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[slots], tree)
+
+
+def placement(layout: Layout, alive: np.ndarray) -> Placement:
+    """Place the runs that live on as few tiles as they fill, shared by all devices; retired ones stay behind them.
+
+    Args:
+      layout: of a sweep of which all runs live.
+      alive: [R] which do.
+    """
+    tile = width(layout, int(alive.sum()))
+    layout = dataclasses.replace(layout, runs_per_tile=tile)
+    runs = np.flatnonzero(alive)
+    share = -(-len(runs) // (layout.devices * tile)) * tile
+    rest = iter(np.flatnonzero(~alive).tolist())
+    order, living = [], []
+    for device in range(layout.devices):
+        own = runs[device * share : (device + 1) * share].tolist()
+        living.append(len(own))
+        free = layout.padded // layout.devices - len(own)
+        order += own + [next(rest, -1) for _ in range(free)]  # -1 takes the last run
+    return Placement(layout, np.array(order), np.array(living, np.int32))
+
+
+def width(layout: Layout, living: int) -> int:
+    """Return the runs of a tile: those of the layout, halved as often as the living of a device fit into one."""
+    tile, needed = layout.runs_per_tile, -(-living // layout.devices)
+    while tile > 1 and -(-tile // 2) >= needed:
+        tile = -(-tile // 2)
+    return tile
+
+
+def over_living(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrapped:
+    """Lift `function(run, *shared)` as `packing.over_runs`, over the living: (runs, living, *shared) -> values.
+
+    Other slots hold zeros, or what a tile that is not full has besides.
+    """
+    tile = layout.runs_per_tile
+
+    def device_part(runs: Any, living: jax.Array, *shared: Any) -> Any:
+        one = lambda run: function(run, *shared)  # noqa: E731
+        lifted = one if tile == 1 else jax.vmap(one)
+        shapes = jax.eval_shape(functools.partial(jax.lax.map, one), runs)
+        empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+        def one_tile(i: jax.Array, done: Any) -> Any:
+            new = lifted(packing.read_tile(runs, i, tile))
+            return packing.write_tile(done, new, i, tile)
+
+        return jax.lax.fori_loop(0, _tiles(living, tile), one_tile, empty)
+
+    return jax.jit(packing.sharded(layout, device_part, number_of_run_arguments=2))
+
+
+def over_living_in_place(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrapped:
+    """Lift `function(state, run, *shared) -> state` as `packing.over_runs_in_place`, over the living.
+
+    The lifted function takes (states, runs, living, *shared); the states of the other slots stay what they are.
+    """
+    tile = layout.runs_per_tile
+
+    def device_part(states: Any, runs: Any, living: jax.Array, *shared: Any) -> Any:
+        one = lambda state, run: function(state, run, *shared)  # noqa: E731
+        lifted = one if tile == 1 else jax.vmap(one)
+
+        def one_tile(i: jax.Array, states: Any) -> Any:
+            old = packing.read_tile(states, i, tile)
+            new = lifted(old, packing.read_tile(runs, i, tile))
+            if tile > 1:
+                lives = i * tile + jnp.arange(tile) < living[0]
+                new = jax.tree.map(functools.partial(_chosen, lives), new, old)
+            return packing.write_tile(states, new, i, tile)
+
+        return jax.lax.fori_loop(0, _tiles(living, tile), one_tile, states)
+
+    return jax.jit(packing.sharded(layout, device_part, number_of_run_arguments=3), donate_argnums=0)
+
+
+def _tiles(living: jax.Array, tile: int) -> jax.Array:
+    return (living[0] + tile - 1) // tile
+
+
+def _chosen(lives: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+    return jnp.where(lives.reshape(-1, *[1] * (new.ndim - 1)), new, old)

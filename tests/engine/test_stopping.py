@@ -1,0 +1,279 @@
+"""Stop rules: which runs retire and when, what their rows say, and that no bit of a step that was taken changes."""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import signal
+
+import hypothesis
+import jax
+import numpy as np
+import pytest
+from conftest import tiny_experiment
+from harness import assert_same_sweep
+from hypothesis import strategies as st
+
+import collapse_jax
+from collapse_jax.analysis import timescales
+from collapse_jax.engine import living, sweep
+from collapse_jax.engine.packing import Layout
+from collapse_jax.engine.replay import replay_workdir
+from collapse_jax.engine.validate import validate
+from collapse_jax.errors import ConfigError, Preempted
+from collapse_jax.experiment.config import Grid, Packing, Schedule, Snapshots, Thresholds
+from collapse_jax.experiment.identity import binding_fields
+from collapse_jax.experiment.stopping import Stop
+from collapse_jax.workdir.results import reached_step
+from collapse_jax.workdir.trees import TreeStore
+
+STEPS, EVERY = 120, 10
+AT = tuple(range(0, STEPS, EVERY))
+RULE = Stop(events=("fit",), factor=1.2)
+STORED = Snapshots(Schedule("explicit", at=AT), ("train", "parameters"), 50)
+
+
+def sweep_of(stop=None, **changes):
+    """Return six runs of which two fit soon, two late and two never; logged and stored every ten steps."""
+    fields = {
+        "grid": Grid(weight_decay=(0.1,), learning_rate=(1e-2, 1e-3, 3e-2), seed=(1, 2), init_scale=(1.0,)),
+        "steps": STEPS,
+        "log": Schedule("explicit", at=AT),
+        "snapshots": STORED,
+        "thresholds": Thresholds(train_accuracy=0.5, test_accuracy=0.5),
+        "packing": Packing(devices=2, runs_per_tile=1),
+        "checkpoint_seconds": 1e6,
+        "chunk_seconds": 1e9,
+        "stop": stop or Stop(),
+    }
+    return tiny_experiment(**fields | changes)
+
+
+def trained(tmp_path_factory, what):
+    workdir = tmp_path_factory.mktemp("sweep") / "w"
+    return workdir, collapse_jax.train(what, workdir)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The sweep without a rule: workdir and results."""
+    return trained(tmp_path_factory, sweep_of())
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The same sweep with the rule."""
+    return trained(tmp_path_factory, sweep_of(RULE))
+
+
+def last_checkpoint(workdir):
+    store = TreeStore(workdir / "checkpoints")
+    return store.load(store.steps()[-1])
+
+
+def expected(results, events, factor=1.0, at_least=0, at_most=STEPS):
+    """The rule by the complete curves of a sweep without one: the first log step at which it holds, -1 for none."""
+    taus = timescales(results)
+    steps, out = results.step.values, []
+    for run in np.ndindex(results.diverged_at.shape):
+        come = not any(taus[f"{event}_censored"].values[run] for event in events)
+        due = max(at_least, factor * max(taus[f"tau_{event}"].values[run] for event in events)) if come else np.inf
+        latest = steps[steps <= at_most][-1]
+        first = min([*steps[steps >= due].tolist(), latest])
+        out.append(first if first < STEPS else -1)
+    return np.reshape(out, results.diverged_at.shape)
+
+
+@pytest.mark.bits
+def test_runs_retire_as_the_rule_says_and_keep_the_bits_of_the_steps_that_they_took(whole, stopped):
+    results, without = stopped[1], whole[1]
+    np.testing.assert_array_equal(results.retired_at, expected(without, ("fit",), 1.2))
+    assert 0 < (results.retired_at >= 0).sum() < results.retired_at.size
+    assert "retired_at" not in without
+    taken = (results.retired_at < 0) | (results.step <= results.retired_at)
+    for name, values in results.data_vars.items():
+        if "step" in values.dims:
+            np.testing.assert_array_equal(values, without[name].where(taken), err_msg=name)
+    final = last_checkpoint(stopped[0])
+    snapshots, stored = (TreeStore(workdir / "snapshots") for workdir in (whole[0], stopped[0]))
+    for run, at in enumerate(results.retired_at.values.ravel().tolist()):
+        there = snapshots.load(at if at >= 0 else STEPS)
+        for name in [name for name in there if name.startswith("parameters")]:
+            mine = final[name.replace("parameters", "states/params", 1)][run]
+            np.testing.assert_array_equal(mine, there[name][run], err_msg=name)
+    late = stored.load(AT[-1])
+    for name, leaf in snapshots.load(AT[-1]).items():
+        for run, at in enumerate(results.retired_at.values.ravel().tolist()):
+            np.testing.assert_array_equal(late[name][run], leaf[run] if at < 0 else leaf[run] * np.nan)
+
+
+def test_the_final_state_is_that_of_the_others_with_and_without_the_rule(whole, stopped):
+    a, b = last_checkpoint(whole[0]), last_checkpoint(stopped[0])
+    lives = stopped[1].retired_at.values.ravel() < 0
+    for name in [name for name in a if name.startswith("states/")]:
+        np.testing.assert_array_equal(a[name][lives], b[name][lives], err_msg=name)
+        if "params" in name:
+            assert (a[name][~lives] != b[name][~lives]).any(), name
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Stop(events=("fit", "grok")),
+        Stop(events=("grok",), factor=1.5, at_least=60, at_most=95),
+        Stop(events=("fit",), at_most=0),
+    ],
+    ids=["both", "bounds", "at once"],
+)
+def test_bounds_and_several_events(whole, tmp_path, rule):
+    """At the latest at the last log step that is not after at_most; where all retire, nothing comes after."""
+    results = collapse_jax.train(sweep_of(rule), tmp_path / "w")
+    limits = {name: value for name, value in vars(rule).items() if value is not None}
+    np.testing.assert_array_equal(results.retired_at, expected(whole[1], limits.pop("events"), **limits))
+    assert reached_step(results) == STEPS
+    if rule.at_most is not None:
+        assert (results.retired_at >= 0).all()
+        last = int(results.retired_at.max())
+        assert TreeStore(tmp_path / "w" / "snapshots").steps() == [step for step in (*AT, STEPS) if step <= last]
+        before = sorted(path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("*.nc"))
+        collapse_jax.train(sweep_of(rule), tmp_path / "w")  # is done
+        assert before == sorted(path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("*.nc"))
+
+
+def test_a_sweep_that_is_stopped_again_and_again_is_the_same(stopped, tmp_path, monkeypatch):
+    """By a signal before, at and after the step at which a run retires first, and near the end."""
+    original = sweep.Sweep._record
+    first = int(stopped[1].retired_at.where(stopped[1].retired_at >= 0).min())
+    moments = [first - EVERY, first, first + EVERY, AT[-1]]
+
+    def interrupted(self, step, *arguments):
+        if step in moments and not self.stop.requested:
+            moments.remove(step)
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, step, *arguments)
+
+    monkeypatch.setattr(sweep.Sweep, "_record", interrupted)
+    preempted, ended = 0, None
+    while ended is None:
+        with contextlib.suppress(Preempted):
+            ended = collapse_jax.train(sweep_of(RULE), tmp_path / "w")
+        preempted += ended is None
+    assert preempted == 4
+    monkeypatch.undo()
+    assert_same_sweep(tmp_path / "w", stopped[0])
+    # Trained again from the beginning to the last but one checkpoint, and from there to the last.
+    assert [wrong for _, wrong in replay_workdir(tmp_path / "w", 20)] == ["", ""]
+
+
+@pytest.mark.slow  # compiles two more widths
+def test_wide_tiles_pack_the_living_and_agree_up_to_rounding(stopped, tmp_path, monkeypatch):
+    widths, original = [], living.width
+    monkeypatch.setattr(living, "width", lambda *arguments: widths.append(original(*arguments)) or widths[-1])
+    results = collapse_jax.train(sweep_of(RULE, packing=Packing(devices=1, runs_per_tile=4)), tmp_path / "w")
+    assert set(widths) == {4, 2}
+    np.testing.assert_array_equal(results.retired_at, stopped[1].retired_at)
+    for name in ("train_loss", "weight_norm"):
+        np.testing.assert_allclose(results[name], stopped[1][name], rtol=1e-3, err_msg=name)
+    # The state of a run that shared its tile with living ones after it had retired is that of its last step.
+    stays, there = last_checkpoint(tmp_path / "w"), last_checkpoint(stopped[0])
+    for name in [name for name in there if name.startswith("states/params")]:
+        np.testing.assert_allclose(stays[name], there[name], atol=2e-3, err_msg=name)
+
+
+def test_a_diverged_run_retires_when_it_is_noticed(tmp_path):
+    grid = Grid(weight_decay=(0.1,), learning_rate=(1e-2, 1e-3, 1e30), init_scale=(1.0,), seed=(1, 2))
+    results = collapse_jax.train(sweep_of(RULE, grid=grid), tmp_path / "w")
+    bad = results.sel(learning_rate=1e30)
+    assert (results.sel(learning_rate=[1e-2, 1e-3]).diverged_at == -1).all()
+    assert (bad.diverged_at >= 0).all()
+    np.testing.assert_array_equal(bad.retired_at, EVERY * np.ceil(bad.diverged_at / EVERY))
+    assert bad.train_loss.where(bad.step >= bad.diverged_at).isnull().all()
+
+
+ALIVE = st.integers(1, 9).flatmap(lambda runs: st.lists(st.booleans(), min_size=runs, max_size=runs))
+
+
+@hypothesis.given(ALIVE, st.sampled_from([1, 2]), st.integers(1, 5))
+def test_every_run_has_a_place_and_the_living_come_first(alive, devices, tile):
+    alive = np.array(alive)
+    tile = min(tile, -(-len(alive) // devices))
+    placed = living.placement(Layout(len(alive), devices, tile), alive)
+    slots = placed.order.reshape(devices, -1)
+    assert sorted(run for run in placed.order if run >= 0) == list(range(len(alive)))
+    first = [run for own, count in zip(slots, placed.living, strict=True) for run in own[:count]]
+    assert first == np.flatnonzero(alive).tolist()
+    if alive.all():  # as a sweep without a rule has them
+        assert placed.layout.runs_per_tile == tile
+        assert placed.order[: len(alive)].tolist() == list(range(len(alive)))
+    tiles = -(-placed.living // placed.layout.runs_per_tile)
+    assert tiles.max() * placed.layout.runs_per_tile <= slots.shape[1]
+    assert tiles.sum() * placed.layout.runs_per_tile >= alive.sum()
+    needed = -(-int(alive.sum()) // devices)
+    assert placed.layout.runs_per_tile <= tile
+    assert placed.layout.runs_per_tile in (1, tile) or placed.layout.runs_per_tile < 2 * needed
+    tree = {"a": np.arange(len(alive)), "b": np.arange(2.0 * len(alive)).reshape(-1, 2)}
+    jax.tree.map(np.testing.assert_array_equal, placed.rows(placed.place(tree)), tree)
+
+
+@pytest.mark.parametrize("tile", [1, 2])
+def test_programs_go_over_the_living_alone(tile):
+    """Tiles behind those of the living are not touched: their states stay, their values are not computed."""
+    layout = Layout(8, 2, tile)
+    alive = np.array([True, False, False, True, False, True, False, False])
+    placed = living.placement(layout, alive)
+    layout = placed.layout
+    assert layout.runs_per_tile == tile
+    states = placed.place(np.zeros(8))
+    add = living.over_living_in_place(layout, lambda state, run, more: state + run + more)
+    runs, counts = placed.place(np.arange(8.0)), placed.counts()
+    states = add(states, runs, counts, 1.0)
+    np.testing.assert_array_equal(placed.rows(states), np.where(alive, np.arange(8.0) + 1, 0))
+    values = placed.rows(living.over_living(layout, lambda run, more: run + more)(runs, counts, 1.0))
+    np.testing.assert_array_equal(values[alive], np.flatnonzero(alive) + 1)
+    assert (values != 0).sum() <= tile * 2 * -(-int(placed.living.max()) // tile)
+
+
+WRONG = [
+    ({"stop": Stop(events=("groc",))}, "stop.events", "grok"),
+    ({"stop": Stop(events=())}, "stop.events", "None"),
+    ({"stop": Stop(events=("fit", "fit"))}, "stop.events", "fit"),
+    ({"stop": Stop(events=("collapse",))}, "stop.events", "measures needs collapse"),
+    ({"stop": Stop(events=("fit",), factor=0.9)}, "stop.factor", ">= 1"),
+    ({"stop": Stop(events=("fit",), at_least=-1)}, "stop.at_least", ">= 0"),
+    ({"stop": Stop(events=("fit",), at_most=STEPS + 1)}, "stop.at_most", f"steps={STEPS}"),
+    ({"stop": Stop(events=("fit",), at_least=50, at_most=40)}, "stop.at_least", "stop.at_most=40"),
+    ({"stop": Stop(factor=1.1)}, "stop.factor", "stop.events"),
+    ({"stop": Stop(at_most=10)}, "stop.at_most", "stop.events"),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"), WRONG, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_wrong_rule_is_refused_in_one_line(fields, field, words):
+    with pytest.raises(ConfigError) as refused:
+        validate(sweep_of(**fields))
+    assert refused.value.field == field
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_rule_and_its_thresholds_bind_a_workdir_and_without_one_nothing_does():
+    plain, ruled = (binding_fields(sweep_of(stop)) for stop in (None, RULE))
+    assert not any(name.startswith(("stop", "thresholds")) for name in plain)
+    assert {name for name in ruled if name not in plain} == {
+        *("stop.events", "stop.factor"),
+        *(f"thresholds.{item.name}" for item in dataclasses.fields(Thresholds)),
+    }
+
+
+def test_a_measure_of_the_snapshots_ends_where_the_runs_do(stopped, tmp_path):
+    import shutil
+
+    shutil.copytree(stopped[0], tmp_path / "w", ignore=functools.partial(shutil.ignore_patterns("checkpoints")))
+    results = collapse_jax.measure(tmp_path / "w", "norms", label="later")
+    taken = (results.retired_at < 0) | (results.step <= results.retired_at)
+    np.testing.assert_array_equal(results.weight_norm_later.notnull(), taken)
+    np.testing.assert_allclose(results.weight_norm_later, results.weight_norm, rtol=1e-5)
+    file = collapse_jax.open_results(tmp_path / "w" / "measures" / "norms_later.nc")
+    np.testing.assert_array_equal(file.weight_norm_later.notnull(), taken)
