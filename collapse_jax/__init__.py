@@ -3,8 +3,9 @@
 The names below are imported on first use, so that `import collapse_jax` starts neither jax nor matplotlib.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from collapse_jax.system.lazy import importer
 
 if TYPE_CHECKING:
     from collapse_jax.analysis import slopes, timescales
@@ -43,8 +44,4 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'collapse_jax' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = importer(__name__, _HOMES)

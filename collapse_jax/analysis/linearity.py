@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import fdtrc
 
 from collapse_jax.analysis import tobit
 
@@ -57,4 +57,4 @@ def linearity(x: np.ndarray, y: np.ndarray, censored: np.ndarray) -> Linearity:
     line = tobit.fit(design, y, censored, np.ones((1, len(x))))
     gain = max(2 * float(means.log_likelihood[0] - line.log_likelihood[0]), 0.0)
     f = float(np.expm1(gain / n) * (n - m) / (k - 2))
-    return Linearity(f, float(stats.f.sf(f, k - 2, n - m)), places, local)
+    return Linearity(f, float(fdtrc(k - 2, n - m, f)), places, local)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import stdtrit
 
 from collapse_jax.analysis.events import EVENTS, events_of
 from collapse_jax.analysis.groups import (
@@ -184,4 +184,4 @@ def _half_width(
     if not np.isfinite(without).all():
         return math.nan, "without one of the seeds there is no slope"
     error = math.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2))
-    return float(stats.t.ppf((1 + confidence) / 2, count - 1)) * error, ""
+    return float(stdtrit(count - 1, (1 + confidence) / 2)) * error, ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import ndtri
 
 from collapse_jax.analysis.crossings import Times
 from collapse_jax.analysis.events import Event, events_of
@@ -101,5 +101,7 @@ def _group(point: dict[str, Any], lower: np.ndarray, upper: np.ndarray) -> Group
 
 def wilson(seen: int, runs: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of a rate: all p with |seen / runs - p| <= z sqrt(p (1 - p) / runs). Wilson, JASA 1927."""
-    found = stats.binomtest(seen, runs).proportion_ci(confidence, method="wilson")
-    return float(found.low), float(found.high)
+    squared = float(ndtri((1 + confidence) / 2)) ** 2
+    middle = (seen + squared / 2) / (runs + squared)
+    half = math.sqrt(squared * (seen * (runs - seen) / runs + squared / 4)) / (runs + squared)
+    return 0.0 if seen == 0 else middle - half, 1.0 if seen == runs else middle + half

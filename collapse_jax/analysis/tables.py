@@ -17,6 +17,12 @@ NOTHING = "-"
 NOT_APPLICABLE = "n/a"
 
 
+def both_tables(results: xr.Dataset, thresholds: Levels = None) -> str:
+    """Tabulate the runs and the settings of a sweep, as `runs_table` and `seeds_table` do."""
+    summary, thresholds = summarise(results, thresholds), thresholds_of(results, thresholds)
+    return f"{_runs_table(summary, thresholds)}\n{_seeds_table(summary)}"
+
+
 def runs_table(results: xr.Dataset, thresholds: Levels = None) -> str:
     """Tabulate each run (last values, time scales, divergence) and the slopes of the time scales.
 
@@ -28,7 +34,10 @@ def runs_table(results: xr.Dataset, thresholds: Levels = None) -> str:
       Lines of text; "> 1000" marks a run that had not crossed by step 1000, "n/a" one to which an event could not
       happen. In brackets the log steps between which a time lies.
     """
-    summary, thresholds = summarise(results, thresholds), thresholds_of(results, thresholds)
+    return _runs_table(summarise(results, thresholds), thresholds_of(results, thresholds))
+
+
+def _runs_table(summary: Summary, thresholds: Thresholds) -> str:
     events = definitions(summary, thresholds)
     fits = [_slope_line(fit) for fit in summary.slopes]
     table = tabulate(run_rows(summary), tablefmt="plain", stralign="right", disable_numparse=True)
@@ -47,7 +56,10 @@ def seeds_table(results: xr.Dataset, thresholds: Levels = None) -> str:
       results: of a sweep in which a setting has several seeds, else the table is empty.
       thresholds: of the time scales; see `timescales`.
     """
-    summary = summarise(results, thresholds)
+    return _seeds_table(summarise(results, thresholds))
+
+
+def _seeds_table(summary: Summary) -> str:
     if all(len(runs) == 1 for _, runs in summary.settings()):
         return ""
     rows = setting_rows(summary)

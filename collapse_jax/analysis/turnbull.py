@@ -4,7 +4,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 TOLERANCE = 1e-8  # of the condition that no shift of mass raises the likelihood, per time
 PERMUTATIONS = 1999
@@ -69,6 +68,8 @@ def _open(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
 
 def _masses(inside: np.ndarray) -> np.ndarray:
     """[M] masses that maximise the mean of log(inside @ mass), of inside [N, M]."""
+    from scipy.optimize import nnls  # a third of a second that tables without curves need not wait
+
     mass = np.full(inside.shape[1], 1 / inside.shape[1])
     for _ in range(200):
         likelihood = inside @ mass

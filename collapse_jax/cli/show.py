@@ -8,7 +8,7 @@ from collapse_jax.experiment.thresholds import with_levels
 def run(options: Options) -> None:
     """Print the time scales and the last values of every run."""
     assert options.workdir is not None
-    # These import jax.
+    # These import xarray and scipy.
     from collapse_jax.analysis import tables
     from collapse_jax.analysis.events import own_thresholds
     from collapse_jax.workdir.results import open_results
@@ -16,8 +16,7 @@ def run(options: Options) -> None:
     given = levels(options.flags)
     results = open_results(options.workdir)
     thresholds = with_levels(own_thresholds(results), given)
-    print(tables.runs_table(results, thresholds))
-    print(tables.seeds_table(results, thresholds))
+    print(tables.both_tables(results, thresholds))
 
 
 COMMAND = Command(

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from collapse_jax.measures.variable import Variable
+
 Scalars = dict[str, jax.Array]
 # "probe" is any of train and test (which one, an option `split` may say); "head" the kernel of the last layer,
 # "parameters" those of all layers, "weights" one of these two; "layers" the outputs of all hidden layers, "ood"
@@ -108,29 +110,6 @@ class Snapshot:
         if self.network is None:
             raise ValueError("snapshot.apply: there is no network without parameters")
         return self.network(params, self.batch_stats, inputs)
-
-
-@dataclasses.dataclass(frozen=True)
-class Variable:
-    """How a result variable is labelled.
-
-    Attributes:
-      long_name: axis title.
-      units: "1" without one.
-      definition: in one line.
-      dims: names of the axes of the value itself, such as ("layer",); () for a scalar.
-      coords: axis -> its coordinates, filled from `Measure.coords` when the variable is labelled.
-    """
-
-    long_name: str
-    units: str
-    definition: str
-    dims: tuple[str, ...] = ()
-    coords: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
-
-    def attrs(self) -> dict[str, str]:
-        """Return the description as the attributes of a labelled array."""
-        return {"long_name": self.long_name, "units": self.units, "definition": self.definition}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -151,13 +151,15 @@ def _positions(values: xr.DataArray, dim: Any, coords: Mapping[str, Any]) -> np.
 def reached_steps(results: xr.Dataset) -> xr.DataArray:
     """Find the last step at which any variable of a run has a value; -1 for none."""
     dims = results["diverged_at"].dims
-    seen = xr.zeros_like(results["diverged_at"]) - 1
-    for variable in results.data_vars.values():
-        if {*dims, "step"} <= set(variable.dims):
-            values = variable.notnull().any([d for d in variable.dims if d not in (*dims, "step")])
-            last = values["step"].where(values, -1).max("step")
-            seen = xr.where(last > seen, last, seen)
-    return seen
+    seen = np.full(results["diverged_at"].shape, -1)
+    for name, array in results.variables.items():
+        if name not in results.coords and {*dims, "step"} <= set(array.dims):
+            known = (
+                array.notnull().any([d for d in array.dims if d not in (*dims, "step")]).transpose(*dims, "step")
+            )
+            last = np.where(known.values, results["step"].values, -1).max(axis=-1, initial=-1)
+            seen = np.maximum(seen, last)
+    return results["diverged_at"].copy(data=seen)
 
 
 def ended(results: xr.Dataset) -> xr.DataArray:

@@ -1,7 +1,8 @@
 """Files of measures of stored snapshots: `measures/<name>.nc`, and how they join the results."""
 
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset
     Raises:
       WorkdirError: a file is damaged or belongs to another experiment.
     """
-    joined = results
+    joined, further = results, list[tuple[xr.Dataset, str]]()
     for path in sorted((workdir / MEASURES).glob("*.nc")):
         try:
             measured = read_dataset(path)
@@ -75,10 +76,10 @@ def join_measures(results: xr.Dataset | None, workdir: epath.Path) -> xr.Dataset
             raise WorkdirError(
                 f"workdir={workdir}: {MEASURES}/{path.name} belongs to another experiment; delete it"
             )
-        new = [name for name in measured.data_vars if name not in joined.data_vars]
-        if new:
-            joined = _outer(joined, _masked(measured[new], joined), path.stem)
-    return joined
+        known = {*joined.data_vars, *(name for new, _ in further for name in new.data_vars)}
+        if new := [name for name in measured.data_vars if name not in known]:
+            further.append((_masked(measured[new], joined), path.stem))
+    return _outer(joined, further) if joined is not None and further else joined
 
 
 def _masked(values: xr.Dataset, results: xr.Dataset) -> xr.Dataset:
@@ -90,14 +91,19 @@ def _masked(values: xr.Dataset, results: xr.Dataset) -> xr.Dataset:
     return values if good.all() else values.where(good)
 
 
-def _outer(joined: xr.Dataset, new: xr.Dataset, name: str) -> xr.Dataset:
-    steps = np.union1d(joined["step"].values, new["step"].values)
-    differing = {d: f"{d}_{name}" for d in new.dims if d != "step" and not _same_axis(joined, new, d)}
-    step = joined["step"].attrs
-    joined, new = joined.reindex(step=steps), new.reindex(step=steps).rename(differing)
-    joined["step"].attrs.update(step)
-    joined = joined.assign({str(key): value.variable for key, value in new.data_vars.items()})
-    return joined.assign_coords({d: new[d] for d in new.dims if d in new.coords and d not in joined.coords})
+def _outer(joined: xr.Dataset, further: Sequence[tuple[xr.Dataset, str]]) -> xr.Dataset:
+    """Add the variables of datasets, which come with the names of their files, at the union of all steps."""
+    steps = functools.reduce(np.union1d, [new["step"].values for new, _ in further], joined["step"].values)
+    described = joined["step"].attrs
+    joined = joined.reindex(step=steps)
+    joined["step"].attrs.update(described)
+    for new, name in further:
+        differing = {d: f"{d}_{name}" for d in new.dims if d != "step" and not _same_axis(joined, new, d)}
+        new = new.reindex(step=steps).rename(differing)
+        joined = joined.assign({str(key): value.variable for key, value in new.data_vars.items()})
+        own = {d: new[d] for d in new.dims if d in new.coords and d not in joined.coords}
+        joined = joined.assign_coords(own)
+    return joined
 
 
 def _same_axis(joined: xr.Dataset, new: xr.Dataset, dim: Any) -> bool:

@@ -11,7 +11,7 @@ from etils import epath
 from collapse_jax.errors import DamagedError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.grid import grid_coordinates
-from collapse_jax.measures import Variable
+from collapse_jax.measures.variable import Variable
 from collapse_jax.system.files import is_there
 from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import say
