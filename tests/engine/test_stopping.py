@@ -21,7 +21,7 @@ from collapse_jax.engine.packing import Layout
 from collapse_jax.engine.replay import replay_workdir
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, Preempted
-from collapse_jax.experiment.config import Grid, Packing, Schedule, Snapshots, Thresholds
+from collapse_jax.experiment.config import Grid, Model, Packing, Schedule, Snapshots, Thresholds
 from collapse_jax.experiment.identity import binding_fields
 from collapse_jax.experiment.stopping import Stop
 from collapse_jax.workdir.results import reached_step
@@ -114,6 +114,33 @@ def test_the_final_state_is_that_of_the_others_with_and_without_the_rule(whole, 
         np.testing.assert_array_equal(a[name][lives], b[name][lives], err_msg=name)
         if "params" in name:
             assert (a[name][~lives] != b[name][~lives]).any(), name
+
+
+@pytest.mark.slow  # compiles two sweeps of each model
+@pytest.mark.parametrize(
+    "model",
+    [Model(hidden=(16, 12), norm="batch"), Model("cnn", width=2), Model("transformer", width=8, heads=2)],
+    ids=["batch norm", "cnn", "transformer"],
+)
+def test_other_models_keep_their_bits_too(model, tmp_path):
+    fields = {
+        "steps": 40,
+        "log": Schedule("explicit", at=AT[:4]),
+        "snapshots": Snapshots(content=()),
+        "model": model,
+    }
+    whole = collapse_jax.train(sweep_of(**fields), tmp_path / "whole")
+    reached = whole.train_accuracy.isel(step=slice(0, -1)).max("step").values
+    level = Thresholds(train_accuracy=float(np.sort(reached.ravel())[-3]), test_accuracy=0.5)  # of half of the runs
+    stopped = collapse_jax.train(sweep_of(Stop(events=("fit",)), thresholds=level, **fields), tmp_path / "stopped")
+    assert (stopped.retired_at >= 0).sum() >= 3
+    taken = (stopped.retired_at < 0) | (stopped.step <= stopped.retired_at)
+    for name in ("train_loss", "test_loss", "weight_norm"):
+        np.testing.assert_array_equal(stopped[name], whole[name].where(taken), err_msg=name)
+    lives = stopped.retired_at.values.ravel() < 0
+    a, b = last_checkpoint(tmp_path / "whole"), last_checkpoint(tmp_path / "stopped")
+    for name in [name for name in a if name.startswith("states/")]:
+        np.testing.assert_array_equal(a[name][lives], b[name][lives], err_msg=name)
 
 
 @pytest.mark.parametrize(
