@@ -1,9 +1,16 @@
-"""Seconds from the command to the first progress of a running grid, with an empty and with a filled cache."""
+"""Seconds from a command to what a user waits for: help, a table, a figure, the first progress of a running grid.
 
+Command: python -m benchmarks.startup
+"""
+
+import argparse
+import json
 import os
 import pathlib
 import pty
 import re
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -12,6 +19,14 @@ import time
 
 from benchmarks import machine
 
+# What is started, in a folder that holds the results of the main experiment.
+COMMANDS = {
+    "import collapse_jax": ("-c", "import collapse_jax"),
+    "--help": ("-m", "collapse_jax", "--help"),
+    "show": ("-m", "collapse_jax", "show", "--workdir=."),
+    "plot, one figure": ("-m", "collapse_jax", "plot", "--workdir=.", "--figures=phases"),
+    "plot": ("-m", "collapse_jax", "plot", "--workdir=."),
+}
 # The bar of a grid that has moved: "0%|   | 30.0/3.00M [00:01<...", but not "0.00/3.00M".
 MOVED = re.compile(r"\| *(?!0\.00/)([\d.]+[kM]?)/[\d.]+M \[")
 
@@ -58,6 +73,32 @@ def measure(repeats: int = 3) -> list[dict[str, dict[str, float]]]:
     return rounds
 
 
+def commands(repeats: int = 5) -> dict[str, dict[str, float]]:
+    """Run the commands that train nothing in turn, round after round.
+
+    Returns:
+      for each the median seconds by the clock, and of all its threads, which other jobs change less.
+    """
+    clock: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    cpu: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    environment = os.environ | {"PYTHONPATH": str(machine.ROOT)}
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(machine.ROOT / "docs" / "mnist_mlp" / "results.nc", folder)
+        for _ in range(repeats):
+            for name, command in COMMANDS.items():
+                began, before = time.perf_counter(), os.times()
+                subprocess.run(
+                    [sys.executable, *command], cwd=folder, env=environment, capture_output=True, check=True
+                )
+                clock[name].append(time.perf_counter() - began)
+                cpu[name].append(sum(os.times()[2:4]) - sum(before[2:4]))
+    middle = statistics.median
+    return {name: {"clock": round(middle(clock[name]), 2), "cpu": round(middle(cpu[name]), 2)} for name in COMMANDS}
+
+
 if __name__ == "__main__":
-    for line in measure():
-        print(line)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--train", type=int, default=3, help="starts of a grid, each cold and warm")
+    arguments = parser.parse_args()
+    print(json.dumps({"commands": commands(arguments.repeats), "train": measure(arguments.train)}, indent=1))

@@ -7,7 +7,6 @@ from etils import epath
 import collapse_jax
 from collapse_jax.cli.base import Command, Flag, Options
 from collapse_jax.cli.reading import THRESHOLDS, TRUST, levels
-from collapse_jax.system import runtime
 
 
 def run(options: Options) -> None:
@@ -18,7 +17,6 @@ def run(options: Options) -> None:
 
 def draw(workdir: epath.Path, thresholds: Mapping[str, float], trust: bool, names: Sequence[str] = ()) -> None:
     """Draw the figures of a sweep, read with some levels other than its own, and print the files."""
-    runtime.start(devices=1)
     for path in collapse_jax.plot(workdir, thresholds, names=names, trust=trust):
         print(path)
 

@@ -16,7 +16,6 @@ from collapse_jax.experiment.points import file_name
 from collapse_jax.experiment.thresholds import with_levels
 from collapse_jax.figures import registry
 from collapse_jax.figures.style import NotDrawableError, save
-from collapse_jax.system import runtime
 from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.join import all_points, select_part
 from collapse_jax.workdir.record import RECORD
@@ -56,7 +55,6 @@ def plot(
     """
     for name in names:
         require(name in registry.FIGURES, "figures", name, unknown("figure", name, registry.FIGURES))
-    runtime.start()
     folder = path_of("workdir", workdir)
     results = open_results(folder)
     levels = with_levels(own_thresholds(results), thresholds or {})

@@ -14,7 +14,6 @@ from collapse_jax.analysis.groups import groups_of, points_of, take, varying
 from collapse_jax.experiment.points import symbols_text
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
-from collapse_jax.measures.families.attention import selected_loss
 
 MAX_COLUMNS, MAX_ROWS = 4, 4
 COLOURS = ("#1b6ca8", "#7fb7dd", "#d1495b", "#9a9a9a")  # of the kinds of tokens
@@ -68,6 +67,8 @@ def selection_losses(results: xr.Dataset, thresholds: Thresholds | None = None) 
     Dotted: the train loss if every example attended to its relevant token alone, and if it attended to the token
     worth most to its label; the test loss of relevant tokens without noise, 0.4008. `thresholds` is not used.
     """
+    from collapse_jax.measures.families.attention import selected_loss  # imports jax
+
     _require(results, "train_loss_selected")
     blue, red = COLOURS[0], COLOURS[2]
     shown = [

@@ -10,14 +10,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import gaussian_kde
 
 from collapse_jax.experiment.axes import AXES, TRACED
 from collapse_jax.experiment.extensions import named_files
 from collapse_jax.experiment.points import point_text
 from collapse_jax.figures import style
-from collapse_jax.measures.families.margins import check_pairs, pair_margins
-from collapse_jax.measuring.snapshots import open_snapshots
 from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.record import RECORD, read_experiment, read_record
 from collapse_jax.workdir.results import open_results
@@ -55,6 +52,8 @@ def margins_of(snapshot: Any, pair: tuple[int, int], step: int) -> PairMargins:
       NotDrawableError: the snapshot lacks one of them.
       ValueError: the pair is not two different classes.
     """
+    from collapse_jax.measures.families.margins import pair_margins  # imports jax
+
     for name, part in (("test features", snapshot.test), ("the last layer (head)", snapshot.head_kernel)):
         if part is None:
             raise style.NotDrawableError(f"the snapshots hold no {name}")
@@ -118,6 +117,10 @@ def workdir_violins(
       NotDrawableError: the snapshots lack what the figure needs, or it would run files that are not trusted.
       ValueError: a step without a snapshot, or a pair that is not two different classes.
     """
+    # These import jax.
+    from collapse_jax.measures.families.margins import check_pairs
+    from collapse_jax.measuring.snapshots import open_snapshots
+
     if not trust:
         refuse_to_run(workdir)
     snapshots = open_snapshots(workdir, trust=trust)
@@ -242,6 +245,8 @@ def _half(axes: Axes, values: np.ndarray, x: np.ndarray, height: np.ndarray, col
 
 def density(values: np.ndarray, x: np.ndarray) -> np.ndarray | None:
     """Gaussian kernel density of `values` on the grid `x`, never narrower than it can show; None for no values."""
+    from scipy.stats import gaussian_kde  # most of a second, for which no other figure should wait
+
     if not len(values):
         return None
     narrowest = NARROWEST * float(x[-1] - x[0])

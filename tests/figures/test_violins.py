@@ -13,6 +13,7 @@ from collapse_jax.errors import WorkdirError
 from collapse_jax.figures import NotDrawableError, registry
 from collapse_jax.figures.violins import PairMargins, density, margins_of, pick_run, violins, widest_gap
 from collapse_jax.measures import Probe, Snapshot
+from collapse_jax.measuring import snapshots
 
 # `figures.violins` is the function, too.
 module = importlib.import_module("collapse_jax.figures.violins")
@@ -131,7 +132,7 @@ class Stored:
 
 def test_from_a_workdir(monkeypatch, tmp_path):
     stored, results = Stored(), make_results(weight_decay=(0.01, 0.1), seed=(1234567, 4))
-    monkeypatch.setattr(module, "open_snapshots", lambda workdir, **_: stored)
+    monkeypatch.setattr(snapshots, "open_snapshots", lambda workdir, **_: stored)
     monkeypatch.setattr(module, "open_results", lambda workdir: results)
     figure = plots.workdir_violins(tmp_path)
     assert [step for step, _ in stored.asked] == [1000, 300_000]
@@ -151,7 +152,7 @@ def test_a_workdir_without_snapshots_is_skipped_with_a_reason(monkeypatch, tmp_p
     def none_stored(workdir, **_):
         raise WorkdirError("no snapshots")
 
-    monkeypatch.setattr(module, "open_snapshots", none_stored)
+    monkeypatch.setattr(snapshots, "open_snapshots", none_stored)
     monkeypatch.setattr(registry, "FIGURES", {"violins": plots.FIGURES["violins"]})
     assert plots.draw(xr.Dataset(), None, tmp_path, tmp_path) == []
     assert "figure violins skipped: no snapshots" in caplog.text

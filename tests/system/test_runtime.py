@@ -10,6 +10,7 @@ import textwrap
 import jax
 import numpy as np
 import pytest
+from report_pages import write
 
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.system import runtime
@@ -37,6 +38,23 @@ def test_neither_the_package_nor_reading_a_config_imports_jax():
         assert "jax" in sys.modules
     """
     assert run_python(code, XLA_FLAGS="").split() == ["False", "False"]
+
+
+def test_commands_that_read_import_what_they_use(tmp_path):
+    workdir = write(tmp_path / "w", manifest=False)
+    code = f"""
+        import sys
+        from collapse_jax.__main__ import main
+        def said(*command):
+            assert main([*command]) == 0
+            heavy = ("jax", "xarray", "matplotlib", "scipy.stats", "scipy.optimize")
+            print("imported:", command[0], *(name for name in heavy if name in sys.modules))
+        said("--help")
+        said("show", "--workdir={workdir}")
+        said("plot", "--workdir={workdir}", "--figures=phases")
+    """
+    lines = [line for line in run_python(code, XLA_FLAGS="").splitlines() if line.startswith("imported: ")]
+    assert lines == ["imported: --help", "imported: show xarray", "imported: plot xarray matplotlib"]
 
 
 def test_each_core_becomes_a_device():
