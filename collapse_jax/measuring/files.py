@@ -13,6 +13,7 @@ from collapse_jax.experiment import config
 from collapse_jax.measures import Variable
 from collapse_jax.measures.labels import described
 from collapse_jax.measuring.requests import Request
+from collapse_jax.measuring.rows import retirement
 from collapse_jax.measuring.snapshots import StoredSnapshots
 from collapse_jax.system.files import is_there, make_folder, remove_left_overs, storing
 from collapse_jax.training import HEALTHY
@@ -42,7 +43,7 @@ class MeasureFile:
         self.variables = _describe(request, shapes, snapshots)
         self._changed = False
         self._diverged_at = _divergence(in_line, len(snapshots.runs))
-        self._retired_at = None if in_line is None else _retirement(in_line)
+        self._retired_at = None if in_line is None else retirement(in_line)
         with storing(self.path.parent):
             make_folder(self.path.parent)
             remove_left_overs(self.path.parent)
@@ -53,7 +54,7 @@ class MeasureFile:
         dataset = read_dataset(self.path)
         if not set(self.variables) <= set(dataset.data_vars):
             return {}  # of an earlier version of the measure
-        known = _ends(_divergence(dataset, 0), _retirement(dataset))
+        known = _ends(_divergence(dataset, 0), retirement(dataset))
         self._changed = not np.array_equal(known, _ends(self._diverged_at, self._retired_at))
         return measured.columns(dataset, dataset["diverged_at"].dims, self.variables)
 
@@ -112,8 +113,3 @@ def _divergence(in_line: xr.Dataset | None, runs: int) -> np.ndarray:
 
 def _ends(*ends: np.ndarray | None) -> np.ndarray:
     return np.stack([at for at in ends if at is not None])
-
-
-def _retirement(results: xr.Dataset) -> np.ndarray | None:
-    """[R] last step of each run that retired; None where there is no stop rule."""
-    return results["retired_at"].values.reshape(-1) if "retired_at" in results else None

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 from etils import epath
@@ -18,6 +17,7 @@ from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, take
 from collapse_jax.measuring.files import MeasureFile
 from collapse_jax.measuring.host import finish_each
 from collapse_jax.measuring.requests import Request, make_requests
+from collapse_jax.measuring.rows import gathered, living_at, scattered
 from collapse_jax.measuring.snapshots import StoredSnapshots, open_snapshots
 from collapse_jax.system import runtime
 from collapse_jax.system.files import is_there
@@ -171,7 +171,8 @@ def _measure_leaf(workdir: epath.Path, asked: Asked) -> list[epath.Path]:
             in_line = open_results(workdir / RESULTS) if is_there(workdir / RESULTS) else None
             files = [MeasureFile(workdir, r, snapshots, s, in_line) for r, s in zip(requests, shapes, strict=True)]
             _warn_of_clashes(in_line, requests, files)
-            Measurement(snapshots, list(zip(requests, files, strict=True)), chosen, asked.memory).run()
+            living = living_at(chosen, len(snapshots.runs), in_line)
+            Measurement(snapshots, list(zip(requests, files, strict=True)), living, asked.memory).run()
     finally:
         snapshots.close()
     return [file.path for file in files]
@@ -205,14 +206,14 @@ class Measurement:
         self,
         snapshots: StoredSnapshots,
         work: list[tuple[Request, MeasureFile]],
-        steps: list[int],
+        living: Mapping[int, np.ndarray],
         memory: float,
     ):
-        self.snapshots, self.work, self.memory = snapshots, work, memory
+        self.snapshots, self.work, self.living, self.memory = snapshots, work, living, memory
         # Of all that is asked, not of what is left of it: how many runs are taken together decides last bits, and a
         # call that continues another one must not change them.
-        self.units = len(steps) * len(snapshots.runs)
-        self.lacking = [[step for step in steps if step not in file.columns] for _, file in work]
+        self.units = max(sum(map(len, living.values())), 1)
+        self.lacking = [[step for step in living if step not in file.columns] for _, file in work]
         self.damaged: list[str] = []
         self._batches: dict[str, Batch] = {}
 
@@ -269,11 +270,11 @@ class Measurement:
                 f"device(s), {batch.bytes / 1e6:,.0f} MB of {self.memory / 1e6:,.0f}"
             )
             self._batches[request.name] = batch
-        stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts.values())
+        rows = [self.living[step] for step in parts]
+        stacked = gathered(list(parts.values()), rows)
         values = finish_each(request.measure, self._batches[request.name].take(stacked))
-        for i, step in enumerate(parts):
-            runs = slice(i * len(self.snapshots.runs), (i + 1) * len(self.snapshots.runs))
-            file.add(step, {name: value[runs] for name, value in values.items()})
+        for step, column in zip(parts, scattered(values, rows, len(self.snapshots.runs)), strict=True):
+            file.add(step, column)
 
     def _save(self) -> None:
         for _, file in self.work:

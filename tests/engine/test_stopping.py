@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
-import functools
 import os
+import shutil
 import signal
 
 import hypothesis
@@ -24,6 +24,7 @@ from collapse_jax.errors import ConfigError, Preempted
 from collapse_jax.experiment.config import Grid, Model, Packing, Schedule, Snapshots, Thresholds
 from collapse_jax.experiment.identity import binding_fields
 from collapse_jax.experiment.stopping import Stop
+from collapse_jax.measuring.batches import Batch
 from collapse_jax.workdir.results import reached_step
 from collapse_jax.workdir.trees import TreeStore
 
@@ -294,12 +295,15 @@ def test_a_rule_and_its_thresholds_bind_a_workdir_and_without_one_nothing_does()
     }
 
 
-def test_a_measure_of_the_snapshots_ends_where_the_runs_do(stopped, tmp_path):
-    import shutil
-
-    shutil.copytree(stopped[0], tmp_path / "w", ignore=functools.partial(shutil.ignore_patterns("checkpoints")))
+def test_a_measure_of_the_snapshots_ends_where_the_runs_do(stopped, tmp_path, monkeypatch):
+    rows, take = [], Batch.take
+    monkeypatch.setattr(
+        Batch, "take", lambda self, parts: rows.append(len(jax.tree.leaves(parts)[0])) or take(self, parts)
+    )
+    shutil.copytree(stopped[0], tmp_path / "w", ignore=shutil.ignore_patterns("checkpoints"))
     results = collapse_jax.measure(tmp_path / "w", "norms", label="later")
     taken = (results.retired_at < 0) | (results.step <= results.retired_at)
+    assert sum(rows) == int(taken.sum()) < taken.size  # others cost nothing
     np.testing.assert_array_equal(results.weight_norm_later.notnull(), taken)
     np.testing.assert_allclose(results.weight_norm_later, results.weight_norm, rtol=1e-5)
     file = collapse_jax.open_results(tmp_path / "w" / "measures" / "norms_later.nc")
