@@ -117,7 +117,7 @@ class Child:
         return self.process.returncode
 
 
-def stopped(what, workdir, step):
+def stopped(what, workdir, step, **options):
     """Train a sweep in this process until SIGTERM comes while it logs a step; returns the workdir."""
     record = sweep.Sweep._record
 
@@ -129,17 +129,17 @@ def stopped(what, workdir, step):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep.Sweep, "_record", signalled)
         with pytest.raises(Preempted):
-            collapse_jax.train(what, workdir)
+            collapse_jax.train(what, workdir, **options)
     return workdir
 
 
-def killed(workdir, what, kills, rng):
+def killed(workdir, what, kills, rng, *arguments):
     """Train a sweep that is killed so often while it saves, until it ends."""
     for _ in range(kills):
-        child = Child(workdir, what).until_line("compiled").until_saving()
+        child = Child(workdir, what, *arguments).until_line("compiled").until_saving()
         time.sleep(rng.uniform(0, 0.1))
         assert child.kill() == -signal.SIGKILL
-    child = Child(workdir, what)
+    child = Child(workdir, what, *arguments)
     assert child.end() == 0, child.stderr
 
 

@@ -9,13 +9,13 @@ def run(options: Options) -> None:
     """Train a grid or a shard of it, and draw the figures of the whole."""
     assert options.experiment is not None
     assert options.workdir is not None
-    shard = parse_shard(options.flags.shard)
+    shard, extend = parse_shard(options.flags.shard), options.flags.extend
     if options.flags.distributed:
         _train_in_job(options, shard)
         return
     from collapse_jax.engine.train import train_shard  # imports jax
 
-    train_shard(options.experiment, options.workdir, shard)
+    train_shard(options.experiment, options.workdir, shard, extend=extend)
     if options.flags.figures and shard == WHOLE:
         plot.draw(options.workdir, {}, trust=True)
 
@@ -29,10 +29,11 @@ def _train_in_job(options: Options, asked: Shard) -> None:
     from collapse_jax.system import processes
     from collapse_jax.workdir.results import merge
 
-    begin(options.experiment, options.workdir)
+    extend = options.flags.extend
+    begin(options.experiment, options.workdir, extend=extend)
     shard = asked.divided(*processes.start())
     with processes.ending_together() as stop:
-        train_shard(options.experiment, options.workdir, shard)
+        train_shard(options.experiment, options.workdir, shard, extend=extend)
         if processes.wait_for_all(stop) and asked == WHOLE:
             print(merge(options.workdir))
 
@@ -45,6 +46,7 @@ COMMAND = Command(
     flags={
         "figures": Flag("draw the figures when the training is done", True, bool),
         "shard": Flag("only part i/n of the grid, 0 <= i < n"),
+        "extend": Flag("let the sweep in the workdir grow into this experiment", False, bool),
         "distributed": Flag("one of several processes of a job", False, bool),
     },
 )

@@ -6,8 +6,7 @@ while the host copies, is stored with a right checksum; what sees it is to compu
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -17,24 +16,24 @@ from collapse_jax import tasks
 from collapse_jax.engine import packing
 from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import compile_programs
+from collapse_jax.engine.earlier import PARAMETERS
 from collapse_jax.engine.stopping import LIVING, has_rule
 from collapse_jax.errors import DamagedError, WorkdirError
 from collapse_jax.experiment.config import Packing
 from collapse_jax.experiment.grid import grid_runs
 from collapse_jax.experiment.points import point_text
-from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.system import runtime
 from collapse_jax.system.files import is_there
 from collapse_jax.system.progress import Progress, say
 from collapse_jax.training import HEALTHY, RunState, is_network_alone, make_recipe, state_of
+from collapse_jax.workdir.growing import planned_steps
 from collapse_jax.workdir.record import read_record, recorded_packing, refuse_other_data
 from collapse_jax.workdir.software import device_of, during, software, unlike
 from collapse_jax.workdir.tree import Node, leaves
-from collapse_jax.workdir.trees import TreeStore, from_flat, to_flat
+from collapse_jax.workdir.trees import TreeStore, from_flat, to_flat, unflattened
 from collapse_jax.workdir.trust import require_trust
 
 BEGINNING = 0
-PARAMETERS = "parameters"
 Flat = dict[str, np.ndarray]
 
 
@@ -91,11 +90,11 @@ class _Replay:
         say(f"{leaf.label}compiling ...")
         self.programs, self.recipe = compile_programs(e, layout, data), make_recipe(e, data)
         self.like: RunState = jax.eval_shape(self.programs.initial)
-        self.log_steps = schedule_steps(e.log, e.steps)
         self.checkpoints = _good(leaf.path / "checkpoints", record["fingerprint"])
         if not self.checkpoints:
             raise WorkdirError(f"workdir={leaf.path}: no checkpoint is good, so there is nothing to replay")
         self.newest = self.checkpoints[max(self.checkpoints)]
+        self.log_steps = self.newest.get("log_steps", planned_steps(record, "log"))
         there = (leaf.path / "snapshots").is_dir()
         self.store = TreeStore(leaf.path / "snapshots", fingerprint=record["fingerprint"]) if there else None
         steps = self.store.steps() if self.store else []
@@ -172,7 +171,7 @@ class _Replay:
         if step in self.checkpoints:
             host = from_flat(self.checkpoints[step], {"states": self.like})["states"]
         elif step in self.snapshots and step != BEGINNING:
-            network = _unflattened(self._snapshot(step), PARAMETERS)
+            network = unflattened(self._snapshot(step), PARAMETERS)
             later = self.newest["states/diverged_at"]
             host = state_of(network, self.like, np.where(later <= step, later, np.int32(HEALTHY)))
         else:
@@ -231,16 +230,3 @@ def _unequal(a: np.ndarray, b: np.ndarray) -> list[int]:
     same = np.ascontiguousarray(a).view(bits) == np.ascontiguousarray(b).view(bits)
     counts = (~same).reshape(len(a), -1).sum(1).tolist()
     return counts if any(counts) else []
-
-
-def _unflattened(flat: Mapping[str, np.ndarray], below: str) -> dict[str, Any]:
-    """Return the tree of dictionaries of the leaves below a name."""
-    tree: dict[str, Any] = {}
-    for name, leaf in flat.items():
-        first, *path, last = name.split("/")
-        if first == below:
-            node = tree
-            for key in path:
-                node = node.setdefault(key, {})
-            node[last] = leaf
-    return tree

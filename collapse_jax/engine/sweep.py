@@ -18,16 +18,17 @@ from etils import epath
 from collapse_jax.engine import upgrade
 from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import Programs
+from collapse_jax.engine.earlier import measure_earlier
 from collapse_jax.engine.packing import Layout
 from collapse_jax.engine.stopping import LIVING, rule_of
 from collapse_jax.errors import DamagedError, Preempted, WorkdirError
 from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.points import point_text
-from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.system import signals
 from collapse_jax.system.files import is_there
 from collapse_jax.system.progress import Progress, say
-from collapse_jax.training import HEALTHY
+from collapse_jax.training import HEALTHY, RunState
+from collapse_jax.workdir.growing import planned_steps
 from collapse_jax.workdir.lock import Lock
 from collapse_jax.workdir.netcdf import write_dataset
 from collapse_jax.workdir.record import attributes, read_record
@@ -54,13 +55,11 @@ class Sweep:
         self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
         self.stop, self.lock = stop, lock
         self.chunks, self.rule = chunks_of(experiment), rule_of(experiment)
-        self.log_steps = schedule_steps(experiment.log, experiment.steps)
-        self.snapshot_steps = (
-            schedule_steps(experiment.snapshots.schedule, experiment.steps)
-            if experiment.snapshots.content
-            else np.array([], np.int64)
-        )
-        own = self.fingerprint = read_record(workdir)["fingerprint"]
+        record = read_record(workdir)
+        self.log_steps = planned_steps(record, "log")
+        stored = bool(experiment.snapshots.content)
+        self.snapshot_steps = planned_steps(record, "snapshots") if stored else np.array([], np.int64)
+        self.fingerprint, self.grown = own, _ = record["fingerprint"], record.get("grown")
         self.checkpoints = TreeStore(workdir / "checkpoints", lock=lock, fingerprint=own, keep=2)
         self.snapshots = TreeStore(workdir / "snapshots", lock=lock, fingerprint=own)
         self.pending: collections.deque[Callable[[], None]] = collections.deque()
@@ -103,7 +102,7 @@ class Sweep:
             self.programs = self.programs.among(self.alive)
             self.states = self.programs.place(whole["states"])
             say(f"continuing at step {step}")
-            self._take_up_results(flat)
+            self._take_up_results(flat, whole["states"])
             self._say_missing_snapshots()
             break
         else:
@@ -124,9 +123,9 @@ class Sweep:
         """Return how many run-steps are taken when the sweep is at a step."""
         return int(np.where(self.alive, step, self.retired_at).sum())
 
-    def _take_up_results(self, flat: dict[str, np.ndarray]) -> None:
+    def _take_up_results(self, flat: dict[str, np.ndarray], states: RunState) -> None:
         """Take the values so far, also of a version whose in-line measures have other variables."""
-        begun = upgrade.results_of(flat)
+        begun = upgrade.laid_out(upgrade.results_of(flat), upgrade.steps_of(flat, self.grown), self.log_steps)
         upgrade.require_same_shapes(self.workdir, begun, self.results)
         if lost := upgrade.described(self.workdir, begun.keys() - self.results.keys()):
             self.variables |= lost
@@ -135,8 +134,15 @@ class Sweep:
             if self.step >= self.experiment.steps:  # a variable without a value would hide a later measurement
                 self.results = {name: self.results[name] for name in begun}
             else:
-                say(f"{', '.join(new)}: not measured by the version that began; nan up to step {self.step}")
+                self._measure_earlier(new, states)
         self.results |= {name: np.array(values) for name, values in begun.items()}
+
+    def _measure_earlier(self, new: list[str], states: RunState) -> None:
+        """Take variables that are new up to the step reached from snapshots, at steps that are logged too."""
+        results, every = {n: self.results[n] for n in new}, self.programs.among(np.ones_like(self.alive))
+        found = measure_earlier(self.experiment, results, self.log_steps, self.step, every, self.snapshots, states)
+        at = f" but at the stored steps {', '.join(map(str, found))}" if found else ""
+        say(f"{', '.join(new)}: not measured until now; nan up to step {self.step}{at}")
 
     def _say_missing_snapshots(self) -> None:
         last = self.step if self.alive.any() else self.retired_at.max()
@@ -261,6 +267,7 @@ class Sweep:
         whole = {"states": states, "results": results, "diverged_at": self.diverged_at.copy()}
         if self.rule:
             whole["retired_at"] = self.retired_at.copy()
+        whole["log_steps"] = self.log_steps
         self.checkpoints.save(step, whole)
         if self.saved_step == NOTHING_DONE:
             self.checkpoints.wait()  # results without a checkpoint mean that one was lost

@@ -22,13 +22,14 @@ from collapse_jax.experiment.grid import number_of_runs
 from collapse_jax.system import runtime, signals
 from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import say
+from collapse_jax.workdir.growing import grow_leaf
 from collapse_jax.workdir.lock import one_writer
 from collapse_jax.workdir.record import note_continuation, open_leaf, recorded_packing
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.tree import Node, leaves_of, open_tree, planned
 
 
-def train(experiment: Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset:
+def train(experiment: Experiment, workdir: str | os.PathLike[str], *, extend: bool = False) -> xr.Dataset:
     """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
 
     A grid with static axes is cut into parts, each compiled and trained on its own in a folder of the workdir.
@@ -36,6 +37,9 @@ def train(experiment: Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset
     Args:
       experiment: what to train.
       workdir: directory of the sweep; made when it does not exist.
+      extend: let a sweep that is there, finished or not, grow into this experiment: more values of its axes, more
+        steps, and from the last checkpoint on other log and snapshot steps and more in-line measures. What was
+        trained stays; only what is new is computed.
 
     Returns:
       The results, as `open_results(workdir)` reads them.
@@ -48,35 +52,35 @@ def train(experiment: Experiment, workdir: str | os.PathLike[str]) -> xr.Dataset
       Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
         once, with KeyboardInterrupt.
     """
-    train_shard(experiment, path_of("workdir", workdir))
+    train_shard(experiment, path_of("workdir", workdir), extend=extend)
     return open_results(workdir)
 
 
-def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE) -> None:
+def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE, *, extend: bool = False) -> None:
     """Train one shard of an experiment, or continue it; the other shards are trained elsewhere.
 
     Raises:
       as `train`.
     """
-    experiment = begun(experiment, lambda whole: begin(whole, workdir, shard))
-    for leaf in leaves_of(workdir, experiment, shard):  # all of them, before anything is written
+    experiment = begun(experiment, lambda whole: begin(whole, workdir, shard, extend=extend))
+    for leaf in leaves_of(workdir, experiment, shard, extend=extend):  # all of them, before anything is written
         with runtime.numbers(leaf.experiment):
             check_leaf(leaf.experiment, leaf.path)
-    leaves = open_tree(workdir, experiment, shard)
+    leaves = open_tree(workdir, experiment, shard, extend=extend)
     if not leaves:
         say(f"shard {shard}: no runs, the grid has {number_of_runs(experiment.grid)}")
     for leaf in leaves:
         if leaf.text:
             say(f"{leaf.label}{number_of_runs(leaf.experiment.grid)} of {number_of_runs(experiment.grid)} runs")
         with runtime.numbers(leaf.experiment):
-            train_leaf(leaf.experiment, leaf.path)
+            train_leaf(leaf.experiment, leaf.path, extend=extend)
 
 
-def begin(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE) -> None:
+def begin(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE, *, extend: bool = False) -> None:
     """Start jax with the host devices that the leaves need, the most of any: as begun, as asked, or all cores."""
     asked, most = experiment.packing.devices, max(number_of_runs(experiment.grid), runtime.cores())
     require(asked <= most, "packing.devices", asked, f"must be in 0 ... {most} (0 means automatic)")
-    leaves: list[Node] = [node for node in planned(workdir, experiment, shard.count) if node.is_leaf]
+    leaves: list[Node] = [node for node in planned(workdir, experiment, shard.count, extend=extend) if node.is_leaf]
     recorded = [recorded_packing(leaf.path) for leaf in leaves]
     devices = [
         settle_packing(leaf.experiment.packing, packing).devices or runtime.cores()
@@ -99,7 +103,7 @@ def check_leaf(experiment: Experiment, workdir: epath.Path) -> None:
     require_memory(experiment, data, choose_layout(packing, number_of_runs(experiment.grid)))
 
 
-def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
+def train_leaf(experiment: Experiment, workdir: epath.Path, *, extend: bool = False) -> None:
     """Train an experiment without static axes, validated and checked, in a directory of its own."""
     runs = number_of_runs(experiment.grid)
     data = tasks.load(experiment.task, experiment.dtype)
@@ -107,6 +111,8 @@ def train_leaf(experiment: Experiment, workdir: epath.Path) -> None:
     layout = choose_layout(packing, runs, functools.partial(demand, experiment))
     with signals.listening() as stop, one_writer(workdir) as lock:
         stop.before_leaving.append(lock.release)
+        if extend:
+            grow_leaf(workdir, experiment)
         open_leaf(workdir, experiment, layout.record(), tasks.record(data))
         say(
             f"{experiment.name}: {runs} runs x {experiment.steps} steps on {layout.devices} "

@@ -5,6 +5,7 @@ keeps its values and its description.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -15,13 +16,32 @@ from collapse_jax.workdir.record import read_record
 from collapse_jax.workdir.results import RESULTS, open_results
 from collapse_jax.workdir.software import written_by
 
-BELOW = "results/"
+BELOW, LOG_STEPS = "results/", "log_steps"
 ATTRIBUTES = ("long_name", "units", "definition")
 
 
 def results_of(flat: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the values of a checkpoint: variable -> [R, T, ...]."""
     return {name.removeprefix(BELOW): leaf for name, leaf in flat.items() if name.startswith(BELOW)}
+
+
+def steps_of(flat: Mapping[str, np.ndarray], grown: Mapping[str, Any] | None) -> np.ndarray | None:
+    """Return the log steps of the values of a checkpoint; None for those of a sweep that never grew."""
+    if LOG_STEPS in flat:
+        return flat[LOG_STEPS]
+    return np.array(grown["log"], np.int64) if grown else None
+
+
+def laid_out(values: dict[str, np.ndarray], begun: np.ndarray | None, now: np.ndarray) -> dict[str, np.ndarray]:
+    """Put values [R, T, ...] at the log steps `begun` to their places among the steps `now`; nan elsewhere."""
+    if begun is None or np.array_equal(begun, now):
+        return values
+    kept = np.isin(begun, now)
+    columns, found = np.searchsorted(now, begun[kept]), {}
+    for name, array in values.items():
+        found[name] = np.full((len(array), len(now), *array.shape[2:]), np.nan, array.dtype)
+        found[name][:, columns] = array[:, kept]
+    return found
 
 
 def require_same_shapes(

@@ -16,9 +16,11 @@ from collapse_jax.experiment.axes import placed, static_axes
 from collapse_jax.experiment.choices import MLP, filled
 from collapse_jax.experiment.config import Experiment, Grid
 from collapse_jax.experiment.grid import grid_runs
+from collapse_jax.experiment.growth import new_runs
 from collapse_jax.experiment.points import describe_point, file_name
 
-AXES, SHARDS = "axes", "shards"
+AXES, SHARDS, GROWTH = "axes", "shards", "growth"
+BEGINNING = ".."  # the part of a grown sweep that it was before: it stays where it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +28,18 @@ class Cut:
     """How a node of a workdir is cut.
 
     Attributes:
-      by: "axes" (the static ones) or "shards".
+      by: "axes" (the static ones), "shards" or "growth".
       count: number of shards.
+      stages: of a sweep that has grown: its grids before, the first being that of its beginning.
     """
 
     by: str
     count: int = 0
+    stages: tuple[Grid, ...] = ()
 
     def __str__(self) -> str:
-        return "cut by static axes" if self.by == AXES else f"cut into {self.count} shards"
+        texts = {AXES: "cut by static axes", SHARDS: f"cut into {self.count} shards"}
+        return texts.get(self.by, f"extended {len(self.stages)} times")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +103,8 @@ def next_cut(experiment: Experiment, shards: int = 1) -> Cut | None:
 
 def parts(experiment: Experiment, cut: Cut) -> list[Part]:
     """Cut an experiment; of static axes the last varies fastest, and shards without a run are left out."""
+    if cut.by == GROWTH:
+        return _into_stages(experiment, cut.stages)
     return _at_static_axes(experiment) if cut.by == AXES else _into_shards(experiment, cut.count)
 
 
@@ -123,6 +130,23 @@ def _into_shards(experiment: Experiment, count: int) -> list[Part]:
         columns: dict[str, Any] = {name: tuple(run[name] for run in mine) for name in mine[0]}
         part = dataclasses.replace(experiment, grid=Grid(**columns, mode="zip"))
         found.append(Part(f"shard-{index}-of-{count}", f"shard {index}/{count}", {}, part))
+    return found
+
+
+def _into_stages(experiment: Experiment, stages: tuple[Grid, ...]) -> list[Part]:
+    """The beginning, and the runs that each stage added, a zipped grid at each point of the static axes."""
+    found = [Part(BEGINNING, "the beginning", {}, dataclasses.replace(experiment, grid=stages[0]))]
+    for number, (there, grid) in enumerate(itertools.pairwise((*stages, experiment.grid)), 1):
+        whole = dataclasses.replace(experiment, grid=grid)
+        points = _at_static_axes(whole) if static_axes(grid) else [Part("", "", {}, whole)]
+        for part in points:
+            if runs := new_runs(there, grid, part.point):
+                name, text = (
+                    filter(None, (str(number), part.name)),
+                    filter(None, (f"extension {number}", part.text)),
+                )
+                more = dataclasses.replace(part.experiment, grid=runs)
+                found.append(Part("-".join(name), ", ".join(text), part.point, more))
     return found
 
 

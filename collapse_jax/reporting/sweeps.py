@@ -21,7 +21,7 @@ from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.lock import LOCK
 from collapse_jax.workdir.record import RECORD, read_experiment, read_record
 from collapse_jax.workdir.results import open_results
-from collapse_jax.workdir.tree import leaves
+from collapse_jax.workdir.tree import leaves, nodes
 
 PARTS = ("results.nc", "measures", "snapshots", "checkpoints", "figures")
 
@@ -106,7 +106,7 @@ def _load(workdir: epath.Path, name: str, levels: Mapping[str, float] | None) ->
         results["diverged_at"]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise WorkdirError(f"workdir={workdir}: the results do not describe their experiment") from None
-    if begun and results.attrs.get("fingerprint") != read_record(workdir)["fingerprint"]:
+    if begun and results.attrs.get("fingerprint") not in next(nodes(workdir)).fingerprints:
         raise WorkdirError(f"workdir={workdir}: the results belong to another experiment than {RECORD}")
     thresholds = thresholds_of(results, levels)
     summary = summarise(results, thresholds)

@@ -9,6 +9,8 @@ writer.lock         of a leaf: which process trains here; gone when none does
 checkpoints/<step>  of a leaf: state of its runs and the results so far; the newest two
 snapshots/<step>    of a leaf: features, logits, last layers or parameters of its runs
 measures/<name>.nc  of a leaf: measures taken later from the snapshots
+grown/              of a workdir that was given more runs: the branch of the whole, whose parts are what the workdir
+                    was before, where it is, and the further runs
 figures/            PNG and PDF
 """
 
@@ -21,7 +23,7 @@ from typing import Any
 from etils import epath
 
 from collapse_jax.errors import WorkdirError
-from collapse_jax.experiment import config, identity
+from collapse_jax.experiment import config, growth, identity
 from collapse_jax.experiment.choices import own_only
 from collapse_jax.experiment.cuts import Cut
 from collapse_jax.experiment.extensions import source_hashes
@@ -32,6 +34,7 @@ from collapse_jax.workdir.software import device_of, differ, origins, software, 
 
 RECORD = "experiment.json"
 PARTS = "parts"
+GROWN = "grown"
 
 
 def open_leaf(
@@ -94,7 +97,9 @@ def _read_own(workdir: epath.Path, experiment: config.Experiment, cut: Cut | Non
     record = read_record(workdir)
     differing = differing_fields(read_experiment(record), experiment)
     if differing:
-        raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}")
+        grows = all(text.startswith(growth.GROWING) for text in differing)
+        advice = "; to let the sweep grow, add --extend" if grows else ""
+        raise WorkdirError(f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}{advice}")
     _refuse_another_reading(workdir, read_experiment(record), experiment)
     there = cut_of(record)
     if there != cut:
@@ -124,13 +129,14 @@ def write_record(
     record = {
         "experiment": describe(experiment),
         "fingerprint": identity.fingerprint(experiment),
-        "cut": cut and dataclasses.asdict(cut),
+        "cut": cut and cut_record(cut),
         **details,
     }
-    _write(workdir, record)
+    rewrite(workdir, record)
 
 
-def _write(workdir: epath.Path, record: Mapping[str, Any]) -> None:
+def rewrite(workdir: epath.Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a node, whole or not at all."""
     with storing(workdir / RECORD), replacing(workdir / RECORD) as path:
         path.write_text(json.dumps({**record, "crc32": _checksum(record)}, indent=1) + "\n")
 
@@ -145,7 +151,7 @@ def note_continuation(workdir: epath.Path, step: int, packing: Mapping[str, Any]
     now = {"step": step, "device": device_of(packing), **packings.changed(record, packing), **software()}
     if differ(origins(record)[-1], now):
         continued = [*record.get("continued", []), now]
-        _write(workdir, record | {"continued": continued})
+        rewrite(workdir, record | {"continued": continued})
 
 
 def describe(experiment: config.Experiment) -> dict[str, Any]:
@@ -160,6 +166,11 @@ def attributes(experiment: config.Experiment) -> dict[str, str]:
         "experiment": json.dumps(describe(experiment)),
         "fingerprint": identity.fingerprint(experiment),
     }
+
+
+def root_of(workdir: epath.Path) -> epath.Path:
+    """Return the directory whose record describes the whole of a workdir, also where it has grown."""
+    return workdir / GROWN if is_there(workdir / GROWN / RECORD) else workdir
 
 
 def read_record(workdir: epath.Path) -> dict[str, Any]:
@@ -191,9 +202,18 @@ def read_record(workdir: epath.Path) -> dict[str, Any]:
     return record
 
 
+def cut_record(cut: Cut) -> dict[str, Any]:
+    """Describe a cut as JSON takes it; `cut_of` is the inverse."""
+    stages = {"stages": [growth.grid_record(grid) for grid in cut.stages]} if cut.stages else {}
+    return {"by": cut.by, "count": cut.count, **stages}
+
+
 def cut_of(record: Mapping[str, Any]) -> Cut | None:
     """Return how the node of a record is cut; None for a leaf."""
-    return Cut(**record["cut"]) if record.get("cut") else None
+    if not record.get("cut"):
+        return None
+    stages = tuple(growth.read_grid(stage) for stage in record["cut"].get("stages", ()))
+    return Cut(**record["cut"] | {"stages": stages})
 
 
 def recorded_packing(workdir: epath.Path) -> dict[str, int]:

@@ -183,8 +183,9 @@ def merge(workdir: str | os.PathLike[str], *, partial: bool = False) -> epath.Pa
     for line in mixture([node for node, _ in held]):
         say(f"workdir={path}: not all parts were trained alike; {line}")
     joined = join(begun[0].experiment, held)
-    write_dataset(joined.assign_attrs(missing=names) if names else joined, path / RESULTS)
-    return path / RESULTS
+    file = begun[0].path / RESULTS
+    write_dataset(joined.assign_attrs(missing=names) if names else joined, file)
+    return file
 
 
 def _require_same_measures(held: Sequence[tuple[Node, xr.Dataset]]) -> None:

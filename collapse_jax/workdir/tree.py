@@ -9,10 +9,11 @@ from etils import epath
 from collapse_jax.errors import WorkdirError
 from collapse_jax.experiment import identity
 from collapse_jax.experiment.config import Experiment
-from collapse_jax.experiment.cuts import SHARDS, WHOLE, Cut, Shard, next_cut, parts
+from collapse_jax.experiment.cuts import BEGINNING, GROWTH, SHARDS, WHOLE, Cut, Shard, next_cut, parts
 from collapse_jax.system.files import is_remote, is_there
 from collapse_jax.workdir import record
-from collapse_jax.workdir.record import PARTS, RECORD
+from collapse_jax.workdir.growing import cut_of_whole, grow_branch
+from collapse_jax.workdir.record import GROWN, PARTS, RECORD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +54,25 @@ class Node:
         return f"{self.text}: " if self.text else ""
 
 
-def planned(workdir: epath.Path, experiment: Experiment, shards: int = 1) -> Iterator[Node]:
-    """Go through all nodes of an experiment, each branch before its parts; pure."""
-    yield from _planned(Node(workdir, "", "", {}, experiment, next_cut(experiment, shards)), shards)
+def planned(
+    workdir: epath.Path, experiment: Experiment, shards: int = 1, *, extend: bool = False
+) -> Iterator[Node]:
+    """Go through all nodes of an experiment, each branch before its parts; nothing is written.
+
+    Args:
+      workdir: directory of the whole experiment, which may be there and may have grown.
+      experiment: what is to be trained in it.
+      shards: into how many each leaf is cut.
+      extend: whether a workdir of a smaller experiment grows into this one.
+
+    Raises:
+      WorkdirError, ConfigError: see `growing.cut_of_whole`.
+    """
+    root = record.root_of(workdir)
+    grown = record.cut_of(record.read_record(root)) if root != workdir else None
+    cut = cut_of_whole(workdir, experiment, shards) if extend else grown or next_cut(experiment, shards)
+    below = GROWN if cut and cut.by == GROWTH else ""
+    yield from _planned(Node(workdir / below if below else workdir, below, "", {}, experiment, cut), shards)
 
 
 def _planned(node: Node, shards: int) -> Iterator[Node]:
@@ -69,9 +86,10 @@ def _children(node: Node, shards: int = 1) -> Iterator[Node]:
         return
     left = 1 if node.cut.by == SHARDS else shards
     for part in parts(node.experiment, node.cut):
+        is_beginning = part.name == BEGINNING
         yield Node(
-            path=node.path / PARTS / part.name,
-            below="/".join(filter(None, (node.below, PARTS, part.name))),
+            path=node.path.parent if is_beginning else node.path / PARTS / part.name,
+            below="" if is_beginning else "/".join(filter(None, (node.below, PARTS, part.name))),
             text=", ".join(filter(None, (node.text, part.text))),
             point=node.point | part.point,
             experiment=part.experiment,
@@ -79,14 +97,18 @@ def _children(node: Node, shards: int = 1) -> Iterator[Node]:
         )
 
 
-def leaves_of(workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE) -> list[Node]:
-    """Return the leaves that a shard trains; pure."""
+def leaves_of(
+    workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE, *, extend: bool = False
+) -> list[Node]:
+    """Return the leaves that a shard trains; see `planned`."""
     mine = f"shard-{shard.index}-of-{shard.count}"
-    found = [node for node in planned(workdir, experiment, shard.count) if node.is_leaf]
+    found = [node for node in planned(workdir, experiment, shard.count, extend=extend) if node.is_leaf]
     return [node for node in found if shard.count == 1 or node.path.name == mine]
 
 
-def open_tree(workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE) -> list[Node]:
+def open_tree(
+    workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE, *, extend: bool = False
+) -> list[Node]:
     """Describe every branch in its directory, and return the leaves that a shard trains.
 
     Leaves are described when they are trained, by `record.open_leaf`, under their lock.
@@ -95,6 +117,7 @@ def open_tree(workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE)
       workdir: directory of the whole experiment.
       experiment: validated.
       shard: which share of each leaf's runs is trained here; shards are made by the same call everywhere.
+      extend: whether a workdir of a smaller experiment grows into this one.
 
     Returns:
       The leaves; none where the grid has fewer runs than there are shards.
@@ -102,10 +125,12 @@ def open_tree(workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE)
     Raises:
       WorkdirError: a directory holds another experiment, is cut otherwise, or cannot be written.
     """
-    for node in planned(workdir, experiment, shard.count):
+    for node in list(planned(workdir, experiment, shard.count, extend=extend)):
         if node.cut is not None:
+            if extend:
+                grow_branch(node.path, node.experiment, node.cut)
             record.open_branch(node.path, node.experiment, node.cut)
-    return leaves_of(workdir, experiment, shard)
+    return leaves_of(workdir, experiment, shard, extend=extend)
 
 
 def nodes(workdir: epath.Path) -> Iterator[Node]:
@@ -118,8 +143,10 @@ def nodes(workdir: epath.Path) -> Iterator[Node]:
     """
     if not is_remote(workdir) and not is_there(workdir):
         raise WorkdirError(f"workdir={workdir}: no sweep here, the directory is missing")
-    found = record.read_record(workdir)
-    root = Node(workdir, "", "", {}, record.read_experiment(found), record.cut_of(found), found)
+    folder = record.root_of(workdir)
+    found = record.read_record(folder)
+    below = "" if folder == workdir else GROWN
+    root = Node(folder, below, "", {}, record.read_experiment(found), record.cut_of(found), found)
     yield from _on_disk(root)
 
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -47,6 +48,19 @@ def from_flat(flat: dict[str, np.ndarray], like: Any) -> Any:
     paths = jax.tree_util.tree_leaves_with_path(like)
     names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in paths]
     return jax.tree.unflatten(jax.tree.structure(like), [flat[name] for name in names])
+
+
+def unflattened(flat: Mapping[str, np.ndarray], below: str) -> dict[str, Any]:
+    """Return the tree of dictionaries of the leaves below a name."""
+    tree: dict[str, Any] = {}
+    for name, leaf in flat.items():
+        first, *path, last = name.split("/")
+        if first == below:
+            node = tree
+            for key in path:
+                node = node.setdefault(key, {})
+            node[last] = leaf
+    return tree
 
 
 def checksums(flat: dict[str, np.ndarray]) -> dict[str, int]:

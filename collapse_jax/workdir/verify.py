@@ -8,7 +8,7 @@ from etils import epath
 from collapse_jax.errors import CollapseError, StoreError, WorkdirError
 from collapse_jax.system.files import is_there
 from collapse_jax.workdir.measured import ASIDE
-from collapse_jax.workdir.record import PARTS, RECORD, read_record
+from collapse_jax.workdir.record import GROWN, PARTS, RECORD, read_record
 from collapse_jax.workdir.results import RESULTS, open_results
 from collapse_jax.workdir.trees import TreeStore
 
@@ -47,6 +47,8 @@ def _verify(folder: epath.Path, below: str) -> Iterator[tuple[str, str]]:
                     yield found
     for part in sorted((folder / PARTS).glob("*")):
         yield from _verify(part, f"{below}{PARTS}/{part.name}/")
+    if _has(folder / GROWN / RECORD):
+        yield from _verify(folder / GROWN, f"{below}{GROWN}/")
 
 
 def _has(path: epath.Path) -> bool:

@@ -197,7 +197,7 @@ def test_verify_reads_the_shards_that_were_begun(copied):
 
 def rewritten(folder, **changes):
     """Write the record of a node anew, whole, with other fields."""
-    record._write(folder, record.read_record(folder) | changes)
+    record.rewrite(folder, record.read_record(folder) | changes)
 
 
 def test_shards_of_other_data_or_sources_are_not_joined(copied):
