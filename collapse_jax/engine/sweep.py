@@ -59,9 +59,9 @@ class Sweep:
         self.log_steps = planned_steps(record, "log")
         stored = bool(experiment.snapshots.content)
         self.snapshot_steps = planned_steps(record, "snapshots") if stored else np.array([], np.int64)
-        self.fingerprint, self.grown = own, _ = record["fingerprint"], record.get("grown")
-        self.checkpoints = TreeStore(workdir / "checkpoints", lock=lock, fingerprint=own, keep=2)
-        self.snapshots = TreeStore(workdir / "snapshots", lock=lock, fingerprint=own)
+        self.fingerprint, self.grown = record["fingerprint"], record.get("grown")
+        self.checkpoints = TreeStore(workdir / "checkpoints", lock=lock, fingerprint=self.fingerprint, keep=2)
+        self.snapshots = TreeStore(workdir / "snapshots", lock=lock, fingerprint=self.fingerprint)
         self.pending: collections.deque[Callable[[], None]] = collections.deque()
         stop.kept = self._kept
         self._restore_or_begin()
