@@ -1,53 +1,26 @@
 """Stop rules: which runs retire and when, what their rows say, and that no bit of a step that was taken changes."""
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import signal
 
-import hypothesis
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_experiment
 from harness import assert_same_sweep
-from hypothesis import strategies as st
+from stopping_sweeps import AT, EVERY, RULE, STEPS, sweep_of
 
 import collapse_jax
 from collapse_jax.analysis import timescales
 from collapse_jax.engine import living, sweep
-from collapse_jax.engine.packing import Layout
 from collapse_jax.engine.replay import replay_workdir
-from collapse_jax.engine.validate import validate
-from collapse_jax.errors import ConfigError, Preempted
+from collapse_jax.errors import Preempted
 from collapse_jax.experiment.config import Grid, Model, Packing, Schedule, Snapshots, Thresholds
-from collapse_jax.experiment.identity import binding_fields
 from collapse_jax.experiment.stopping import Stop
 from collapse_jax.measuring.batches import Batch
 from collapse_jax.workdir.results import reached_step
 from collapse_jax.workdir.trees import TreeStore
-
-STEPS, EVERY = 120, 10
-AT = tuple(range(0, STEPS, EVERY))
-RULE = Stop(events=("fit",), factor=1.2)
-STORED = Snapshots(Schedule("explicit", at=AT), ("train", "parameters"), 50)
-
-
-def sweep_of(stop=None, **changes):
-    """Return six runs of which two fit soon, two late and two never; logged and stored every ten steps."""
-    fields = {
-        "grid": Grid(weight_decay=(0.1,), learning_rate=(1e-2, 1e-3, 3e-2), seed=(1, 2), init_scale=(1.0,)),
-        "steps": STEPS,
-        "log": Schedule("explicit", at=AT),
-        "snapshots": STORED,
-        "thresholds": Thresholds(train_accuracy=0.5, test_accuracy=0.5),
-        "packing": Packing(devices=2, runs_per_tile=1),
-        "checkpoint_seconds": 1e6,
-        "chunk_seconds": 1e9,
-        "stop": stop or Stop(),
-    }
-    return tiny_experiment(**fields | changes)
 
 
 def trained(tmp_path_factory, what):
@@ -216,83 +189,6 @@ def test_a_diverged_run_retires_when_it_is_noticed(tmp_path):
     assert (bad.diverged_at >= 0).all()
     np.testing.assert_array_equal(bad.retired_at, EVERY * np.ceil(bad.diverged_at / EVERY))
     assert bad.train_loss.where(bad.step >= bad.diverged_at).isnull().all()
-
-
-ALIVE = st.integers(1, 9).flatmap(lambda runs: st.lists(st.booleans(), min_size=runs, max_size=runs))
-
-
-@hypothesis.given(ALIVE, st.sampled_from([1, 2]), st.integers(1, 5))
-def test_every_run_has_a_place_and_the_living_come_first(alive, devices, tile):
-    alive = np.array(alive)
-    tile = min(tile, -(-len(alive) // devices))
-    placed = living.placement(Layout(len(alive), devices, tile), alive)
-    slots = placed.order.reshape(devices, -1)
-    assert sorted(run for run in placed.order if run >= 0) == list(range(len(alive)))
-    first = [run for own, count in zip(slots, placed.living, strict=True) for run in own[:count]]
-    assert first == np.flatnonzero(alive).tolist()
-    if alive.all():  # as a sweep without a rule has them
-        assert placed.layout.runs_per_tile == tile
-        assert placed.order[: len(alive)].tolist() == list(range(len(alive)))
-    tiles = -(-placed.living // placed.layout.runs_per_tile)
-    assert tiles.max() * placed.layout.runs_per_tile <= slots.shape[1]
-    assert tiles.sum() * placed.layout.runs_per_tile >= alive.sum()
-    needed = -(-int(alive.sum()) // devices)
-    assert placed.layout.runs_per_tile <= tile
-    assert placed.layout.runs_per_tile in (1, tile) or placed.layout.runs_per_tile < 2 * needed
-    tree = {"a": np.arange(len(alive)), "b": np.arange(2.0 * len(alive)).reshape(-1, 2)}
-    jax.tree.map(np.testing.assert_array_equal, placed.rows(placed.place(tree)), tree)
-
-
-@pytest.mark.parametrize("tile", [1, 2])
-def test_programs_go_over_the_living_alone(tile):
-    """Tiles behind those of the living are not touched: their states stay, their values are not computed."""
-    layout = Layout(8, 2, tile)
-    alive = np.array([True, False, False, True, False, True, False, False])
-    placed = living.placement(layout, alive)
-    layout = placed.layout
-    assert layout.runs_per_tile == tile
-    states = placed.place(np.zeros(8))
-    add = living.over_living_in_place(layout, lambda state, run, more: state + run + more)
-    runs, counts = placed.place(np.arange(8.0)), placed.counts()
-    states = add(states, runs, counts, 1.0)
-    np.testing.assert_array_equal(placed.rows(states), np.where(alive, np.arange(8.0) + 1, 0))
-    values = placed.rows(living.over_living(layout, lambda run, more: run + more)(runs, counts, 1.0))
-    np.testing.assert_array_equal(values[alive], np.flatnonzero(alive) + 1)
-    assert (values != 0).sum() <= tile * 2 * -(-int(placed.living.max()) // tile)
-
-
-WRONG = [
-    ({"stop": Stop(events=("groc",))}, "stop.events", "grok"),
-    ({"stop": Stop(events=())}, "stop.events", "None"),
-    ({"stop": Stop(events=("fit", "fit"))}, "stop.events", "fit"),
-    ({"stop": Stop(events=("collapse",))}, "stop.events", "measures needs collapse"),
-    ({"stop": Stop(events=("fit",), factor=0.9)}, "stop.factor", ">= 1"),
-    ({"stop": Stop(events=("fit",), at_least=-1)}, "stop.at_least", ">= 0"),
-    ({"stop": Stop(events=("fit",), at_most=STEPS + 1)}, "stop.at_most", f"steps={STEPS}"),
-    ({"stop": Stop(events=("fit",), at_least=50, at_most=40)}, "stop.at_least", "stop.at_most=40"),
-    ({"stop": Stop(factor=1.1)}, "stop.factor", "stop.events"),
-    ({"stop": Stop(at_most=10)}, "stop.at_most", "stop.events"),
-]
-
-
-@pytest.mark.parametrize(
-    ("fields", "field", "words"), WRONG, ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_a_wrong_rule_is_refused_in_one_line(fields, field, words):
-    with pytest.raises(ConfigError) as refused:
-        validate(sweep_of(**fields))
-    assert refused.value.field == field
-    assert words in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-def test_a_rule_and_its_thresholds_bind_a_workdir_and_without_one_nothing_does():
-    plain, ruled = (binding_fields(sweep_of(stop)) for stop in (None, RULE))
-    assert not any(name.startswith(("stop", "thresholds")) for name in plain)
-    assert {name for name in ruled if name not in plain} == {
-        *("stop.events", "stop.factor"),
-        *(f"thresholds.{item.name}" for item in dataclasses.fields(Thresholds)),
-    }
 
 
 def test_a_measure_of_the_snapshots_ends_where_the_runs_do(stopped, tmp_path, monkeypatch):

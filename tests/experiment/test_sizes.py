@@ -1,12 +1,14 @@
 """Reduced experiments keep what they do not name, and the ends of what the config is about."""
 
 import copy
+import dataclasses
 
 import pytest
 
 from collapse_jax.engine.validate import validate
 from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Snapshots, Task, Training
 from collapse_jax.experiment.sizes import reduced, require_argument, smoke
+from collapse_jax.experiment.stopping import Stop
 from collapse_jax.experiment.training import Levels, Rate
 
 
@@ -29,6 +31,12 @@ def test_only_what_is_named_is_reduced():
     assert (small.steps, small.log.points, small.snapshots.schedule.points) == (50, 7, 3)
     assert (small.task.train_size, small.task.test_size, small.task.label_noise) == (3000, 20, 0.1)
     assert (small.model, small.optimizer, small.snapshots.content) == (kept.model, kept.optimizer, ("parameters",))
+
+
+def test_a_stop_rule_shrinks_with_the_steps():
+    before = dataclasses.replace(whole(), steps=1000, stop=Stop(("fit",), 1.5, at_least=100, at_most=800))
+    assert reduced(before, steps=50).stop == Stop(("fit",), 1.5, at_least=5, at_most=40)
+    assert reduced(whole(), steps=50).stop == Stop()
 
 
 @pytest.mark.parametrize(
