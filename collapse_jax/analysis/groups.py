@@ -60,6 +60,27 @@ def at_the_end(results: xr.Dataset) -> xr.Dataset:
     return last.assign(own)
 
 
+def carried(runs: xr.Dataset, name: str) -> xr.DataArray:
+    """Return a variable of runs [run, ..., step] in which those that retired keep their last value.
+
+    They do so as long as another of these runs goes on, at the steps at which one was measured: a mean over runs
+    then does not jump where one retires. Diverged runs have no further values.
+    """
+    array = runs[name]
+    if "retired_at" not in runs or "step" not in array.dims:
+        return array
+    at, steps = retired_at(runs), array["step"]
+    last = int(at.max()) if bool((at >= 0).all()) else int(steps[-1])
+    rest = [d for d in array.dims if d not in (*at.dims, "step")]
+    moved = array.transpose(*at.dims, *rest, "step")
+    known = moved.notnull().any(rest)
+    latest = np.maximum.accumulate(np.where(known.values, np.arange(len(steps)), 0), axis=-1)
+    latest = latest.reshape(*at.shape, *[1] * len(rest), len(steps))
+    filled = np.take_along_axis(moved.values, np.broadcast_to(latest, moved.shape), axis=-1)
+    held = (at >= 0) & (steps > at) & (steps <= last) & known.any(at.dims)
+    return array.where(~held, moved.copy(data=filled)).transpose(*array.dims)
+
+
 def points_of(results: xr.Dataset) -> list[Point]:
     """Return the hyperparameters of each run, as far as they tell runs apart."""
     columns = {name: flat(results[name], results).tolist() for name in run_axes(results)}

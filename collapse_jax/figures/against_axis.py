@@ -1,5 +1,6 @@
 """A number of every run against an axis of the grid."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,7 +73,8 @@ def against_axis(
         axes.set_title(shown.title)
         axes.set_ylabel(shown.label)
     lines.legend(figure, panels, groups)
-    style.heading(figure, f"The end of training against {axis_text(x)}", _note(results, bounded))
+    note = textwrap.fill(_note(results, bounded), int(15 * figure.get_figwidth()))
+    style.heading(figure, f"The end of training against {axis_text(x)}", note)
     return figure
 
 

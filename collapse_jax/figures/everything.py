@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds, thresholds_of, timescales
 from collapse_jax.analysis.events import events_of
-from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
 from collapse_jax.analysis.order import Move, order
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.points import point_text
@@ -111,7 +111,7 @@ def reduced(runs: xr.Dataset, names: tuple[str, ...]) -> xr.Dataset:
     found = {}
     for name in names:
         if name in runs and "step" in runs[name].dims:
-            values = runs[name]
+            values = carried(runs, name)
             if "distortion" in values.dims:
                 values = values.isel(distortion=int(np.abs(np.log(runs["distortion"].values)).argmin()), drop=True)
             rest = [d for d in values.dims if d not in ("run", "step")]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
 from collapse_jax.analysis.nulls import null_name
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
@@ -141,7 +141,8 @@ def _trajectory(axes: Axes, group: Series, plane: Plane, norm: LogNorm) -> None:
     first, second = (np.atleast_2d(group.runs[name].values).astype(np.float64) for name in (plane.x, plane.y))
     for a, b in zip(first, second, strict=True):
         axes.plot(a, b, color="#555555", linewidth=0.5, alpha=0.35, zorder=1)
-    a, b = (lines.mean_and_range(values, False)[0] for values in (first, second))
+    kept = (np.atleast_2d(carried(group.runs, name).values) for name in (plane.x, plane.y))
+    a, b = (lines.mean_and_range(values, False)[0] for values in kept)
     colours: dict[str, Any] = {"c": np.maximum(steps, norm.vmin or 1), "norm": norm, "cmap": _time_colours()}
     across, up = null_of(group, plane.x), null_of(group, plane.y)
     if up is not None:

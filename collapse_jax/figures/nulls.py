@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from collapse_jax.analysis.groups import carried
 from collapse_jax.analysis.nulls import LEVEL, holm, null_name
 from collapse_jax.figures import series as lines
 from collapse_jax.figures.series import Series
@@ -18,10 +19,10 @@ def null_of(group: Series, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     mean_name, spread_name = (null_name(group.runs[name], kind) for kind in ("null", "null_sd"))
     if mean_name not in group.runs:
         return None
-    mean, _, _ = lines.mean_and_range(np.atleast_2d(group.runs[mean_name].values), False)
+    mean, _, _ = lines.mean_and_range(np.atleast_2d(carried(group.runs, mean_name).values), False)
     if spread_name not in group.runs:
         return mean, np.full_like(mean, np.nan)
-    variance, _, _ = lines.mean_and_range(np.atleast_2d(group.runs[spread_name].values) ** 2, False)
+    variance, _, _ = lines.mean_and_range(np.atleast_2d(carried(group.runs, spread_name).values) ** 2, False)
     return mean, np.sqrt(variance)
 
 

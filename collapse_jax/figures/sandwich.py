@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 
@@ -71,7 +71,7 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
 
 def _line(axes: Axes, runs: xr.Dataset, variable: str, look: dict[str, Any]) -> None:
     steps = runs["step"].values.astype(np.float64)
-    values = np.maximum(np.atleast_2d(runs[variable].values), FLOOR)
+    values = np.maximum(np.atleast_2d(carried(runs, variable).values), FLOOR)
     mean, low, high = lines.mean_and_range(values, log=True)
     shown = steps > 0
     axes.plot(steps[shown], mean[shown], gid=variable, **look)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import groups_of, points_of, take, varying
+from collapse_jax.analysis.groups import carried, groups_of, points_of, take, varying
 from collapse_jax.experiment.points import symbols_text
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
@@ -128,7 +128,7 @@ def draw(axes: Axes, runs: xr.Dataset, line: Line) -> None:
     """Draw a line and its band of runs with dims ("run", ..., "step"); a variable that is not there is left out."""
     if line.variable not in runs:
         return
-    array = runs[line.variable]
+    array = carried(runs, line.variable)
     values = (array.sel(token_kind=line.kind) if line.kind else array).transpose("run", "step").values
     mean, low, high = lines.mean_and_range(values, False)
     x = runs["step"].values.astype(float)

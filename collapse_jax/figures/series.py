@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from collapse_jax.analysis.groups import DEFAULT_AXIS, groups_of, points_of, take, varying
+from collapse_jax.analysis.groups import DEFAULT_AXIS, carried, groups_of, points_of, take, varying
 from collapse_jax.experiment.axes import AXES, STATIC, symbol
 from collapse_jax.experiment.points import axis_text, describe_point, symbols_text, value_text
 from collapse_jax.figures import style
@@ -20,6 +20,19 @@ from collapse_jax.workdir.join import ended, retired_at
 
 T = TypeVar("T")
 MAX_NAMED = 8
+# By the marker of their last value: what has become of runs, and how lines show it, with the marker and without.
+ENDS = {
+    "x": (
+        "diverged",
+        "a cross marks their last value, the mean goes on without",
+        "they have no further values, the mean goes on without",
+    ),
+    "|": (
+        "retired by the stop rule",
+        "a bar marks their last value, which they keep in the mean",
+        "they have no further values",
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +161,7 @@ def draw(
     `x` defaults to the steps.
     """
     x = np.asarray(series.runs["step"].values if x is None else x, np.float64)
-    values = np.atleast_2d(series.runs[variable].values)
+    values = np.atleast_2d(carried(series.runs, variable).values)
     mean, low, high = mean_and_range(values, log)
     # The axis is logarithmic; steps at which only other variables were measured are no gaps of this one.
     shown = (x > 0) & ~np.isnan(values).all(axis=0)
@@ -156,8 +169,9 @@ def draw(
     axes.plot(x[shown], mean[shown], linestyle=linestyle, alpha=alpha, label="_" + series.name, **common)
     if len(values) > 1:
         axes.fill_between(x[shown], low[shown], high[shown], alpha=style.BAND_ALPHA * alpha, linewidth=0, **common)
-    for marker, ends in _ends(series.runs).items():
-        for run, at in zip(values, np.atleast_1d(ends), strict=True):
+    own = np.atleast_2d(series.runs[variable].values)
+    for marker, ends in _ends(series.runs).items() if "step" in series.runs[variable].dims else ():
+        for run, at in zip(own, np.atleast_1d(ends), strict=True):
             last = np.flatnonzero(np.isfinite(run))
             if at >= 0 and len(last) and x[last[-1]] > 0:
                 axes.plot(x[last[-1]], run[last[-1]], marker=marker, markersize=5, linestyle="none", **common)
@@ -237,12 +251,11 @@ def reading_note(
         kind = "mean (geometric on logarithmic axes)" if log else "mean"
         extremes = f"; {spread}: lowest to highest seed" if spread else ""
         parts = [f"Line: {kind} over {seeds} seeds{extremes}."]
-    for marker, how in {"x": "diverged: a cross", "|": "retired by the stop rule: a bar"}.items():
+    for marker, (word, crossed, plain) in ENDS.items():
         ends = [at for r in (results, *further) for at in _ends(r).get(marker, np.empty(0)).flat]
-        count, (word, mark) = sum(int(at) >= 0 for at in ends), how.split(": ")
+        count = sum(int(at) >= 0 for at in ends)
         if count:
-            left = f"{mark} marks their last value" if crosses else "they have no further values"
-            parts.append(f"{count} of {len(ends)} runs {word}: {left}, the mean goes on without.")
+            parts.append(f"{count} of {len(ends)} runs {word}: {crossed if crosses else plain}.")
     return " ".join([*parts, *_static_note(results), progress_note(results, *further)]).strip()
 
 

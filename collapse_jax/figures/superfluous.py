@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
 from collapse_jax.analysis.nulls import LEVEL, null_name
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
@@ -102,7 +102,7 @@ def _explained(axes: Axes, group: Series, name: str) -> None:
     verdict = explained_name(name)
     if verdict not in group.runs:
         return
-    mean, _, _ = lines.mean_and_range(np.atleast_2d(group.runs[name].values), False)
+    mean, _, _ = lines.mean_and_range(np.atleast_2d(carried(group.runs, name).values), False)
     steps = group.runs["step"].values.astype(np.float64)
     shown = (steps > 0) & np.atleast_2d(group.runs[verdict].values).any(axis=0)
     look = {"color": group.colour, "linestyle": "none", "marker": "o", "markersize": 5, "fillstyle": "none"}

@@ -71,6 +71,7 @@ def _first(taus: xr.Dataset) -> float:
 def _draw(axes: Axes, curve: Curve, group: lines.Series, name: str, end: float) -> None:
     """The curve: level between the steps that are known, falling somewhere in the shaded ones."""
     fall = np.isfinite(curve.right)
+    end = end if fall[-1] else max(float(curve.left[-1]), 1.0)  # until which a run was looked at
     left, right = np.maximum(curve.left[fall], 1.0), np.maximum(curve.right[fall], 1.0)
     after = np.maximum(1 - np.cumsum(curve.mass)[fall], 0.0)
     before = after + curve.mass[fall]

@@ -10,7 +10,7 @@ from report_pages import DECAYS, LAST, SEEDS, THRESHOLDS, experiment_of, one_fig
 from synthetic_results import diverge, join_parts, make_results
 
 from collapse_jax.analysis import tables, timescales
-from collapse_jax.analysis.groups import at_the_end
+from collapse_jax.analysis.groups import at_the_end, carried, take
 from collapse_jax.analysis.quantities import quantity
 from collapse_jax.analysis.summary import summarise
 from collapse_jax.experiment.stopping import Stop
@@ -108,7 +108,10 @@ def test_progress_knows_retired_runs_from_late_ones(whole, results):
 def test_figures_mark_where_runs_end(results):
     figure = FIGURES["accuracy"](results, THRESHOLDS)
     note = figure._supxlabel.get_text()
-    assert "3 of 4 runs retired by the stop rule: a bar marks their last value" in " ".join(note.split())
+    assert (
+        "3 of 4 runs retired by the stop rule: a bar marks their last value, which they keep in the mean"
+        in " ".join(note.split())
+    )
     marks = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "|"]
     ends = np.array([[float(line.get_xdata()[0]), float(line.get_ydata()[0])] for line in marks])
     for (decay, seed), at in AT.items():
@@ -134,6 +137,36 @@ def test_the_end_of_a_retired_run_is_its_last_value(whole, results):
     on = {"weight_decay": 0.1, "seed": 2}
     assert end.rnc1.sel(on) == whole.rnc1.sel(on).isel(step=-1)
     xr.testing.assert_identical(at_the_end(whole), whole.isel(step=-1))
+
+
+def test_means_hold_runs_that_retired_as_long_as_others_go_on(whole, results):
+    some = results.step.isin([0, 900, 1300, 1900, LAST])
+    rare = whole.rnc1.where(some & results.rnc1.notnull())
+    runs = take(results.assign(rare=rare), [0, 1])  # of weight decay 0.3: none of them goes on beyond 1400
+    for name in ("rnc1", "rare"):
+        held, curve = carried(runs, name), runs[name]
+        for run, at in enumerate((1000, 1400)):
+            own, kept = curve.isel(run=run), held.isel(run=run)
+            np.testing.assert_array_equal(kept.where(runs.step <= at), own.where(runs.step <= at))
+            last = own.values[np.flatnonzero(own.notnull().values)[-1]]
+            measured = runs.step.values[curve.notnull().any("run").values]
+            later = [step for step in measured if step > at]
+            assert bool(later) == (at == 1000)
+            assert (kept.sel(step=later) == last).all()
+            assert kept.notnull().sum() == own.notnull().sum() + len(later)
+    xr.testing.assert_identical(carried(whole, "rnc1"), whole.rnc1)
+    on = take(results, [2, 3])  # one of them goes on to the end
+    assert carried(on, "rnc1").notnull().all()
+
+
+def test_a_share_of_runs_is_drawn_while_one_is_looked_at(results):
+    """No run of weight decay 0.3 was looked at after step 1400, and RNC1 has met its level in none of them."""
+    figure = FIGURES["survival"](results, dataclasses.replace(THRESHOLDS, rnc1=1e-6))
+    ends = sorted(
+        line.get_xdata()[-1] for axes in figure.axes for line in axes.lines if line.get_gid() == "tau_collapse"
+    )
+    assert ends == [1400, LAST]
+    plt.close(figure)
 
 
 def test_parts_with_and_without_retired_runs_are_joined(whole, results):
