@@ -9,7 +9,7 @@ def run(options: Options) -> None:
     from collapse_jax.planning import plan  # imports jax
 
     for name, experiment in each_leaf(options.experiment):
-        print(f"{name}{plan(experiment, options.flags.target)}")
+        print(f"{name}{plan(experiment, options.flags.target, fast=options.flags.fast)}")
 
 
 COMMAND = Command(
@@ -18,5 +18,8 @@ COMMAND = Command(
     "--config=configs/quickstart.py --target=tpu-v5e:2x2",
     needs_config=True,
     needs_workdir=False,
-    flags={"target": Flag("chip:topology, such as tpu-v5e:2x2 or h100:8; tpu-v5e:2x2", None)},
+    flags={
+        "target": Flag("chip:topology, such as tpu-v5e:2x2 or h100:8; tpu-v5e:2x2", None),
+        "fast": Flag("compile nothing: lower bounds from shapes, in seconds", False, bool),
+    },
 )

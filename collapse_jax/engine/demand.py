@@ -23,14 +23,19 @@ def require_memory(experiment: config.Experiment, data: tasks.Dataset, layout: p
     Raises:
       ConfigError: they do not, on a device whose memory is known.
     """
-    recipe = make_recipe(experiment, data)
-    hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(grid_runs(experiment.grid)[:1]))
-    state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
-    least = packing.Demand(bytes_of(data), bytes_of(state), bytes_of(state.params))
+    least = least_demand(experiment, data)
     limit, per_device = packing.device_memory(), -(-layout.runs // layout.devices)
     tile = min(experiment.packing.runs_per_tile or 1, per_device)
     if limit is not None and least.fitting(limit, per_device) < tile:
         raise packing.too_large(layout.runs, layout.devices, least, limit)
+
+
+def least_demand(experiment: config.Experiment, data: tasks.Dataset) -> packing.Demand:
+    """Return what runs take of a device at least, by shapes alone: their states, and the gradients of a tile."""
+    recipe = make_recipe(experiment, data)
+    hparams = jax.tree.map(lambda leaf: leaf[0], stack_hyperparameters(grid_runs(experiment.grid)[:1]))
+    state = jax.eval_shape(functools.partial(init_run, recipe), hparams, data)
+    return packing.Demand(bytes_of(data), bytes_of(state), bytes_of(state.params))
 
 
 def demand(experiment: config.Experiment, device: Any = None) -> packing.Demand:

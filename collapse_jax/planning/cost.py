@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from collapse_jax.engine.compile import Compiled
+from collapse_jax.engine.memory import bytes_of
 from collapse_jax.planning.chips import Chip
 from collapse_jax.training import Recipe, run
 
@@ -29,13 +30,38 @@ class Cost:
 
 def of_step(recipe: Recipe, compiled: Compiled, data: Any, tile: int, device: Any) -> Cost:
     """Return the cost of one training step per run, with `tile` runs vmapped on a device."""
+    return _per_run(lowered_step(recipe, compiled.states, compiled.hparams, data, tile, device).compile(), tile)
+
+
+def of_shapes(recipe: Recipe, states: Any, hparams: Any, data: Any, device: Any) -> Cost:
+    """Return the least cost of a training step of one run, from its program before any compiler has seen it.
+
+    Operations are those of the program as it is written; bytes those of the state, read and written, and of the
+    batch.
+
+    Args:
+      recipe: what is fixed for all runs.
+      states: shapes [1, ...] of the state of one run.
+      hparams: shapes [1] of its hyperparameters.
+      data: the task's.
+      device: for which the program is written.
+    """
+    counted = lowered_step(recipe, states, hparams, data, 1, device).cost_analysis() or {}
+    batch = recipe.batch_size * data.train_inputs[0].nbytes
+    return Cost(counted.get("flops", 0.0), 2 * bytes_of(states) + batch)
+
+
+def lowered_step(
+    recipe: Recipe, states: Any, hparams: Any, data: Any, tile: int, device: Any
+) -> jax.stages.Lowered:
+    """Write the program of one training step of `tile` runs, from the shapes of their states [R, ...]."""
     sharding = jax.sharding.SingleDeviceSharding(device)
 
     def stacked(leaf: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((tile, *leaf.shape[1:]), leaf.dtype, sharding=sharding)
 
-    states = jax.tree.map(stacked, jax.eval_shape(jax.vmap(run.transposed), compiled.states))
-    hparams = jax.tree.map(stacked, compiled.hparams)
+    states = jax.tree.map(stacked, jax.eval_shape(jax.vmap(run.transposed), states))
+    hparams = jax.tree.map(stacked, hparams)
     size = recipe.batch_size
     inputs = jax.ShapeDtypeStruct(
         (tile, size, *data.train_inputs.shape[1:]), data.train_inputs.dtype, sharding=sharding
@@ -47,8 +73,7 @@ def of_step(recipe: Recipe, compiled: Compiled, data: Any, tile: int, device: An
     def step(state: Any, h: Any, inputs: jax.Array, labels: jax.Array, constants: Any) -> Any:
         return run.update(recipe, state, h, (inputs, labels, None), jnp.int32(0), constants=constants)
 
-    program = jax.jit(jax.vmap(step), donate_argnums=0).lower(states, hparams, inputs, labels, constants).compile()
-    return _per_run(program, tile)
+    return jax.jit(jax.vmap(step), donate_argnums=0).lower(states, hparams, inputs, labels, constants)
 
 
 def of_log_point(compiled: Compiled, tile: int) -> Cost:

@@ -21,7 +21,7 @@ class Plan:
 
     Attributes:
       target: the chips.
-      compiled_for: "tpu", or "cpu" where only the CPU's compiler was at hand.
+      compiled_for: "tpu", or "cpu" where only the CPU's compiler was at hand; "" where nothing was compiled.
       runs: runs of the grid.
       devices: chips that would be used.
       runs_per_tile: runs vmapped together.
@@ -30,7 +30,7 @@ class Plan:
       flops_per_run_step: floating-point operations.
       bytes_per_run_step: bytes read and written.
       state_bytes: of all runs of a chip.
-      donated_bytes: of the states, updated in place.
+      donated_bytes: of the states, updated in place; 0 where nothing was compiled.
       collectives: communication operations in any of the programs; must be ().
       bound: "memory" or "compute".
       seconds: of training and of in-line measures, by the roofline.
@@ -53,39 +53,46 @@ class Plan:
 
     def __str__(self) -> str:
         train, measure = self.seconds
-        compiler = (
-            "XLA:TPU for this topology" if self.compiled_for == "tpu" else "XLA:CPU; bytes differ on the target"
-        )
+        measures = f" and {_time(measure)} of in-line measures" if self.compiled_for else ""
+        origin = {
+            "tpu": "programs compiled by XLA:TPU for this topology",
+            "cpu": "programs compiled by XLA:CPU; bytes differ on the target",
+            "": "nothing compiled: memory, traffic and time are lower bounds from shapes",
+        }
+        in_place = [
+            f"in place    {self.donated_bytes / max(self.state_bytes, 1):.0%} of the states; communication: "
+            f"{', '.join(self.collectives) or 'none'}"
+        ]
         tiles = -(-self.runs // (self.devices * self.runs_per_tile))
         return "\n".join(
             [
-                f"target      {self.target.name}, {self.target.devices} chip(s); programs compiled by {compiler}",
+                f"target      {self.target.name}, {self.target.devices} chip(s); {origin[self.compiled_for]}",
                 f"packing     {self.runs} runs on {self.devices} chip(s): {tiles} tile(s) of {self.runs_per_tile} "
                 f"run(s) each; --config.packing.runs_per_tile={self.runs_per_tile}",
                 f"memory      {self.memory}",
-                f"in place    {self.donated_bytes / max(self.state_bytes, 1):.0%} of the states; communication: "
-                f"{', '.join(self.collectives) or 'none'}",
+                *(in_place if self.compiled_for else ()),
                 f"run-step    {self.flops_per_run_step / 1e6:.1f} MFLOP, {self.bytes_per_run_step / 1e6:.2f} MB, "
                 f"{self.bound}-bound",
-                f"time        at least {_time(train)} of training and {_time(measure)} of in-line measures: an "
-                "ESTIMATE from peak rates, never measured on this chip; small grids are slower (launch-bound)",
+                f"time        at least {_time(train)} of training{measures}: an ESTIMATE from peak rates, never "
+                "measured on this chip; small grids are slower (launch-bound)",
             ]
         )
 
 
-def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
+def plan(experiment: config.Experiment, target: str | None = None, *, fast: bool = False) -> Plan:
     """Compile a sweep for a target and read off its memory, packing and roofline.
 
     Args:
       experiment: what would be trained.
       target: "chip:topology"; None is the smallest TPU host, tpu-v5e:2x2.
+      fast: compile nothing, and take lower bounds from shapes and from the step as it is written.
 
     Raises:
       ConfigError: the experiment or the target is not allowed, or the grid does not fit (with the number of
         shards that would).
     """
     chips = parse_target(target)
-    on_tpu = chips.is_tpu and aot.available()
+    on_tpu = chips.is_tpu and aot.available() and not fast
     if on_tpu:
         aot.prepare()
     runtime.start(1 if on_tpu else min(chips.devices, number_of_runs(experiment.grid)))
@@ -98,10 +105,56 @@ def plan(experiment: config.Experiment, target: str | None = None) -> Plan:
         jax.config.update("jax_enable_compilation_cache", False)
     experiment = validate(experiment)
     with runtime.numbers(experiment):
-        return _plan(experiment, chips, on_tpu)
+        return _of_shapes(experiment, chips) if fast else _compiled(experiment, chips, on_tpu)
 
 
-def _plan(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
+def _of_shapes(experiment: config.Experiment, chips: Target) -> Plan:
+    """Estimate a sweep from the shapes of its arrays and from its step before it is compiled."""
+    import jax
+
+    from collapse_jax import tasks, training
+    from collapse_jax.engine import memory, packing
+    from collapse_jax.engine.demand import least_demand
+    from collapse_jax.experiment.grid import grid_runs
+    from collapse_jax.planning import cost
+    from collapse_jax.training.hyperparameters import stack_hyperparameters
+
+    runs = number_of_runs(experiment.grid)
+    devices = min(chips.devices, runs)
+    per_device = -(-runs // devices)
+    data = tasks.load(experiment.task, experiment.dtype)
+    least = least_demand(experiment, data)
+    fitting = least.fitting(int(chips.chip.memory), per_device)
+    if not fitting:
+        raise packing.too_large(runs, devices, least, int(chips.chip.memory))
+    tile = min(experiment.packing.runs_per_tile or fitting, per_device)
+    recipe = training.make_recipe(experiment, data)
+    hparams = stack_hyperparameters(grid_runs(experiment.grid)[:1])
+    states = jax.eval_shape(jax.vmap(lambda h: training.init_run(recipe, h, data)), hparams)
+    step = cost.of_shapes(recipe, states, hparams, data, jax.local_devices()[0])
+    needed = memory.Memory(
+        per_device * least.per_run, least.shared, tile * least.per_tile_run, 0, int(chips.chip.memory)
+    )
+    seconds = -(-per_device // tile) * tile * experiment.steps * step.seconds(chips.chip, experiment.precision)
+    return Plan(
+        target=chips,
+        compiled_for="",
+        runs=runs,
+        devices=devices,
+        runs_per_tile=tile,
+        memory=f"at least {needed}",
+        memory_bytes=needed.total,
+        flops_per_run_step=step.flops,
+        bytes_per_run_step=step.bytes,
+        state_bytes=needed.states,
+        donated_bytes=0,
+        collectives=(),
+        bound=step.bound(chips.chip, experiment.precision),
+        seconds=(seconds, 0.0),
+    )
+
+
+def _compiled(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Plan:
     """Compile the programs of a sweep for a target, after jax has been set up, and estimate."""
     import jax
 
