@@ -184,7 +184,7 @@ def _panel(axes: Axes, settings: list[Setting], variable: str) -> None:
             axes.plot(steps, mean, look, color=colour, label=label, gid=name, alpha=1 if look == "-" else 0.6)
             axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_ylabel(style.label(settings[0].logged, variable))
-    axes.set_ylim(bottom=0)
+    style.from_zero(axes)
     style.step_axis(axes, settings[0].logged["step"].values)
 
 

@@ -63,7 +63,7 @@ def complexity(
                 lines.draw(axes, group, name, linestyle=look, alpha=1.0 if look == "-" else 0.6)
         axes.set_title(panel.title, fontsize=9.5)
         axes.set_ylabel(panel.ylabel)
-        axes.set_ylim(bottom=0)
+        style.from_zero(axes)
         style.step_axis(axes, results["step"].values)
     lines.legend(figure, grid, groups)
     note = f"Smallest description found whose train loss differs by less than {allowed:g}. "
@@ -91,7 +91,7 @@ def rate_distortion(
     left.set_xscale("log")
     left.set_xlabel("allowed distortion of the train loss")
     left.set_ylabel(style.label(results, "complexity"))
-    left.set_ylim(bottom=0)
+    style.from_zero(left)
     left.set_title(f"Rate and distortion at step {int(results['step'].values[-1]):,}", fontsize=9.5)
     left.legend(fontsize=7.5)
     first, distortions = groups[-1], results["distortion"].values
@@ -102,7 +102,7 @@ def rate_distortion(
         mean = lines.mean_and_range(rate, False)[0]
         right.plot(steps, mean, color=shades[number], gid="complexity_over_steps", label=f"{distortions[number]:g}")
     style.step_axis(right, steps)
-    right.set_ylim(bottom=0)
+    style.from_zero(right)
     right.set_ylabel(style.label(results, "complexity"))
     right.set_title(f"Over the steps{', ' + first.title if first.point else ''}", fontsize=9.5)
     right.legend(title="distortion", fontsize=7.5)

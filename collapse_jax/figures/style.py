@@ -160,6 +160,11 @@ def log_values(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def from_zero(axes: Axes) -> None:
+    """A value axis from 0 that ends above the highest value, however little the values differ."""
+    axes.set_ylim(0, 1.03 * axes.get_ylim()[1])
+
+
 def heading(figure: Figure, title: str, note: str) -> None:
     """A title at the top left and, in grey at the bottom, how to read the figure."""
     figure.suptitle(title, x=0.01, ha="left", weight="bold")

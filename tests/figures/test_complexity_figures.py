@@ -89,3 +89,11 @@ def test_a_fit_is_that_of_least_squares(rng):
 def test_two_distortions_make_no_fit(results):
     with pytest.raises(NotDrawableError, match="fewer than three distortions"):
         FIGURES["rate_distortion"](results.isel(distortion=[0, 1]))
+
+
+def test_sizes_that_hardly_differ_lie_inside_their_panel(results):
+    growing = results.assign(naive_size=results["naive_size"] + results["step"] / 1e3)
+    line = lines_of(FIGURES["complexity"](growing), "naive_size")[0]
+    low, high = line.axes.get_ylim()
+    assert low == 0
+    assert high > 1.02 * line.get_ydata().max()
