@@ -166,7 +166,7 @@ def draw(tasks: dict[str, list[Setting]], variables: tuple[str, ...], file: str)
     for (task, settings), row in zip(tasks.items(), grid, strict=True):
         for name, axes in zip(variables, row, strict=True):
             _panel(axes, settings, name)
-            axes.set_title(task, fontsize=9.5)
+            axes.set_title(f"{task}: {style.label(settings[0].logged, name)}", fontsize=8.5)
         row[-1].legend(fontsize=7.5)
     beside = "; dashed train accuracy, dotted RNC1 where it was logged" if "test_accuracy" in variables else ""
     style.heading(figure, "Complexity over training", f"Mean and range over seeds{beside}.")
@@ -183,7 +183,6 @@ def _panel(axes: Axes, settings: list[Setting], variable: str) -> None:
             label = setting.name if name == variable else None
             axes.plot(steps, mean, look, color=colour, label=label, gid=name, alpha=1 if look == "-" else 0.6)
             axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.set_ylabel(style.label(settings[0].logged, variable))
     style.from_zero(axes)
     style.step_axis(axes, settings[0].logged["step"].values)
 
