@@ -14,7 +14,6 @@ from collapse_jax.experiment import checks
 from collapse_jax.experiment.checks import NUMBER, Check, OneOf
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.grid import check_distinct
-from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.training import HEALTHY
 
 LIVING = -1  # of `retired_at`: has not retired
@@ -82,14 +81,19 @@ RELATIONS: checks.Relations = (
 
 
 class Rule:
-    """The stop rule of an experiment: which of its runs are done at a log step."""
+    """The stop rule of an experiment: which of its runs are done at a log step.
 
-    def __init__(self, experiment: Experiment):
+    Args:
+      experiment: that has one.
+      steps: [T] log steps.
+    """
+
+    def __init__(self, experiment: Experiment, steps: np.ndarray):
         stop = self._stop = experiment.stop
         self._events = [EVENTS[name] for name in stop.events or ()]
         self._variables = tuple(variables_of(stop.events or ()))
         self._thresholds = experiment.thresholds
-        self._steps = schedule_steps(experiment.log, experiment.steps)
+        self._steps = steps
         self._last = experiment.steps if stop.at_most is None else stop.at_most
 
     def done(self, step: int, results: Mapping[str, np.ndarray], diverged_at: np.ndarray) -> np.ndarray:
@@ -119,6 +123,6 @@ class Rule:
         return np.all(come, axis=0) & (step >= (self._stop.at_least or 0))
 
 
-def rule_of(experiment: Experiment) -> Rule | None:
-    """Return the stop rule of an experiment; None without."""
-    return Rule(experiment) if has_rule(experiment) else None
+def rule_of(experiment: Experiment, steps: np.ndarray) -> Rule | None:
+    """Return the stop rule of an experiment with these log steps; None without."""
+    return Rule(experiment, steps) if has_rule(experiment) else None

@@ -26,7 +26,7 @@ from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.points import point_text
 from collapse_jax.system import signals
 from collapse_jax.system.files import is_there
-from collapse_jax.system.progress import Progress, say
+from collapse_jax.system.progress import Progress, listed, say
 from collapse_jax.training import HEALTHY, RunState
 from collapse_jax.workdir.growing import planned_steps
 from collapse_jax.workdir.lock import Lock
@@ -36,7 +36,6 @@ from collapse_jax.workdir.results import RESULTS, label, open_results
 from collapse_jax.workdir.trees import TreeStore, from_flat
 
 NOTHING_DONE = -1
-MAX_NAMED = 10
 
 
 class Sweep:
@@ -54,9 +53,10 @@ class Sweep:
     ):
         self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
         self.stop, self.lock = stop, lock
-        self.chunks, self.rule = chunks_of(experiment), rule_of(experiment)
+        self.chunks = chunks_of(experiment)
         record = read_record(workdir)
         self.log_steps = planned_steps(record, "log")
+        self.rule = rule_of(experiment, self.log_steps)
         stored = bool(experiment.snapshots.content)
         self.snapshot_steps = planned_steps(record, "snapshots") if stored else np.array([], np.int64)
         self.fingerprint, self.grown = record["fingerprint"], record.get("grown")
@@ -80,8 +80,7 @@ class Sweep:
             name: np.full((runs, len(self.log_steps), *self.programs.shapes[name]), np.nan, np.float32)
             for name in self.variables
         }
-        self.diverged_at = np.full(runs, HEALTHY, np.int32)
-        self.retired_at = np.full(runs, LIVING, np.int32)
+        self.diverged_at, self.retired_at = (np.full(runs, none, np.int32) for none in (HEALTHY, LIVING))
         self.step = NOTHING_DONE
         steps = self.checkpoints.steps()
         if not steps and is_there(self.workdir / RESULTS):
@@ -95,10 +94,9 @@ class Sweep:
             except DamagedError as error:
                 say(f"skipped a checkpoint: {error}")
                 continue
-            like = {"states": self.states, "diverged_at": 0} | ({"retired_at": 0} if self.rule else {})
-            whole = from_flat(flat, like)
+            whole = from_flat(flat, {"states": self.states, "diverged_at": 0})
             self.diverged_at, self.step = np.array(whole["diverged_at"]), step
-            self.retired_at = np.array(whole.get("retired_at", self.retired_at))
+            self.retired_at = np.array(flat.get("retired_at", self.retired_at))
             self.programs = self.programs.among(self.alive)
             self.states = self.programs.place(whole["states"])
             say(f"continuing at step {step}")
@@ -141,6 +139,8 @@ class Sweep:
         """Take variables that are new up to the step reached from snapshots, at steps that are logged too."""
         results, every = {n: self.results[n] for n in new}, self.programs.among(np.ones_like(self.alive))
         found = measure_earlier(self.experiment, results, self.log_steps, self.step, every, self.snapshots, states)
+        for values in results.values():
+            values[(self.retired_at[:, None] != LIVING) & (self.log_steps > self.retired_at[:, None])] = np.nan
         at = f" but at the stored steps {', '.join(map(str, found))}" if found else ""
         say(f"{', '.join(new)}: not measured until now; nan up to step {self.step}{at}")
 
@@ -159,6 +159,7 @@ class Sweep:
         self.progress = Progress(self._taken(self.experiment.steps), done=self._taken(max(self.step, 0)))
         boundaries = np.union1d(self.log_steps, self.snapshot_steps)
         self.saved_at, self.saved_step = time.monotonic(), self.step
+        self._retire()  # a sweep that has grown goes on from what was the last step, where no run retires
         for stop in boundaries[boundaries > self.step].tolist():
             if not self.alive.any():
                 break
@@ -169,9 +170,7 @@ class Sweep:
                 self._later(self._record, stop, self.programs.measure(self.states, stop))
             if stop in self.snapshot_steps:
                 self._later(self._store_snapshot, stop, self.programs.snapshot(self.states))
-            if stop in self.log_steps and self.rule:
-                self._write(self.pending)
-                self._retire(stop, self.rule.done(stop, self.results, self.diverged_at))
+            self._retire()
         self._write(self.pending)
         self.step = self.experiment.steps  # also where all runs retired before it
         self._save_now()
@@ -211,19 +210,20 @@ class Sweep:
         while actions:
             actions.popleft()()
 
-    def _retire(self, step: int, done: np.ndarray) -> None:
-        """Train the runs that are done no more."""
-        runs = np.flatnonzero(done & self.alive)
+    def _retire(self) -> None:
+        """Train the runs no more that are done by what is logged up to here."""
+        if self.rule is None or self.step not in self.log_steps:
+            return
+        self._write(self.pending)
+        runs = np.flatnonzero(self.rule.done(self.step, self.results, self.diverged_at) & self.alive)
         if not len(runs):
             return
-        self.retired_at[runs] = step
+        self.retired_at[runs] = self.step
         host = self.programs.rows(self.states)
         self.programs = self.programs.among(self.alive)
         self.states = self.programs.place(host)
         self.progress.expect(self._taken(self.experiment.steps))
-        names = "; ".join(self._name(run) for run in runs[:MAX_NAMED])
-        more = f"; and {len(runs) - MAX_NAMED} more" if len(runs) > MAX_NAMED else ""
-        say(f"retired at step {step}, {self.alive.sum()} go on: {names}{more}")
+        say(f"retired at step {self.step}, {self.alive.sum()} go on: {listed([*map(self._name, runs)])}")
 
     def _record(self, step: int, values: dict[str, jax.Array]) -> None:
         column, alive = int(np.searchsorted(self.log_steps, step)), self.alive

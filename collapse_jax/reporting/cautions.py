@@ -12,12 +12,12 @@ from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.nulls import LEVEL, holm, null_name
 from collapse_jax.experiment.points import point_text
 from collapse_jax.reporting.sweeps import Sweep
+from collapse_jax.system.progress import listed
 from collapse_jax.tasks import without_examples
 from collapse_jax.workdir.join import all_points
 from collapse_jax.workdir.record import RECORD
 from collapse_jax.workdir.results import ENDS, RESULTS
 
-MAX_NAMED = 10
 COARSE = 2.0  # a time known to no better than this factor
 FEW_SEEDS = 3  # below which the coverage of an interval rests on its model alone
 
@@ -59,7 +59,7 @@ def _diverged(sweep: Sweep) -> Iterator[str]:
     at = sweep.summary.diverged_at
     bad = np.flatnonzero(at >= 0).tolist()
     if bad:
-        names = _listed([f"{sweep.name_of(run)} at step {int(at[run]):,}" for run in bad])
+        names = listed([f"{sweep.name_of(run)} at step {int(at[run]):,}" for run in bad])
         yield f"{_of(bad, sweep)} diverged, and {'is' if len(bad) == 1 else 'are'} masked from then on: {names}."
 
 
@@ -103,7 +103,7 @@ def _censored(sweep: Sweep) -> Iterator[str]:
             level = event.condition(sweep.thresholds)
             yield (
                 f"{event.tau} of {_of(runs, sweep)} is a lower bound (censored, marked >), since {level} was not "
-                f"reached: {_listed([sweep.name_of(run) for run in runs])}."
+                f"reached: {listed([sweep.name_of(run) for run in runs])}."
             )
 
 
@@ -111,7 +111,7 @@ def _not_applicable(sweep: Sweep) -> Iterator[str]:
     for name, times in sweep.summary.times.items():
         runs = np.flatnonzero(~times.applicable).tolist()
         if runs:
-            names = _listed([sweep.name_of(run) for run in runs])
+            names = listed([sweep.name_of(run) for run in runs])
             reason = EVENTS[name].why_not(sweep.thresholds)
             yield f"{EVENTS[name].tau} of {_of(runs, sweep)} is not applicable (n/a): {reason}: {names}."
 
@@ -159,7 +159,7 @@ def _lines(sweep: Sweep) -> Iterator[str]:
     if rejected:
         names = [f"{fit.tau}{f' at {point_text(fit.point)}' if fit.point else ''}" for fit in rejected]
         yield (
-            f"No power law (lack of fit, p < {REJECTED:g}): {_listed(names)}. The slope is that of a line which "
+            f"No power law (lack of fit, p < {REJECTED:g}): {listed(names)}. The slope is that of a line which "
             "the times do not follow: read the local slopes."
         )
 
@@ -173,7 +173,7 @@ def _reference(sweep: Sweep) -> Iterator[str]:
     for measure, names in found.items():
         yield (
             f"{measure} was measured with mode=reference, which repeats a published estimator with its faults: "
-            f"{_listed(names)}."
+            f"{listed(names)}."
         )
 
 
@@ -200,10 +200,10 @@ def _nulls(sweep: Sweep) -> Iterator[str]:
         count = sum(int(np.sum(np.isfinite(values))) for values in tested.values())
         yield (
             f"In the range of its null at the last step measured (permutation p-value above {LEVEL:g} after Holm's "
-            f"correction for all {count:,} values tested), and so without evidence there: {_listed(found)}."
+            f"correction for all {count:,} values tested), and so without evidence there: {listed(found)}."
         )
     if unknown:
-        yield f"Measured with a null of one permutation, which gives no p-value; measure again: {_listed(unknown)}."
+        yield f"Measured with a null of one permutation, which gives no p-value; measure again: {listed(unknown)}."
 
 
 def _last_of_each_program(results: xr.Dataset, name: str) -> np.ndarray:
@@ -228,8 +228,3 @@ def _provenance(sweep: Sweep) -> Iterator[str]:
 
 def _of(runs: Sequence[int], sweep: Sweep) -> str:
     return f"{len(runs)} of {sweep.runs} run{'s' if sweep.runs > 1 else ''}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = "; ".join(names[:MAX_NAMED])
-    return shown if len(names) <= MAX_NAMED else f"{shown}; and {len(names) - MAX_NAMED} more"

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
@@ -64,6 +65,12 @@ class Progress:
         """Leave the bar as it stands."""
         with contextlib.suppress(OSError):
             self._bar.close()
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """List names, of many the first."""
+    shown = "; ".join(names[:most])
+    return shown if len(names) <= most else f"{shown}; and {len(names) - most} more"
 
 
 def say(line: str) -> None:

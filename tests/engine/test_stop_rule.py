@@ -39,7 +39,7 @@ def test_the_rule_on_random_curves(rng):
     for i, step in enumerate(steps[:-1]):
         known = {name: np.where(steps <= step, values, np.nan) for name, values in curves.items()}
         for results in (known, curves):
-            done = Rule(dataclasses.replace(e, thresholds=level)).done(step, results, diverged)
+            done = Rule(dataclasses.replace(e, thresholds=level), steps).done(step, results, diverged)
             for run in range(runs):
                 times = [
                     first_crossing(steps[: i + 1], curves[name][run, : i + 1].astype(float), float(np.float32(at)))
@@ -49,7 +49,7 @@ def test_the_rule_on_random_curves(rng):
                 assert done[run] == (come or step == 100 or step == 110 or diverged[run] >= 0), (run, step)
                 seen += come
     assert 0 < seen < runs * len(steps)
-    assert not Rule(e).done(STEPS, curves, diverged).any()
+    assert not Rule(e, steps).done(STEPS, curves, diverged).any()
 
 
 def test_an_event_that_needs_another_and_one_that_cannot_happen():
@@ -60,7 +60,8 @@ def test_an_event_that_needs_another_and_one_that_cannot_happen():
         "train_accuracy": np.stack([rises, rises, 0 * rises, rises]),
         "rnc1": np.stack([1 - rises, 0 * rises, 1 - rises, 1 + rises]).astype(np.float32),
     }
-    rule = Rule(dataclasses.replace(e, thresholds=Thresholds(rnc1=0.3, train_accuracy=0.9)))
+    level = Thresholds(rnc1=0.3, train_accuracy=0.9)
+    rule = Rule(dataclasses.replace(e, thresholds=level), np.array([*AT, STEPS]))
     retired = [next((s for s in AT if rule.done(s, results, np.full(4, -1))[run]), -1) for run in range(4)]
     assert retired == [110, -1, -1, -1]  # fits at 108 = .9 * 120, collapsed there already
 

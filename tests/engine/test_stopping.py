@@ -1,6 +1,7 @@
 """Stop rules: which runs retire and when, what their rows say, and that no bit of a step that was taken changes."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 from harness import assert_same_sweep
-from stopping_sweeps import AT, EVERY, RULE, STEPS, sweep_of
+from stopping_sweeps import AT, EVERY, RULE, STEPS, STORED, sweep_of
 
 import collapse_jax
 from collapse_jax.analysis import timescales
@@ -164,6 +165,27 @@ def test_a_sweep_that_is_stopped_again_and_again_is_the_same(stopped, tmp_path, 
     assert_same_sweep(tmp_path / "w", stopped[0])
     # Trained again from the beginning to the last but one checkpoint, and from there to the last.
     assert [wrong for _, wrong in replay_workdir(tmp_path / "w", 20)] == ["", ""]
+
+
+def test_a_sweep_that_grows_retires_its_runs_as_one_done_in_one_go(stopped, tmp_path):
+    """From a last step at which runs are due, with a measure more."""
+    at = stopped[1].retired_at
+    half = int(at.where(at >= 0).max())
+    steps = tuple(step for step in AT if step < half)
+    fewer = {
+        "log": Schedule("explicit", at=steps),
+        "snapshots": dataclasses.replace(STORED, schedule=Schedule("explicit", at=steps)),
+    }
+    begun = collapse_jax.train(sweep_of(RULE, steps=half, measures=("fit",), **fewer), tmp_path / "w")
+    assert int(begun.retired_at.max()) < half
+    grown = collapse_jax.train(sweep_of(RULE), tmp_path / "w", extend=True)
+    np.testing.assert_array_equal(grown.retired_at, at)
+    for name in ("train_accuracy", "test_loss"):
+        np.testing.assert_array_equal(grown[name], stopped[1][name], err_msg=name)
+    np.testing.assert_array_equal(grown.weight_norm, stopped[1].weight_norm)  # before, from snapshots
+    a, b = last_checkpoint(tmp_path / "w"), last_checkpoint(stopped[0])
+    for name in [name for name in b if name.startswith("states/")]:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
 @pytest.mark.slow  # compiles two more widths
