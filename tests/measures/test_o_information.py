@@ -42,6 +42,14 @@ def test_equicorrelated_variables(n, r, right):
     assert found.o_information * BITS == pytest.approx(right, abs=1e-11)
 
 
+def test_a_sum_of_two_variables_and_noise_is_synergy():
+    """x3 = x1 + x2 + e, all of variance 1: O = 1/2 log(1 - 1/4)."""
+    covariance = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 3.0]])
+    scale = np.sqrt(np.diag(covariance))
+    found = unions(covariance / np.outer(scale, scale), np.arange(3)).found[-1]
+    assert found.o_information * BITS == pytest.approx(-0.143841036225890, abs=1e-11)
+
+
 def test_every_union_is_what_the_definition_says(rng):
     r = correlation(rng, 9)
     labels = np.array([0, 1, 2, 0, 1, 2, 0, 0, 3])

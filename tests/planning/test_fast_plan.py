@@ -17,7 +17,9 @@ RUNS, BATCH = 12, 30
 @pytest.fixture
 def experiment(tiny):
     grid = Grid(weight_decay=(0.1,), seed=tuple(range(RUNS)), init_scale=(1.0,))
-    return tiny(grid=grid, model=Model(hidden=SIZES[1:-1]), task=Task(train_size=100, test_size=50), batch_size=BATCH)
+    return tiny(
+        grid=grid, model=Model(hidden=SIZES[1:-1]), task=Task(train_size=100, test_size=50), batch_size=BATCH
+    )
 
 
 def test_operations_and_bytes_are_those_of_the_formulas(experiment, monkeypatch):
