@@ -1,10 +1,10 @@
 """What a network is at the end of each level of pruning, and how many steps of the level it took to get there.
 
-    python -m scripts.ticket_levels --workdir=runs/grok --test_accuracy=0.8
+    python -m scripts.ticket_levels --workdir=runs/grok,runs/grok_control --test_accuracy=0.8
 
 A line for each setting and level: means over seeds of what was measured in-line, and of the first logged step of
 the level at which the accuracy of the training set is 0.99 (fit) and that of the test set `--test_accuracy` (grok),
-with the number of seeds that reach it where these are not all.
+with the number of seeds that reach it where these are not all. A sweep without levels, such as a control, is one.
 """
 
 import argparse
@@ -31,6 +31,9 @@ def first_steps(level: xr.Dataset, variable: str, value: float) -> str:
 def table(results: xr.Dataset, test_accuracy: float) -> str:
     """The lines, between tabs."""
     names = [name for name in SHOWN if name in results]
+    if "level" not in results.coords:
+        steps = results["step"].values
+        results = results.assign_coords(level=("step", np.zeros_like(steps)), level_step=("step", steps))
     lines = []
     for point, chosen in groups_of(points_of(results)):
         runs = take(results, chosen).isel(step=results["step"].values > 0)
@@ -46,7 +49,8 @@ def table(results: xr.Dataset, test_accuracy: float) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workdir", required=True)
+    parser.add_argument("--workdir", required=True, help="one or more, comma-separated")
     parser.add_argument("--test_accuracy", type=float, default=0.8)
     arguments = parser.parse_args()
-    print(table(collapse_jax.open_results(arguments.workdir), arguments.test_accuracy))
+    for workdir in arguments.workdir.split(","):
+        print(workdir, table(collapse_jax.open_results(workdir), arguments.test_accuracy), sep="\n")

@@ -166,6 +166,10 @@ def test_the_table_of_levels_has_the_first_step_of_each(results):
     assert lines[0][:2] == ["learning_rate", "level"]
     assert len(lines) == 1 + len(RATES) * LEVELS
     assert [line[-1] for line in lines[1:4]] == ["2 [2, 2]", "6 [6, 6]", "6 [6, 6] (1 of 2)"]
+    second = made.isel(step=slice(2, 5)).drop_vars(["level", "level_step"])
+    second = second.assign_coords(step=second["step"] - STEPS)
+    alone = [line.split("\t") for line in levels_table(second, 0.8).splitlines()]
+    assert alone[1][2:] == lines[2][2:]
 
 
 def test_no_cross_is_spoken_of_that_is_not_drawn(results):
