@@ -31,9 +31,10 @@ from collapse_jax.models import (
     vgg,
 )
 from collapse_jax.models.base import HEAD, SCALES, Coordinates, Forward, InitialScale, ModelInfo, initial_scale
+from collapse_jax.models.batch_norm import BatchNorm
 from collapse_jax.models.check import FIELDS, check_batches, check_model, has_batch_norm
 from collapse_jax.models.draws import DRAWS
-from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, Conv, dropout, torch_linear
+from collapse_jax.models.layers import ACTIVATIONS, Conv, dropout, torch_linear
 from collapse_jax.models.mlp import MLP, NORMS
 
 MODELS: dict[str, ModelInfo] = {

@@ -5,7 +5,8 @@ from flax import linen as nn
 
 from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
-from collapse_jax.models.layers import ACTIVATIONS, BatchNorm, LengthFree, dropout, layer_norm, torch_linear
+from collapse_jax.models.batch_norm import BatchNorm
+from collapse_jax.models.layers import ACTIVATIONS, LengthFree, dropout, layer_norm, torch_linear
 
 LENGTH = "length"
 NORMS = ("none", "layer", "batch", LENGTH)

@@ -8,8 +8,9 @@ from flax import linen as nn
 
 from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
+from collapse_jax.models.batch_norm import BatchNorm
 from collapse_jax.models.images import as_images
-from collapse_jax.models.layers import BatchNorm, Conv, dropout, torch_linear
+from collapse_jax.models.layers import Conv, dropout, torch_linear
 
 # Depth -> (blocks per stage, whether they are bottlenecks).
 DEPTHS: dict[int, tuple[tuple[int, ...], bool]] = {

@@ -6,8 +6,9 @@ from flax import linen as nn
 
 from collapse_jax.experiment import choices
 from collapse_jax.models.base import ModelInfo
+from collapse_jax.models.batch_norm import BatchNorm
 from collapse_jax.models.images import as_images
-from collapse_jax.models.layers import BatchNorm, Conv, dropout, max_pool, torch_linear
+from collapse_jax.models.layers import Conv, dropout, max_pool, torch_linear
 
 # Channels of the convolutions in units of the width, and whether pooling follows.
 CONVOLUTIONS = ((1, True), (2, True), (4, False), (4, True), (8, False), (8, True), (8, False), (8, True))

@@ -12,7 +12,7 @@ import collapse_jax
 from collapse_jax import tasks
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import grid
-from collapse_jax.experiment.config import Grid, Model, Packing, Schedule, Snapshots, Task, Training
+from collapse_jax.experiment.config import Grid, Model, Optimizer, Packing, Schedule, Snapshots, Task, Training
 from collapse_jax.training import init_run, make_recipe, network_of, observe, observe_run
 from collapse_jax.training.hyperparameters import stack_hyperparameters
 from collapse_jax.workdir.lock import one_writer
@@ -60,9 +60,11 @@ def test_where_the_loop_is_cut_changes_no_bit(tiny, states):
     jax.tree.map(np.testing.assert_array_equal, states, train(tiny(model=BATCH_NORM), cuts=(1, 9, 33)))
 
 
-def test_vmapped_tiles_agree_to_tolerance(tiny, states):
-    tiled = train(tiny(model=BATCH_NORM), layout=Packing(2, 2))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), states.batch_stats, tiled.batch_stats)
+def test_vmapped_tiles_agree_to_tolerance(tiny):
+    """By SGD: a bias before BatchNorm has no gradient but rounding, of which Adam makes steps of full length."""
+    experiment = tiny(model=BATCH_NORM, optimizer=Optimizer("sgd"), loss="cross_entropy")
+    alone, tiled = (train(experiment, layout=packing) for packing in (None, Packing(2, 2)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), alone.batch_stats, tiled.batch_stats)
 
 
 def test_a_run_alone_equals_the_same_run_in_the_grid(tiny, states):
