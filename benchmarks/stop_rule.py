@@ -1,9 +1,11 @@
 """What a stop rule saves: runs of the main experiment with it and without, each as a user starts it.
 
-Command: python -m benchmarks.stop_rule; further flags go to both (--config.grid.weight_decay=0.3,0.03,0.001)
+Commands: python -m benchmarks.stop_rule; further flags go to both (--config.grid.weight_decay=0.3,0.03,0.001)
+python -m benchmarks.stop_rule --expected: what rules would leave of the whole experiment, by its stored curves
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -18,6 +20,8 @@ import numpy as np
 import xarray as xr
 
 from benchmarks import machine
+from collapse_jax.experiment.stopping import Stop
+from collapse_jax.workdir.record import read_experiment
 from collapse_jax.workdir.results import open_results
 
 CONFIG = "configs/mnist_mlp.py"
@@ -66,7 +70,29 @@ def measure(flags: Sequence[str]) -> dict[str, Any]:
         }
 
 
+def expected(events: tuple[str, ...], factor: float) -> dict[str, Any]:
+    """Say how many run-steps of the main experiment a rule leaves, by the results in docs/mnist_mlp."""
+    from collapse_jax.engine.stopping import Rule
+
+    results = open_results(machine.ROOT / "docs" / "mnist_mlp")
+    experiment = read_experiment({"experiment": json.loads(results.attrs["experiment"])})
+    experiment = dataclasses.replace(experiment, stop=Stop(events=events, factor=factor))
+    names = [name for name in ("train_accuracy", "test_accuracy", "rnc1") if name in results]
+    results = results[[*names, "diverged_at"]].dropna("step", how="all", subset=names)
+    steps, runs = results["step"].values, results["diverged_at"].size
+    curves = {name: results[name].values.reshape(runs, len(steps)) for name in names}
+    rule, last = Rule(experiment, steps), np.full(runs, steps[-1])
+    for step in steps[::-1].tolist():
+        last = np.where(rule.done(step, curves, results["diverged_at"].values.ravel()), step, last)
+    return {"events": events, "factor": factor, "run_steps": int(last.sum()), "of": int(steps[-1]) * runs}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    _, further = parser.parse_known_args()
-    print(json.dumps(measure((SEED, *further)), indent=1))
+    parser.add_argument("--expected", action="store_true", help="train nothing")
+    arguments, further = parser.parse_known_args()
+    if arguments.expected:
+        for events in (("fit", "grok"), ("fit", "grok", "collapse")):
+            print(json.dumps(expected(events, 1.1)))
+    else:
+        print(json.dumps(measure((SEED, *further)), indent=1))

@@ -45,7 +45,7 @@ def _given(e: Experiment) -> None:
         require(len(events) > 0, "stop.events", events, "must name an event, or be None: no rule")
         check_distinct("stop.events", events)
         return
-    allowed = f"has no say without stop.events, of {', '.join(EVENTS)}"
+    allowed = f"has no say without stop.events: any of {', '.join(EVENTS)}"
     together(
         functools.partial(require, value is None, f"stop.{name}", value, allowed)
         for name, value in vars(e.stop).items()
