@@ -1,9 +1,10 @@
 """Seconds from a command to what a user waits for: help, a table, a figure, the first progress of a running grid.
 
-Command: python -m benchmarks.startup
+Command: python -m benchmarks.startup; with --before=CHECKOUT the same commands of another checkout in turn
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -16,16 +17,17 @@ import sys
 import tempfile
 import termios
 import time
+from collections.abc import Sequence
 
 from benchmarks import machine
 
-# What is started, in a folder that holds the results of the main experiment.
+# What is started, in a folder that holds the main experiment: its results alone, and with 12 files of measures.
 COMMANDS = {
     "import collapse_jax": ("-c", "import collapse_jax"),
     "--help": ("-m", "collapse_jax", "--help"),
-    "show": ("-m", "collapse_jax", "show", "--workdir=."),
-    "plot, one figure": ("-m", "collapse_jax", "plot", "--workdir=.", "--figures=phases"),
-    "plot": ("-m", "collapse_jax", "plot", "--workdir=."),
+    "show": ("-m", "collapse_jax", "show", "--workdir=alone"),
+    "show, 12 files of measures": ("-m", "collapse_jax", "show", "--workdir=mnist_mlp"),
+    "plot, one figure": ("-m", "collapse_jax", "plot", "--workdir=alone", "--figures=phases"),
 }
 # The bar of a grid that has moved: "0%|   | 30.0/3.00M [00:01<...", but not "0.00/3.00M".
 MOVED = re.compile(r"\| *(?!0\.00/)([\d.]+[kM]?)/[\d.]+M \[")
@@ -73,32 +75,36 @@ def measure(repeats: int = 3) -> list[dict[str, dict[str, float]]]:
     return rounds
 
 
-def commands(repeats: int = 5) -> dict[str, dict[str, float]]:
+def commands(checkouts: Sequence[pathlib.Path], repeats: int = 5) -> dict[str, dict[str, list[float]]]:
     """Run the commands that train nothing in turn, round after round.
 
     Returns:
-      for each the median seconds by the clock, and of all its threads, which other jobs change less.
+      command -> checkout -> median seconds by the clock, and of all its threads, which other jobs change less.
     """
-    clock: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    cpu: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    environment = os.environ | {"PYTHONPATH": str(machine.ROOT)}
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(machine.ROOT / "docs" / "mnist_mlp" / "results.nc", folder)
-        for _ in range(repeats):
-            for name, command in COMMANDS.items():
-                began, before = time.perf_counter(), os.times()
-                subprocess.run(
-                    [sys.executable, *command], cwd=folder, env=environment, capture_output=True, check=True
-                )
-                clock[name].append(time.perf_counter() - began)
-                cpu[name].append(sum(os.times()[2:4]) - sum(before[2:4]))
-    middle = statistics.median
-    return {name: {"clock": round(middle(clock[name]), 2), "cpu": round(middle(cpu[name]), 2)} for name in COMMANDS}
+    taken: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        shutil.copytree(machine.ROOT / "docs" / "mnist_mlp", folder / "mnist_mlp")
+        (folder / "alone").mkdir()
+        shutil.copy(folder / "mnist_mlp" / "results.nc", folder / "alone")
+        for _, checkout, (text, command) in itertools.product(range(repeats), checkouts, COMMANDS.items()):
+            began, before = time.perf_counter(), os.times()
+            environment = os.environ | {"PYTHONPATH": str(checkout)}
+            subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, check=True)
+            cpu = sum(os.times()[2:4]) - sum(before[2:4])
+            taken.setdefault((text, str(checkout)), []).append((time.perf_counter() - began, cpu))
+    found: dict[str, dict[str, list[float]]] = {}
+    for (text, where), seconds in taken.items():
+        middle = [round(statistics.median(each), 2) for each in zip(*seconds, strict=True)]
+        found.setdefault(text, {})[where] = middle
+    return found
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--before", type=pathlib.Path, action="append", default=[])
     parser.add_argument("--train", type=int, default=3, help="starts of a grid, each cold and warm")
     arguments = parser.parse_args()
-    print(json.dumps({"commands": commands(arguments.repeats), "train": measure(arguments.train)}, indent=1))
+    timed = commands([machine.ROOT, *arguments.before], arguments.repeats)
+    print(json.dumps({"commands": timed, "train": measure(arguments.train)}, indent=1))
