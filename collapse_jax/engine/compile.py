@@ -20,6 +20,7 @@ from collapse_jax.measures.labels import described
 from collapse_jax.measures.needs import held, lacking
 from collapse_jax.measures.options import bind, complete, options_of
 from collapse_jax.models import HEAD
+from collapse_jax.system.progress import say
 from collapse_jax.tasks import Dataset
 from collapse_jax.training import (
     Recipe,
@@ -155,6 +156,8 @@ def compile_programs(experiment: config.Experiment, layout: Layout, data: Datase
 
     @functools.cache
     def compiled_for(runs_per_tile: int) -> Compiled:
+        if runs_per_tile < layout.runs_per_tile:
+            say(f"compiling for {runs_per_tile} run(s) per tile, which hold all that have not retired ...")
         return compile_for(experiment, dataclasses.replace(layout, runs_per_tile=runs_per_tile), data)
 
     def among(alive: np.ndarray) -> Programs:

@@ -189,11 +189,12 @@ def test_a_sweep_that_grows_retires_its_runs_as_one_done_in_one_go(stopped, tmp_
 
 
 @pytest.mark.slow  # compiles two more widths
-def test_wide_tiles_pack_the_living_and_agree_up_to_rounding(stopped, tmp_path, monkeypatch):
+def test_wide_tiles_pack_the_living_and_agree_up_to_rounding(stopped, tmp_path, monkeypatch, capsys):
     widths, original = [], living.width
     monkeypatch.setattr(living, "width", lambda *arguments: widths.append(original(*arguments)) or widths[-1])
     results = collapse_jax.train(sweep_of(RULE, packing=Packing(devices=1, runs_per_tile=4)), tmp_path / "w")
     assert set(widths) == {4, 2}
+    assert capsys.readouterr().err.count("compiling for 2 run(s) per tile") == 1
     np.testing.assert_array_equal(results.retired_at, stopped[1].retired_at)
     for name in ("train_loss", "weight_norm"):
         np.testing.assert_allclose(results[name], stopped[1][name], rtol=1e-3, err_msg=name)
