@@ -29,7 +29,7 @@ PANELS = (
     Panel("Test accuracy", "test_accuracy"),
     Panel("Advantage over other weights", "advantage"),
     Panel("Distance from initial weights", "distance_from_initial", log=True),
-    Panel("The same per weight", "distance_per_weight", log=True),
+    Panel("Distance per weight", "distance_per_weight", log=True),
     Panel("Trace of the Hessian", "hessian_trace", log=True),
     Panel("Expected sharpness", "expected_sharpness", log=True),
     Panel("Sigma that the error tolerates", "tolerated_sigma"),
@@ -60,11 +60,12 @@ def tickets(
     and a panel has the advantage of the tickets. `thresholds` is not used. Source: arXiv 2205.07320.
     """
     ends = with_controls(ends_of_levels(results), controls or {})
-    panels = [panel for panel in PANELS if panel.variable in ends]
+    panels = [panel for panel in PANELS if panel.variable in ends and _levels_with(ends[panel.variable]) > 1]
     columns = min(4, len(panels))
     figure = style.new_figure(1.2 + 3.1 * columns, 1.5 + 2.6 * -(-len(panels) // columns))
     grid = style.panels(figure, len(panels), columns)
     groups = lines.split(ends.drop_vars("diverged_at", errors="ignore"), colour)
+    edges = 0.9 * float(ends["density"].min()), 1.1 * float(ends["density"].max())
     for axes, panel in zip(grid, panels, strict=True):
         for group in groups:
             x = _mean(group, "density")
@@ -75,6 +76,7 @@ def tickets(
         units = ends[panel.variable].attrs.get("units", "1")
         axes.set_ylabel("" if units == "1" else units)  # the title says what it is
         _density(axes)
+        axes.set_xlim(*edges)
         if panel.log:
             axes.set_yscale("log")
     lines.legend(figure, grid, groups)
@@ -156,6 +158,11 @@ def with_controls(ends: xr.Dataset, controls: Mapping[int, xr.Dataset]) -> xr.Da
         accuracy[..., at[0]] = control["test_accuracy"].isel(step=-1).transpose(*last.dims[:-1]).values
     again = (last.dims, accuracy)
     return ends.assign({CONTROL: again, "advantage": last - xr.DataArray(accuracy, dims=last.dims)})
+
+
+def _levels_with(values: xr.DataArray) -> int:
+    """At how many levels there is a value."""
+    return int(values.notnull().any([name for name in values.dims if name != "step"]).sum())
 
 
 def _but_for_seeds(results: xr.Dataset) -> list[dict]:

@@ -132,6 +132,12 @@ def test_the_advantage_is_drawn_against_the_density(results, controls):
     assert not drawn(FIGURES["tickets"](results), "advantage")
 
 
+def test_what_one_level_alone_has_is_no_panel(results):
+    once = results.assign(pac_bound_slab=results["pac_bound_slab"].where(results["step"] == 2 * STEPS))
+    of_all, of_once = ({axes.get_title("left") for axes in FIGURES["tickets"](r).axes} for r in (results, once))
+    assert of_all - of_once == {"PAC-Bayes bound"}
+
+
 @pytest.mark.parametrize("name", ["tickets", "ticket_rates"])
 def test_controls_of_other_runs_or_levels_are_refused(name, results, controls):
     with pytest.raises(NotDrawableError, match="the control of level 1 has other runs"):
