@@ -59,7 +59,10 @@ def table(results: xr.Dataset) -> list[list[str]]:
     """Return a row for each mask."""
     steps, ends = {}, {}
     for mask in results["mask"].values.tolist():
-        part = select_part(results, {"mask": mask}).dropna("step", how="all", subset=["test_accuracy"])
+        part = select_part(results, {"mask": mask})
+        if "test_accuracy" not in part:
+            continue  # it has not begun
+        part = part.dropna("step", how="all", subset=["test_accuracy"])
         taus = timescales(part)
         steps[mask] = np.where(taus["grok_censored"], np.nan, taus["tau_grok"]).ravel()
         ends[mask] = part["test_accuracy"].isel(step=-1).values.ravel()
