@@ -138,6 +138,7 @@ def test_log_points_and_measures_from_here_on(copy, whole, tmp_path):
     assert_equal(results.rnc1.sel(step=[0, 10, 30]), in_one_go.rnc1.sel(step=[0, 10, 30]))
 
 
+@pytest.mark.slow  # compiles a measure three times
 def test_measures_of_stored_snapshots_are_taken_only_where_they_are_new(copy, whole, monkeypatch):
     collapse_jax.measure(copy, ["collapse"])
     collapse_jax.train(WHOLE, copy, extend=True)
@@ -156,6 +157,7 @@ def test_measures_of_stored_snapshots_are_taken_only_where_they_are_new(copy, wh
     assert found.sel(step=20, seed=3).isnull().all()  # the snapshot of the end of the beginning is its own
 
 
+@pytest.mark.slow  # seven leaves
 def test_static_axes_and_shards_grow(tmp_path):
     grid = Grid(batch_size=(30,), weight_decay=(0.1,), seed=(1, 2), init_scale=(1.0,))
     larger = dataclasses.replace(grid, batch_size=(30, 50), seed=(1, 2, 3))
