@@ -18,7 +18,6 @@ from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.system.files import is_there
 from collapse_jax.workdir import record
 from collapse_jax.workdir.record import RECORD
-from collapse_jax.workdir.trees import TreeStore
 
 NOTHING_DONE = -1
 
@@ -66,6 +65,8 @@ def grow_leaf(workdir: epath.Path, experiment: Experiment) -> None:
     _require_growable(workdir, there, experiment)
     if identity.binding_fields(there) == identity.binding_fields(experiment):
         return
+    from collapse_jax.workdir.trees import TreeStore  # imports jax, which readers of a workdir need not
+
     until = max(TreeStore(workdir / "checkpoints").steps(), default=NOTHING_DONE)
     steps = {name: planned_steps(found, name).tolist() for name in growth.SCHEDULES}
     grown = {"until": until, **steps}

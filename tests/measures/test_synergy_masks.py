@@ -24,7 +24,7 @@ def test_members_are_those_of_the_most_synergy_of_a_window(rng):
 
 
 def test_random_masks_keep_as_many_neurons_and_split_them_all(rng):
-    members = rng.random((4, 50)) < np.array([[0.2], [0.7], [0.5], [0.9]])
+    members = rng.random((4, 50)) < np.array([[0.2], [0.7], [0.5], [0.8]])
     masks = masks_of(members, np.array([3, 1, 2, 7]))
     for name, size in (("subnetwork", members.sum(1)), ("inverse", 50 - members.sum(1))):
         control = {"subnetwork": "random", "inverse": "random_inverse"}[name]

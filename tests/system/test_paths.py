@@ -118,7 +118,7 @@ def test_a_user_whose_home_directory_is_missing_is_refused(home):
 
 @pytest.mark.parametrize("name", READERS)
 def test_every_function_reads_and_refuses_home_directories(name, home, monkeypatch):
-    monkeypatch.setattr(engine, "train_shard", lambda experiment, path: None)
+    monkeypatch.setattr(engine, "train_shard", lambda experiment, path, **_: None)
     with pytest.raises(CollapseError, match=str(home / "nothing")):
         READERS[name]("~/nothing")
     for wrong in ("~nosuchuser/x", 3):
