@@ -13,7 +13,7 @@ from collapse_jax import tasks
 from collapse_jax.engine.compile import check_model, compile_programs
 from collapse_jax.engine.demand import demand, require_memory
 from collapse_jax.engine.packing import choose_layout, settle_packing
-from collapse_jax.engine.sweep import Sweep
+from collapse_jax.engine.sweep import NOTHING_DONE, Sweep
 from collapse_jax.engine.validate import begun
 from collapse_jax.errors import StoreError, require
 from collapse_jax.experiment.config import Experiment
@@ -27,6 +27,7 @@ from collapse_jax.workdir.lock import one_writer
 from collapse_jax.workdir.record import note_continuation, open_leaf, recorded_packing
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.tree import Node, leaves_of, open_tree, planned
+from collapse_jax.workdir.trees import TreeStore
 
 
 def train(experiment: Experiment, workdir: str | os.PathLike[str], *, extend: bool = False) -> xr.Dataset:
@@ -112,7 +113,8 @@ def train_leaf(experiment: Experiment, workdir: epath.Path, *, extend: bool = Fa
     with signals.listening() as stop, one_writer(workdir) as lock:
         stop.before_leaving.append(lock.release)
         if extend:
-            grow_leaf(workdir, experiment)
+            steps = TreeStore(workdir / "checkpoints").steps()
+            grow_leaf(workdir, experiment, max(steps, default=NOTHING_DONE))
         open_leaf(workdir, experiment, layout.record(), tasks.record(data))
         say(
             f"{experiment.name}: {runs} runs x {experiment.steps} steps on {layout.devices} "

@@ -4,7 +4,6 @@ The runs that a sweep has go on where they are, with more steps, log points and 
 checkpoint on. Further runs are leaves of their own, below `grown`, the record of which describes the whole.
 """
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,6 @@ from collapse_jax.experiment.schedule import schedule_steps
 from collapse_jax.system.files import is_there
 from collapse_jax.workdir import record
 from collapse_jax.workdir.record import RECORD
-
-NOTHING_DONE = -1
 
 
 def cut_of_whole(workdir: epath.Path, experiment: Experiment, shards: int) -> Cut | None:
@@ -52,11 +49,11 @@ def grow_branch(workdir: epath.Path, experiment: Experiment, cut: Cut) -> None:
     record.rewrite(workdir, found | {"experiment": record.describe(experiment)})
 
 
-def grow_leaf(workdir: epath.Path, experiment: Experiment) -> None:
+def grow_leaf(workdir: epath.Path, experiment: Experiment, until: int) -> None:
     """Let the record of a leaf, if there is one, describe an experiment of more steps, log points or measures.
 
-    What was planned up to its newest checkpoint stays; the record keeps these steps as `grown`. The caller holds
-    the lock of the directory.
+    What was planned up to the step `until`, that of its newest checkpoint, stays; the record keeps these steps as
+    `grown`. The caller holds the lock of the directory.
     """
     if not is_there(workdir / RECORD):
         return
@@ -65,9 +62,6 @@ def grow_leaf(workdir: epath.Path, experiment: Experiment) -> None:
     _require_growable(workdir, there, experiment)
     if identity.binding_fields(there) == identity.binding_fields(experiment):
         return
-    from collapse_jax.workdir.trees import TreeStore  # imports jax, which readers of a workdir need not
-
-    until = max(TreeStore(workdir / "checkpoints").steps(), default=NOTHING_DONE)
     steps = {name: planned_steps(found, name).tolist() for name in growth.SCHEDULES}
     grown = {"until": until, **steps}
     record.rewrite(workdir, found | {"experiment": record.describe(experiment), "grown": grown})
@@ -86,14 +80,10 @@ def planned_steps(found: dict[str, Any], name: str) -> np.ndarray:
 
 
 def _require_growable(workdir: epath.Path, there: Experiment, asked: Experiment) -> None:
-    bound = dataclasses.replace(
-        asked, **{name: getattr(there, name) for name in ("grid", "steps", "log", "measures")}
-    )
-    schedule = there.snapshots.schedule
-    bound = dataclasses.replace(bound, snapshots=dataclasses.replace(bound.snapshots, schedule=schedule))
-    if differing := record.differing_fields(there, bound):
+    differing = record.differing_fields(there, asked)
+    if bound := [text for text in differing if not text.startswith(growth.GROWING)]:
         raise WorkdirError(
-            f"workdir={workdir}: belongs to another experiment: {'; '.join(differing)}; a sweep can grow in "
+            f"workdir={workdir}: belongs to another experiment: {'; '.join(bound)}; a sweep can grow in "
             f"{', '.join(name.rstrip('.') for name in growth.GROWING)} alone"
         )
     growth.check_growth(there, asked)
