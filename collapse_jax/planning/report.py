@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import Any
 
 from collapse_jax.experiment import config
 from collapse_jax.experiment.grid import number_of_runs
@@ -108,26 +109,35 @@ def plan(experiment: config.Experiment, target: str | None = None, *, fast: bool
         return _of_shapes(experiment, chips) if fast else _compiled(experiment, chips, on_tpu)
 
 
+def _packed(experiment: config.Experiment, chips: Target, available: int, needed: Any) -> tuple[int, int]:
+    """Return the chips that a sweep would use, and the runs of a tile, from a `Demand`."""
+    from collapse_jax.engine import packing
+
+    runs = number_of_runs(experiment.grid)
+    devices = min(chips.devices, runs, available)
+    per_device = -(-runs // devices)
+    fitting = needed.fitting(int(chips.chip.memory), per_device)
+    if not fitting:
+        raise packing.too_large(runs, devices, needed, int(chips.chip.memory))
+    return devices, min(experiment.packing.runs_per_tile or fitting, per_device)
+
+
 def _of_shapes(experiment: config.Experiment, chips: Target) -> Plan:
     """Estimate a sweep from the shapes of its arrays and from its step before it is compiled."""
     import jax
 
     from collapse_jax import tasks, training
-    from collapse_jax.engine import memory, packing
+    from collapse_jax.engine import memory
     from collapse_jax.engine.demand import least_demand
     from collapse_jax.experiment.grid import grid_runs
     from collapse_jax.planning import cost
     from collapse_jax.training.hyperparameters import stack_hyperparameters
 
-    runs = number_of_runs(experiment.grid)
-    devices = min(chips.devices, runs)
-    per_device = -(-runs // devices)
     data = tasks.load(experiment.task, experiment.dtype)
     least = least_demand(experiment, data)
-    fitting = least.fitting(int(chips.chip.memory), per_device)
-    if not fitting:
-        raise packing.too_large(runs, devices, least, int(chips.chip.memory))
-    tile = min(experiment.packing.runs_per_tile or fitting, per_device)
+    devices, tile = _packed(experiment, chips, chips.devices, least)
+    runs = number_of_runs(experiment.grid)
+    per_device = -(-runs // devices)
     recipe = training.make_recipe(experiment, data)
     hparams = stack_hyperparameters(grid_runs(experiment.grid)[:1])
     states = jax.eval_shape(jax.vmap(lambda h: training.init_run(recipe, h, data)), hparams)
@@ -167,13 +177,7 @@ def _compiled(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Pla
 
     runs = number_of_runs(experiment.grid)
     hardware = aot.devices(chips) if on_tpu else tuple(jax.local_devices())
-    devices = min(chips.devices, runs, len(hardware))
-    per_device = -(-runs // devices)
-    needed = demand(experiment, hardware[0])
-    fitting = needed.fitting(int(chips.chip.memory), per_device)
-    if not fitting:
-        raise packing.too_large(runs, devices, needed, int(chips.chip.memory))
-    tile = min(experiment.packing.runs_per_tile or fitting, per_device)
+    devices, tile = _packed(experiment, chips, len(hardware), demand(experiment, hardware[0]))
     layout = packing.Layout(runs, devices, tile, hardware=hardware)
     data = tasks.load(experiment.task, experiment.dtype)
     compiled = programs.compile_for(experiment, layout, data)
