@@ -261,6 +261,7 @@ class Measurement:
 
     def _take(self, request: Request, file: MeasureFile, parts: dict[int, Any]) -> None:
         if request.name not in self._batches:
+            self._save()  # compiling may take minutes, and a signal ends the process there
             say(f"{request.name}: compiling ...")
             began = time.monotonic()
             batch = compile_batch(request, self.snapshots, self.units, usable_devices(), self.memory)

@@ -162,6 +162,20 @@ def test_an_interrupted_call_continues_and_takes_no_step_twice(workdir, monkeypa
     assert len(taken) == 4
 
 
+def test_what_was_taken_is_saved_before_the_next_measure_compiles(workdir, monkeypatch):
+    """A signal ends the process while it compiles."""
+    saved = []
+    compiled = engine.compile_batch
+
+    def compile_batch(request, *arguments):
+        saved.append({name.stem for name in (workdir / "measures").glob("*.nc")})
+        return compiled(request, *arguments)
+
+    monkeypatch.setattr(engine, "compile_batch", compile_batch)
+    collapse_jax.measure(workdir, ["norms", "moment"], label="again")
+    assert saved == [set(), {"norms_again"}]
+
+
 def test_a_call_that_continues_takes_as_many_runs_at_once_as_the_one_before(workdir, monkeypatch):
     """How many runs a tile holds decides last bits: it follows from what is asked, not from what is left of it."""
     tiles, compiled = [], engine.compile_batch
