@@ -7,7 +7,8 @@ import pytest
 from scripts.docsite import links
 from scripts.docsite.sources import source_page
 
-PAGES = [*(links.ROOT / "docs").glob("*.md"), links.ROOT / "README.md", links.ROOT / "CONTRIBUTING.md"]
+DOCS = links.ROOT / "docs"
+PAGES = [*DOCS.glob("*.md"), *DOCS.glob("papers/*.md"), links.ROOT / "README.md", links.ROOT / "CONTRIBUTING.md"]
 NAV = (links.ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
 
 
