@@ -11,15 +11,18 @@ if TYPE_CHECKING:
     from collapse_jax.analysis import slopes, timescales
     from collapse_jax.engine.train import train
     from collapse_jax.experiment.config import Experiment
+    from collapse_jax.experiment.load import load_config
     from collapse_jax.figures import plot
     from collapse_jax.measures import measure_arrays
     from collapse_jax.measuring.run import measure
     from collapse_jax.measuring.snapshots import open_snapshots
     from collapse_jax.reporting import report
     from collapse_jax.workdir.results import open_results
+    from collapse_jax.workdir.status import status
 
 _HOMES = {
     "Experiment": "collapse_jax.experiment.config",
+    "load_config": "collapse_jax.experiment.load",
     "measure": "collapse_jax.measuring.run",
     "measure_arrays": "collapse_jax.measures",
     "open_results": "collapse_jax.workdir",
@@ -27,12 +30,14 @@ _HOMES = {
     "plot": "collapse_jax.figures",
     "report": "collapse_jax.reporting",
     "slopes": "collapse_jax.analysis",
+    "status": "collapse_jax.workdir.status",
     "timescales": "collapse_jax.analysis",
     "train": "collapse_jax.engine.train",
 }
 
 __all__ = [
     "Experiment",
+    "load_config",
     "measure",
     "measure_arrays",
     "open_results",
@@ -40,6 +45,7 @@ __all__ = [
     "plot",
     "report",
     "slopes",
+    "status",
     "timescales",
     "train",
 ]

@@ -19,11 +19,13 @@ class Options:
       workdir: directory of the sweep; None where the command takes none.
       experiment: None for commands that read a finished sweep.
       flags: all flags of the command.
+      argument: the word after the command; "" where there is none.
     """
 
     workdir: epath.Path | None
     experiment: config.Experiment | None
     flags: flags.FlagValues
+    argument: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Command:
       needs_config: whether it takes --config.
       needs_workdir: whether it takes --workdir.
       flags: its other flags.
+      argument: what the word after the command is, in capitals; "" for a command that takes flags alone.
     """
 
     function: Callable[[Options], None]
@@ -60,6 +63,7 @@ class Command:
     needs_config: bool = False
     needs_workdir: bool = True
     flags: Mapping[str, Flag] = dataclasses.field(default_factory=dict)
+    argument: str = ""
 
 
 def each_leaf(experiment: config.Experiment) -> list[tuple[str, config.Experiment]]:

@@ -1,6 +1,21 @@
 """The commands by name."""
 
-from collapse_jax.cli import bench, conformance, measure, merge, plan, plot, prepare, report, show, train, verify
+from collapse_jax.cli import (
+    bench,
+    completion,
+    conformance,
+    listing,
+    measure,
+    merge,
+    plan,
+    plot,
+    prepare,
+    report,
+    show,
+    status,
+    train,
+    verify,
+)
 from collapse_jax.cli.base import Command
 
 COMMANDS: dict[str, Command] = {
@@ -10,9 +25,12 @@ COMMANDS: dict[str, Command] = {
     "plot": plot.COMMAND,
     "report": report.COMMAND,
     "show": show.COMMAND,
+    "status": status.COMMAND,
     "verify": verify.COMMAND,
     "bench": bench.COMMAND,
     "plan": plan.COMMAND,
     "prepare": prepare.COMMAND,
+    "list": listing.COMMAND,
     "conformance": conformance.COMMAND,
 }
+COMMANDS["completion"] = completion.command(COMMANDS)

@@ -16,17 +16,17 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax.engine import upgrade
+from collapse_jax.engine.account import Account
 from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import Programs
 from collapse_jax.engine.earlier import measure_earlier
 from collapse_jax.engine.packing import Layout
 from collapse_jax.engine.stopping import LIVING, rule_of
 from collapse_jax.errors import DamagedError, Preempted, WorkdirError
-from collapse_jax.experiment import config, grid
-from collapse_jax.experiment.points import point_text
+from collapse_jax.experiment import config
 from collapse_jax.system import signals
 from collapse_jax.system.files import is_there
-from collapse_jax.system.progress import Progress, listed, say
+from collapse_jax.system.progress import say
 from collapse_jax.training import HEALTHY, RunState
 from collapse_jax.workdir.growing import planned_steps
 from collapse_jax.workdir.lock import Lock
@@ -156,7 +156,7 @@ class Sweep:
         Raises:
           Preempted: a signal came; everything is saved.
         """
-        self.progress = Progress(self._taken(self.experiment.steps), done=self._taken(max(self.step, 0)))
+        self.account = Account(self.experiment, self.lock, self._taken, self.step)
         boundaries = np.union1d(self.log_steps, self.snapshot_steps)
         self.saved_at, self.saved_step = time.monotonic(), self.step
         self._retire()  # a sweep that has grown goes on from what was the last step, where no run retires
@@ -176,17 +176,14 @@ class Sweep:
         self._save_now()
         if not self._results_are_good():
             self._write_results()
-        self.progress.close()
-        if self.progress.rate > 0:
-            say(f"{self.progress.rate:.0f} run-steps/s")
-        self._report_diverged()
+        self.account.end(self.diverged_at)
 
     def _advance(self, stop: int) -> None:
         """Train towards `stop` for a bounded time; before that, save and stop where a signal asks for it."""
         if self.stop.requested:
             self._write(self.pending)
             self._save_now()
-            self.progress.close()
+            self.account.close()
             raise Preempted(f"{self.stop.requested}: saved at step {self.step}; the same command continues")
         if self.step > self.saved_step and time.monotonic() - self.saved_at > self.experiment.checkpoint_seconds:
             # Copied to the host before the next chunk, to which the states are donated.
@@ -201,7 +198,7 @@ class Sweep:
         self.checkpoints.settle()
         jax.block_until_ready(self.states)
         self.chunks.took(self.step - start, time.monotonic() - began)
-        self.progress.update(self._taken(self.step))
+        self.account.moved(self.step, self.diverged_at, self.retired_at)
 
     def _later(self, action: Callable[..., None], *arguments: Any) -> None:
         self.pending.append(lambda: action(*arguments))
@@ -222,8 +219,7 @@ class Sweep:
         host = self.programs.rows(self.states)
         self.programs = self.programs.among(self.alive)
         self.states = self.programs.place(host)
-        self.progress.expect(self._taken(self.experiment.steps))
-        say(f"retired at step {self.step}, {self.alive.sum()} go on: {listed([*map(self._name, runs)])}")
+        self.account.retired(self.step, runs, int(self.alive.sum()))
 
     def _record(self, step: int, values: dict[str, jax.Array]) -> None:
         column, alive = int(np.searchsorted(self.log_steps, step)), self.alive
@@ -235,16 +231,7 @@ class Sweep:
         diverged_at = np.where((diverged_at == HEALTHY) & ~finite, np.int32(step), diverged_at)
         for run in np.flatnonzero(alive & (diverged_at != HEALTHY) & (self.diverged_at == HEALTHY)):
             self.diverged_at[run] = diverged_at[run]
-            say(f"diverged at step {diverged_at[run]}: {self._name(run)}; masked from there on, the others go on")
-
-    def _name(self, run: Any) -> str:
-        return point_text(grid.grid_runs(self.experiment.grid)[run])
-
-    def _report_diverged(self) -> None:
-        bad = np.flatnonzero(self.diverged_at != HEALTHY)
-        if len(bad):
-            named = "; ".join(f"{self._name(run)} at step {self.diverged_at[run]}" for run in bad)
-            say(f"{len(bad)} of {self.layout.runs} runs diverged: {named}")
+            self.account.diverged(int(run), int(diverged_at[run]))
 
     def _store_snapshot(self, step: int, arrays: Any) -> None:
         self.lock.check()

@@ -7,8 +7,6 @@ import typing
 import warnings
 from typing import Annotated, Any
 
-import numpy as np
-
 from collapse_jax.errors import Wrong, require
 
 # How messages name the types of values.
@@ -27,8 +25,10 @@ BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0":
 def typed(node: Any) -> Any:
     """Return a config with every field in its declared type.
 
-    Lists of JSON, arrays of numpy and ranges become tuples; whole numbers floats, and floats that are whole
-    numbers integers; and the names in a string "a,b", as the command line gives them, the elements of a tuple.
+    Lists of JSON, ranges and arrays (numpy's, and of any library whose arrays have `tolist`) become tuples of
+    Python's numbers, so that it makes no difference for the identity of a sweep how they were given; whole numbers
+    floats, and floats that are whole numbers integers; and the names in a string "a,b", as the command line gives
+    them, the elements of a tuple.
 
     Raises:
       ConfigError: values are of another type or not finite; all of them are named.
@@ -102,14 +102,21 @@ def literal(hint: Any, text: str) -> Any:
 
 
 def _value(name: str, kind: Any, value: Any) -> Any:
-    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    value = plain(value)
     if typing.get_origin(kind) is not tuple:
         return _scalar(name, kind, value)
     element = typing.get_args(kind)[0]
     if element is str and isinstance(value, str):
         value = [word.strip() for word in value.split(",")]
     elements = value if isinstance(value, tuple | list | range) else (value,)
+    flat = not any(isinstance(plain(each), tuple | list | range) for each in elements)
+    require(flat, name, value, f"must be {WORDS[element]} or several, in one dimension")
     return tuple(_scalar(name, element, each) for each in elements)
+
+
+def plain(value: Any) -> Any:
+    """Return an array, or a scalar of one, as Python's lists and numbers."""
+    return value.tolist() if callable(getattr(value, "tolist", None)) else value
 
 
 def _kinds(kind: Any) -> tuple[Any, ...]:
@@ -118,7 +125,7 @@ def _kinds(kind: Any) -> tuple[Any, ...]:
 
 
 def _scalar(name: str, kind: Any, value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
+    value = plain(value)
     if kind is float and type(value) is int and abs(value) < 2**1023:
         value = float(value)
     if int in _kinds(kind) and type(value) is float and value.is_integer():

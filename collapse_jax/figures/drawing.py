@@ -29,7 +29,7 @@ def plot(
     workdir: str | os.PathLike[str],
     thresholds: Mapping[str, float] | None = None,
     *,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     trust: bool = False,
 ) -> list[epath.Path]:
     """Draw every figure that the results of a sweep allow, as PNG and PDF, into `figures/` of its workdir.
@@ -41,7 +41,7 @@ def plot(
     Args:
       workdir: directory of the sweep, finished or not.
       thresholds: levels of time scales in place of the sweep's own, such as {"rnc1": 0.02}.
-      names: figures of `FIGURES`; () stands for all of them.
+      names: figures of `FIGURES`, one or several; () stands for all of them.
       trust: run the files of a model or task of one's own that the workdir names; a figure of recomputed features
         needs them, all others run nothing.
 
@@ -53,6 +53,7 @@ def plot(
       WorkdirError: there are no results, or they are damaged.
       StoreError: a file cannot be written.
     """
+    names = [names] if isinstance(names, str) else names
     for name in names:
         require(name in registry.FIGURES, "figures", name, unknown("figure", name, registry.FIGURES))
     folder = path_of("workdir", workdir)

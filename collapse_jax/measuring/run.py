@@ -12,6 +12,7 @@ import xarray as xr
 from etils import epath
 
 from collapse_jax.errors import ConfigError, DamagedError, StoreError, WorkdirError, require
+from collapse_jax.experiment.typed import plain
 from collapse_jax.measuring import MEMORY
 from collapse_jax.measuring.batches import Batch, compile_batch, shapes_of, taken_alone, usable_devices
 from collapse_jax.measuring.files import MeasureFile
@@ -133,7 +134,8 @@ def measure(
     several = measures if not isinstance(measures, str) and isinstance(measures, Sequence) else [measures]
     divided = [splits] if isinstance(splits, str) else splits
     chosen = [split for split in divided if split] if isinstance(divided, Sequence) else divided
-    listed = [steps] if isinstance(steps, int) else steps.tolist() if isinstance(steps, np.ndarray) else steps
+    steps, test_size, memory = plain(steps), plain(test_size), plain(memory)
+    listed = [steps] if isinstance(steps, int) else steps
     asked = Asked(several, chosen, listed, test_size, ood, {} if options is None else options, label, memory, trust)
     measure_files(workdir, asked)
     return open_results(workdir)

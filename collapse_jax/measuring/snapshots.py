@@ -15,6 +15,7 @@ from collapse_jax import tasks, training
 from collapse_jax.engine.compile import snapshot_run
 from collapse_jax.errors import ConfigError, DamagedError, StoreError, WorkdirError, require
 from collapse_jax.experiment import config, grid
+from collapse_jax.experiment.typed import plain
 from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.needs import held
 from collapse_jax.measuring.outside import read_outside
@@ -58,6 +59,7 @@ def open_snapshots(
       WorkdirError: there is no sweep, it has no snapshots, or it names code that has changed or is not trusted.
       ConfigError: `test_size` or `ood` asks for what was not stored.
     """
+    test_size = plain(test_size)
     whole = test_size is None or isinstance(test_size, int)
     require(whole, "test_size", test_size, "must be a whole number or None")
     runtime.start()

@@ -1,4 +1,4 @@
-"""What a sweep says: a bar on a terminal, a line every half minute in a file or a pipe."""
+"""What a sweep says: a bar on a terminal or in a notebook, a line every half minute in a file or a pipe."""
 
 import contextlib
 import sys
@@ -20,13 +20,14 @@ class Progress:
     """
 
     def __init__(self, total: int, done: int, unit: str = "run-steps"):
-        self._bar = tqdm(
+        bar = _bar_of_notebooks() if _is_notebook() else tqdm
+        self._bar = bar(
             total=total,
             initial=done,
             unit=f" {unit}",
             unit_scale=True,
             dynamic_ncols=True,
-            disable=not _is_terminal(),
+            disable=not (_is_notebook() or _is_terminal()),
         )
         self._total, self._unit = total, unit
         self._done = self._first = done
@@ -90,3 +91,17 @@ def _is_terminal() -> bool:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):  # there is none, or it is closed
         return False
+
+
+def _is_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def _bar_of_notebooks() -> type[tqdm]:
+    """Return the bar that is a widget, and where ipywidgets is not installed the one of terminals."""
+    from tqdm import notebook
+
+    return notebook.tqdm if notebook.IProgress else tqdm

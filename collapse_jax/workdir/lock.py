@@ -36,6 +36,9 @@ NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, 524)
 class Lock:
     """The lock of a workdir anywhere, held by this process until `release`.
 
+    Attributes:
+      progress: how far the sweep is, which the next heartbeat tells whoever reads the lock.
+
     Raises:
       WorkdirError: a live process holds it; the message says which.
     """
@@ -48,6 +51,7 @@ class Lock:
             "since": _now(),
             "token": secrets.token_hex(8),
         }
+        self.progress: dict[str, Any] = {}
         self._released = threading.Event()
         self._claim()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
@@ -90,7 +94,9 @@ class Lock:
         )
 
     def _record(self) -> str:
-        return json.dumps(self._own | {"heartbeat": _now()}).ljust(WIDTH - 1) + "\n"
+        own = self._own | {"heartbeat": _now()}
+        text = json.dumps(own | self.progress)
+        return (text if len(text) < WIDTH else json.dumps(own)).ljust(WIDTH - 1) + "\n"
 
     def _read(self) -> dict[str, Any] | None:
         with storing(self.path, "read"), contextlib.suppress(OSError):
@@ -253,6 +259,17 @@ def writing_to(workdir: epath.Path) -> Iterator[None]:
         kind = WorkdirError if isinstance(error, OSError) and not is_storage_error(error) else StoreError
         reason = getattr(error, "strerror", None) or first_line(error)
         raise kind(f"workdir={workdir}: cannot be written: {reason}") from None
+
+
+def read_lock(workdir: epath.Path) -> dict[str, Any] | None:
+    """Return what the lock of a workdir says: who holds it, since when, how far the sweep is; None without one.
+
+    Only the file is read: nobody is kept from taking the lock.
+    """
+    path = workdir / LOCK
+    with storing(path, "read"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return _parsed(path.read_bytes())
+    return None
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:

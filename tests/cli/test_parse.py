@@ -3,10 +3,12 @@
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
+from collapse_jax import load_config
 from collapse_jax.cli.commands import COMMANDS
-from collapse_jax.cli.parse import flags_help, load_config, parse
+from collapse_jax.cli.parse import flags_help, parse
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.typed import field_types, from_text
@@ -29,6 +31,18 @@ def test_of_a_repeated_flag_the_last_wins():
 
 def test_what_is_not_given_is_as_the_file_has_it():
     assert experiment() == load_config(f"{CONFIG}:smoke")
+
+
+def test_from_python_fields_are_what_they_are_on_the_command_line():
+    given = {"grid.seed": range(3), "grid.weight_decay": np.array([0.1, 0.01]), "measures": ["fit"], "steps": 9.0}
+    flags = ["--config.grid.seed=0,1,2", "--config.grid.weight_decay=0.1,0.01", "--config.measures=fit"]
+    assert load_config(pathlib.Path(f"{CONFIG}:smoke"), given) == experiment(*flags, "--config.steps=9")
+    with pytest.raises(ConfigError, match=r"^grid.sed=1: unknown field; did you mean 'grid.seed'\?$"):
+        load_config(CONFIG, {"grid.sed": 1})
+    with pytest.raises(ConfigError, match=r"^steps='9': must be a whole number$"):
+        load_config(CONFIG, {"steps": "9"})
+    with pytest.raises(ConfigError, match=r"^config='nope.py': no file"):
+        load_config("nope.py")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 import dataclasses
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import collapse_jax
 from collapse_jax.engine.validate import validate
@@ -160,6 +162,42 @@ def test_numbers_of_numpy_and_ranges_are_taken_and_whole_floats_are_whole_number
     for wrong in (2.5, True, "7", None):
         with pytest.raises(ConfigError, match=r"^steps=.*: must be a whole number$"):
             validate(Experiment(steps=wrong))
+
+
+SAME = [
+    {"seed": [1, 2, 3], "weight_decay": [0.1, 1]},
+    {"seed": range(1, 4), "weight_decay": np.array([0.1, 1.0])},
+    {"seed": np.arange(1, 4, dtype=np.uint8), "weight_decay": (np.float64(0.1), np.int32(1))},
+    {"seed": np.array([1.0, 2.0, 3.0]), "weight_decay": [np.array(0.1), 1.0]},
+    {"seed": jnp.arange(1, 4), "weight_decay": xr.DataArray([0.1, 1.0]).to_series()},
+]
+
+
+@pytest.mark.parametrize("axes", SAME, ids=str)
+def test_however_numbers_are_given_they_are_the_same_sweep(axes):
+    plain = Experiment(grid=Grid(seed=(1, 2, 3), weight_decay=(0.1, 1.0)))
+    valid = validate(Experiment(grid=Grid(**axes)))
+    assert valid == validate(plain)
+    assert [*map(type, (*valid.grid.seed, *valid.grid.weight_decay))] == [int] * 3 + [float] * 2
+    assert fingerprint(valid) == fingerprint(validate(plain))
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ({"seed": np.ones((2, 2))}, r"grid\.seed=.*: must be a whole number or several, in one dimension"),
+        ({"weight_decay": [[0.1], [0.2]]}, r"grid\.weight_decay=.*: must be a number or several, in one dimension"),
+        ({"weight_decay": np.array([0.1, np.nan])}, r"grid\.weight_decay=nan: must be finite"),
+        ({"weight_decay": np.array([1j])}, r"grid\.weight_decay=1j: must be a number"),
+        ({"seed": np.array([True])}, r"grid\.seed=True: must be a whole number"),
+        ({"seed": np.array([])}, r"grid\.seed=\(\): an axis needs at least one value"),
+        ({"seed": {1, 2}}, r"grid\.seed=\{1, 2\}: must be a whole number"),
+    ],
+    ids=str,
+)
+def test_arrays_that_are_no_list_of_numbers_are_refused(axes, said):
+    with pytest.raises(ConfigError, match=f"^{said}$"):
+        validate(Experiment(grid=Grid(**axes)))
 
 
 def test_all_wrong_fields_are_told_at_once():

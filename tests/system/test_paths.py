@@ -26,9 +26,10 @@ READERS = {
     "open_snapshots": collapse_jax.open_snapshots,
     "plot": collapse_jax.plot,
     "report": lambda path: collapse_jax.report([path]),
+    "status": collapse_jax.status,
     "train": lambda path: collapse_jax.train(Experiment(), path),
 }
-COMMANDS = ("measure --measures=fit", "merge", "plot", "report", "show", "verify", "train --config=FILE")
+COMMANDS = ("measure --measures=fit", "merge", "plot", "report", "show", "status", "verify", "train --config=FILE")
 ROOT = pathlib.Path(__file__).parents[2]
 
 

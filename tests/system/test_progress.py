@@ -3,8 +3,10 @@
 import errno
 import io
 import sys
+import types
 
 import pytest
+import tqdm
 
 from collapse_jax.system import progress
 
@@ -73,3 +75,31 @@ def test_what_cannot_be_said_stops_nothing(monkeypatch, clock, stderr):
     progress.tell("a last line")
     shown.close()
     assert shown.rate == 0.5
+
+
+class Shell:
+    """What IPython says in the kernel of a notebook."""
+
+    config = {"IPKernelApp": {}}  # noqa: RUF012
+
+
+@pytest.mark.parametrize("widgets", [True, False], ids=["widgets", "none"])
+def test_a_notebook_has_a_bar_whether_it_has_widgets_or_not(clock, capsys, monkeypatch, widgets):
+    """Without ipywidgets that of a terminal, and no warning, which would be an error here."""
+    made = []
+
+    class Widget(progress.tqdm):
+        def __init__(self, **options):
+            made.append(options)
+            super().__init__(**options | {"disable": True})
+
+    notebook = types.SimpleNamespace(tqdm=Widget, IProgress=object if widgets else None)
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=Shell))
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", notebook)
+    monkeypatch.setattr(tqdm, "notebook", notebook, raising=False)
+    shown = progress.Progress(total=10, done=0)
+    clock[0] += 100
+    shown.update(5)
+    shown.close()
+    assert [options["disable"] for options in made] == [False] * widgets
+    assert ("5.00/10.0" in capsys.readouterr().err) == (not widgets)

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from report_pages import write
 
+from collapse_jax import open_results
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.system import runtime
+from collapse_jax.system.paths import path_of
+from collapse_jax.workdir.record import read_record
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -41,7 +44,7 @@ def test_neither_the_package_nor_reading_a_config_imports_jax():
 
 
 def test_commands_that_read_import_what_they_use(tmp_path):
-    workdir = write(tmp_path / "w", manifest=False)
+    workdir, recorded = write(tmp_path / "w", manifest=False), write(tmp_path / "recorded")
     code = f"""
         import sys
         from collapse_jax.__main__ import main
@@ -50,11 +53,17 @@ def test_commands_that_read_import_what_they_use(tmp_path):
             heavy = ("jax", "xarray", "matplotlib", "scipy.stats", "scipy.optimize")
             print("imported:", command[0], *(name for name in heavy if name in sys.modules))
         said("--help")
-        said("show", "--workdir={workdir}")
+        said("status", "--workdir={recorded}")
+        said("show", "--workdir={workdir}", "--format=json")
         said("plot", "--workdir={workdir}", "--figures=phases")
     """
     lines = [line for line in run_python(code, XLA_FLAGS="").splitlines() if line.startswith("imported: ")]
-    assert lines == ["imported: --help", "imported: show xarray", "imported: plot xarray matplotlib"]
+    assert lines == [
+        "imported: --help",
+        "imported: status xarray",
+        "imported: show xarray",
+        "imported: plot xarray matplotlib",
+    ]
 
 
 def test_each_core_becomes_a_device():
@@ -148,6 +157,37 @@ def test_python_functions_set_jax_up_as_the_commands_do_or_say_that_it_is_too_la
     assert said.startswith("packing.devices=2: jax runs already in this process, with 1 device(s)")
     # What was begun on two devices continues on them, though nobody asked for any number.
     assert train_in_python(tmp_path / "w", 0, XLA_FLAGS="") == "2 None"
+
+
+@pytest.mark.slow
+@pytest.mark.bits
+def test_commands_and_python_continue_each_other_with_the_same_bits(tmp_path):
+    """Each trains to step 4, and the other goes on to step 8."""
+    experiment = {
+        "steps": 4,
+        "grid.seed": [1, 2],
+        "model.hidden": [6],
+        "measures": ["fit"],
+        "snapshots.content": [],
+    }
+    experiment |= {"task.test_size": 50, "snapshots.test_size": 0}
+    flags = [f"--config.{name}={value}" for name, value in experiment.items()]
+    config, command, results = f"{ROOT}/configs/quickstart.py:smoke", [], {}
+    for begins, goes_on in (("command", "python"), ("python", "command")):
+        workdir = tmp_path / begins
+        for who, steps in ((begins, 4), (goes_on, 8)):
+            if who == "command":
+                command = ["-m", "collapse_jax", "train", f"--config={config}", *flags, f"--config.steps={steps}"]
+                command += [f"--workdir={workdir}", "--extend", "--nofigures"]
+            else:
+                code = "import collapse_jax; collapse_jax.train(collapse_jax.load_config(*{}), {!r}, extend=True)"
+                command = ["-c", code.format((config, experiment | {"steps": steps}), str(workdir))]
+            subprocess.run([sys.executable, *command], check=True, cwd=ROOT, env=os.environ | {"XLA_FLAGS": ""})
+        record = read_record(path_of("workdir", workdir))
+        results[begins] = open_results(workdir), record["packing"], record.get("continued")
+    assert results["command"][0].identical(results["python"][0])
+    assert results["command"][1:] == results["python"][1:]
+    assert results["python"][2] is None  # neither found another device, packing or version
 
 
 PRODUCTS = """
