@@ -16,18 +16,22 @@ if TYPE_CHECKING:
     from collapse_jax.measures import measure_arrays
     from collapse_jax.measuring.run import measure
     from collapse_jax.measuring.snapshots import open_snapshots
+    from collapse_jax.publishing.folder import publish
     from collapse_jax.reporting import report
+    from collapse_jax.system.version import __version__
     from collapse_jax.workdir.results import open_results
     from collapse_jax.workdir.status import status
 
 _HOMES = {
     "Experiment": "collapse_jax.experiment.config",
+    "__version__": "collapse_jax.system.version",
     "load_config": "collapse_jax.experiment.load",
     "measure": "collapse_jax.measuring.run",
     "measure_arrays": "collapse_jax.measures",
     "open_results": "collapse_jax.workdir",
     "open_snapshots": "collapse_jax.measuring.snapshots",
     "plot": "collapse_jax.figures",
+    "publish": "collapse_jax.publishing.folder",
     "report": "collapse_jax.reporting",
     "slopes": "collapse_jax.analysis",
     "status": "collapse_jax.workdir.status",
@@ -37,12 +41,14 @@ _HOMES = {
 
 __all__ = [
     "Experiment",
+    "__version__",
     "load_config",
     "measure",
     "measure_arrays",
     "open_results",
     "open_snapshots",
     "plot",
+    "publish",
     "report",
     "slopes",
     "status",

@@ -2,7 +2,8 @@
 
 Exit codes: 0 done, 75 preempted and saved (the same command continues), 2 bad configuration or workdir, 3 storage
 failed (the last checkpoint is good) or, for measure, a snapshot is damaged, 4 a measure misses its right value
-(conformance), 1 a bug; 128 + n stopped at once by signal n.
+(conformance), 1 a number of the documentation is not what its results say (reproduce), or a bug; 128 + n stopped at
+once by signal n.
 """
 
 import errno

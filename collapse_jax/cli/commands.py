@@ -10,7 +10,9 @@ from collapse_jax.cli import (
     plan,
     plot,
     prepare,
+    publish,
     report,
+    reproduce,
     show,
     status,
     train,
@@ -32,5 +34,7 @@ COMMANDS: dict[str, Command] = {
     "prepare": prepare.COMMAND,
     "list": listing.COMMAND,
     "conformance": conformance.COMMAND,
+    "publish": publish.COMMAND,
+    "reproduce": reproduce.COMMAND,
 }
 COMMANDS["completion"] = completion.command(COMMANDS)

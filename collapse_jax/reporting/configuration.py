@@ -1,6 +1,7 @@
 """What was asked for: the fields of the config that matter first, all of them folded, and how to repeat it."""
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -74,10 +75,11 @@ def _defaults(experiment: config.Experiment) -> dict[str, str]:
 
 def config_file(experiment: config.Experiment) -> str:
     """Write a config file whose `get_config` returns the experiment: the fields that differ from their defaults."""
+    source = _source(experiment, filled(config.Experiment()), "    ")
+    modules = sorted({"config", *re.findall(r"\b([a-z_]+)\.[A-Z]\w*\(", source)})
     return (
-        "from collapse_jax.experiment import config\n\n\n"
-        'def get_config(arg: str = "") -> config.Experiment:\n'
-        f"    return {_source(experiment, filled(config.Experiment()), '    ')}\n"
+        f"from collapse_jax.experiment import {', '.join(modules)}\n\n\n"
+        f'def get_config(arg: str = "") -> config.Experiment:\n    return {source}\n'
     )
 
 
@@ -92,7 +94,9 @@ def _source(value: Any, default: Any, indent: str) -> str:
             nested = dataclasses.is_dataclass(new) and not isinstance(new, type)
             text = _source(new, type(new)(), inner) if nested else repr(new)
             lines.append(f"{inner}{item.name}={text},\n")
-    name = f"config.{type(value).__name__}"
+    kind = type(value)
+    home = "config" if hasattr(config, kind.__name__) else kind.__module__.rpartition(".")[2]
+    name = f"{home}.{kind.__name__}"
     return f"{name}(\n{''.join(lines)}{indent})" if lines else f"{name}()"
 
 

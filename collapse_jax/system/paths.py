@@ -67,7 +67,8 @@ def _expanded(field: str, name: Any) -> str:
     home, slash, below = text.partition("/")
     if not home.startswith("~"):
         # A path of "./~x" is "~x", which would be a home directory where it is read again.
-        return os.path.abspath(text) if pathlib.PurePath(text).parts[0].startswith("~") else text
+        first = next(iter(pathlib.PurePath(text).parts), "")  # "." has no parts
+        return os.path.abspath(text) if first.startswith("~") else text
     # Python leaves a name without a home directory as it is, and a folder called ~name would be made.
     found = os.path.expanduser(home)
     if not os.path.isdir(found):

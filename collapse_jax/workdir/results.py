@@ -16,6 +16,7 @@ from collapse_jax.system.files import is_there
 from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import say
 from collapse_jax.workdir.agreement import mixture, require_one_origin
+from collapse_jax.workdir.fetched import fetch, is_url
 from collapse_jax.workdir.join import ended, join, name_axes, reached_steps
 from collapse_jax.workdir.measured import join_measures
 from collapse_jax.workdir.netcdf import read_dataset, write_dataset
@@ -99,7 +100,8 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
       >>> results.test_accuracy.sel(weight_decay=0.1).mean("seed").plot()  # doctest: +SKIP
 
     Args:
-      workdir: directory of a sweep, finished or not (steps not yet reached are nan), or a results file.
+      workdir: directory of a sweep, finished or not (steps not yet reached are nan), a results file, or a folder
+        that `publish` wrote; of the latter two also an https URL, whose file is verified and cached.
 
     Returns:
       A dataset in memory; dims are the grid's axes and `step`. `attrs["experiment"]` is the config as JSON. Where
@@ -107,8 +109,10 @@ def open_results(workdir: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises:
       WorkdirError: there are no results, or a file is damaged.
+      StoreError: a URL cannot be downloaded, or what came is not what its checksums say.
     """
-    return _with_levels(_read_all(path_of("workdir", workdir)))
+    url = isinstance(workdir, str) and is_url(workdir)
+    return _with_levels(_read_all(epath.Path(fetch(str(workdir))) if url else path_of("workdir", workdir)))
 
 
 def _with_levels(results: xr.Dataset) -> xr.Dataset:

@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from collapse_jax.system.version import own_version
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
@@ -19,7 +21,7 @@ def software() -> dict[str, Any]:
     """Return the versions of what computes, the machine, and the commit of a checkout."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
-        "versions": versions | {"python": platform.python_version(), "collapse_jax": _own_version()},
+        "versions": versions | {"python": platform.python_version(), "collapse_jax": own_version()},
         "machine": f"{platform.system()} {platform.machine()}",
         "git_commit": _git_commit(),
     }
@@ -69,13 +71,6 @@ def written_by(record: Mapping[str, Any]) -> str:
     last = origins(record)[-1]
     version, commit = version_of("collapse_jax")(last), last.get("git_commit")
     return f"collapse_jax {version or 'of an unknown version'}{f' (commit {commit})' if commit else ''}"
-
-
-def _own_version() -> str:
-    try:
-        return importlib.metadata.version("collapse-jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _git_commit() -> str | None:

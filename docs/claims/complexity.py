@@ -1,0 +1,185 @@
+"""Complexity of modular arithmetic and on MNIST: README.md and docs/experiments.md."""
+
+import re
+
+import numpy as np
+
+from collapse_jax import timescales
+from collapse_jax.publishing.claims import claims
+from collapse_jax.publishing.wording import ends, listed, mean, number
+
+E = "docs/experiments/modular_complexity"
+
+
+def kb(results, distortion=1.0, variable="complexity"):
+    """[seed, step] kB at a distortion, at the steps at which it was measured."""
+    values = results[variable].squeeze("weight_decay", drop=True)
+    return values.sel(distortion=distortion).dropna("step", how="all").transpose("seed", "step") / 1000
+
+
+def spread(values, digits=0):
+    """Mean (lowest to highest) over seeds."""
+    return f"{mean(values, digits)} ({number(np.min(values), digits)} to {number(np.max(values), digits)})"
+
+
+def epochs(steps, batches=5):
+    """Epochs of a time in steps."""
+    return np.asarray(steps, float) / batches
+
+
+@claims(f"{E}/addition", f"{E}/multiplication")
+def rise_and_fall(*operations):
+    """Floor, peak and end of the complexity of the regularised networks."""
+    texts = []
+    for results in operations:
+        values = kb(results)
+        peak, last = values.max("step").values, values.isel(step=-1).values
+        floor = number(values.isel(step=0).mean(), 1)
+        texts.append(f"{floor}, {spread(peak)}, {spread(last)}")
+        assert int(values.step[values.mean("seed").argmax("step")]) == 435
+    yield f"| rise and fall: floor, peak at epoch 87, end | {texts[0]} | {texts[1]} |"
+    peaks, lasts = (
+        [mean(part(kb(one)), 0) for one in operations] for part in (lambda v: v.max("step"), lambda v: v[:, -1])
+    )
+    yield (
+        f"compressed size rises from 0.2 to {' and '.join(peaks)} kB with the fit and falls to {' and '.join(lasts)} kB "
+        "when it groks"
+    )
+
+
+@claims(f"{E}/addition_plain", f"{E}/multiplication_plain")
+def without(*operations):
+    """Without regularisers nothing falls and nothing generalises; weight decay alone falls at distortion 2."""
+    ends_of, accuracy, decay = [], [], []
+    for results in operations:
+        plain = results.sel(weight_decay=[0.0])
+        ends_of.append(kb(plain).isel(step=-1).values)
+        accuracy.append(plain.test_accuracy.isel(step=-1).values)
+        values = kb(results.sel(weight_decay=[1.0]), 2.0)
+        decay.append(f"{spread(values.max('step').values)}, {spread(values.isel(step=-1).values)}")
+    one, other = (f"{spread(a, 3)}, {spread(c)}" for a, c in zip(accuracy, ends_of, strict=True))
+    highest = kb(operations[1].sel(weight_decay=[0.0])).max("step").values
+    yield (
+        f"| no regulariser: test accuracy and complexity at the end | {one}, its peak: stays | {other} of at most "
+        f"{spread(highest)}: stays |"
+    )
+    yield f"without regularisers it stays at {mean(ends_of[0], 0)} and {mean(ends_of[1], 0)} kB and nothing generalises"
+    yield f"| its peak and end, within distortion 2 | {decay[0]}: falls as it generalises (2 seeds) or after (1) | {decay[1]}: the same |"
+    at_one = [np.sort(kb(one.sel(weight_decay=[1.0])).isel(step=-1).values) for one in operations]
+    yield (
+        f"depends on the seed, {number(at_one[0][0], 0)} kB or {listed(at_one[0][1:], 0, ' and ')} (multiplication: "
+        f"{ends(at_one[1], 0)})."
+    )
+
+
+@claims(f"{E}/addition", f"{E}/multiplication", f"{E}/addition_plain", f"{E}/multiplication_plain")
+def bounds(*sweeps):
+    """Lowest bound on the gap from the fit on; effective ranks; quantisation alone."""
+    lowest, ranks, quantised, naive = [], [], [], []
+    for operation in (0, 1):
+        arms = [sweeps[operation], *(sweeps[operation + 2].sel(weight_decay=[decay]) for decay in (1.0, 0.0))]
+        low, rank = [], []
+        for arm in arms:
+            gap = kb(arm, variable="complexity_gap") * 1000
+            fit = timescales(arm).fit_upper.squeeze("weight_decay")
+            low.append(gap.where(gap.step >= fit).min("step").mean().item())
+            means = arm.weight_effective_rank_mean.squeeze("weight_decay").dropna("step", how="all").mean("seed")
+            rank.append((float(means[0]), float(means[-1])))
+        lowest.append(low)
+        ranks.append(
+            f"{number(rank[0][0], 0)}, {number(rank[0][1], 0)}; {number(rank[1][1], 0)}; {number(rank[2][1], 0)}"
+        )
+        quantised.append(mean(kb(arms[0], variable="quantised_complexity").isel(step=-1), 0))
+        sizes = arms[0].naive_size.squeeze("weight_decay").dropna("step", how="all") / 1000
+        naive.append(ends(sizes, 0))
+    yield (
+        f"| bound on the gap, lowest from the fit on: regularised, weight decay, none | {listed(lowest[0], 1)} nats: "
+        f"vacuous | {listed(lowest[1], 1)}: vacuous |"
+    )
+    yield f"| mean effective rank, first and end: regularised; weight decay; none | {ranks[0]} | {ranks[1]} |"
+    yield (
+        f"| quantisation alone, end; bzip2 of unquantised weights | {quantised[0]}; {naive[0]} throughout | "
+        f"{quantised[1]}; {naive[1]} |"
+    )
+
+
+@claims(f"{E}/addition", f"{E}/multiplication", f"{E}/addition_plain", f"{E}/multiplication_plain")
+def generalised(*sweeps):
+    """When they fit and generalise, and which is the smallest."""
+    taus = [timescales(one, {"test_accuracy": 0.99}) for one in sweeps]
+    fit, grok = (
+        [spread(epochs((one[f"{name}_lower"] + one[f"{name}_upper"]).values.ravel() / 2)) for one in taus[:2]]
+        for name in ("fit", "grok")
+    )
+    yield (
+        f"| regularised: fitted (99 %), and test accuracy 99 %, epochs | {fit[0]}, {grok[0]} | {fit[1]}, {grok[1]} |"
+    )
+    decay = [one.sel(weight_decay=1.0) for one in taus[2:]]
+    alone = [spread(epochs((one.grok_lower + one.grok_upper).values.ravel() / 2)) for one in decay]
+    back = number(sweeps[3].test_accuracy.sel(weight_decay=1.0).isel(step=-1).min(), 3)
+    yield (
+        f"| weight decay alone: test accuracy 99 %, epochs | {alone[0]} | {alone[1]}, one seed back at {back} at the "
+        "end |"
+    )
+    smaller = []
+    for own, plain in ((sweeps[0], sweeps[2]), (sweeps[1], sweeps[3])):
+        mine = kb(own)
+        counts = set()
+        for weight_decay in (1.0, 0.0):
+            other = kb(plain.sel(weight_decay=[weight_decay]))
+            steps = [step for step in np.intersect1d(mine.step, other.step) if step >= 435]
+            less = mine.sel(step=steps).values < other.sel(step=steps).values
+            counts.add(f"{less.sum()} of {less.size}")
+        assert len(counts) == 1
+        smaller += counts
+    yield (
+        f"| the regularised is the smallest from the fit on | at {smaller[0]} (seed, step) pairs against either | at "
+        f"{smaller[1]} |"
+    )
+
+
+@claims(f"{E}/verdict.txt")
+def rates(path):
+    """Rates against distortion, and how much of the fall is over, as `scripts/complexity_verdict.py` printed them."""
+    arms = re.split(r"\n\n", path.read_text("utf-8"))
+    found = {arm.strip().split(":")[0]: arm for arm in arms[:7]}
+    cells = []
+    for operation in ("addition", "multiplication"):
+        text = found[f"{operation}, weight decay 1, regularised"]
+        spans = re.search(r"rate at the end in kB: (.*?\)) ln d \+ (.*?\)), R2 (.*?\))", text).groups()
+        cells.append(", ".join(respelled(span, digits) for span, digits in zip(spans, (1, 1, 2), strict=True)))
+    yield f"| y = a ln d + b at the end: a, b, R2 | {cells[0]} | {cells[1]} |"
+
+
+def respelled(text, digits):
+    """Write the numbers of a text with so many digits."""
+    return re.sub(r"-?[\d.]+", lambda found: number(float(found.group()), digits), text)
+
+
+@claims(f"{E}/subtraction")
+def subtraction(results):
+    """Subtraction: one seed until it begins to generalise."""
+    values = kb(results).squeeze("seed")
+    at = values.sel(step=[140, 435, 1240, 3200])
+    shown = at.values
+    yield (
+        f"complexity {number(values[0], 0)}, {listed(shown[1:3], 0)} and {number(shown[3], 0)} kB at epochs 18, 54, 155 "
+        "and 400"
+    )
+    yield f"it has fallen by half with a test accuracy of {mean(results.test_accuracy.isel(step=-1), 2)}, which rises."
+
+
+@claims("docs/experiments/mnist_complexity")
+def mnist(results):
+    """Complexity on MNIST: does it fall with RNC1 or with the test accuracy?"""
+    runs = results.complexity.sel(distortion=0.125) / 1000
+
+    def at(decay, step):
+        return listed(runs.sel(weight_decay=decay, step=step).values, 0, " and ")
+
+    accuracy = results.test_accuracy.dropna("step", how="all").interp(step=5000).sel(weight_decay=0.1)
+    yield (
+        f"At weight decay 0.1 it goes from {at(0.1, 2200)} kB at step 2,200 to {at(0.1, 5000)} kB at 5,000, while the "
+        f"test accuracy rises to {listed(accuracy, 2, ' and ')}"
+    )
+    yield f"when complexity is still {at(0.3, 3000)} kB; that falls to {at(0.3, 6000)} kB by step 6,000"

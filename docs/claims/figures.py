@@ -1,0 +1,289 @@
+"""Rows of the tables of experiments: figures 6 to 14 of arXiv 2509.20829, and what readers asked beyond them."""
+
+import numpy as np
+
+from collapse_jax import slopes, timescales
+from collapse_jax.analysis.nulls import null_name
+from collapse_jax.publishing.claims import claims
+from collapse_jax.publishing.wording import ends, listed, mean, number
+
+E = "docs/experiments"
+
+
+def geometric(values, dim="seed"):
+    """Geometric mean over a dimension."""
+    return np.exp(np.log(values).mean(dim))
+
+
+def rounded(values, digits=2):
+    """Round times to so many significant digits, as prose does."""
+    return [f"{float(f'{value:.{digits}g}'):,.0f}" for value in np.ravel(values)]
+
+
+@claims("docs/theory_mlp")
+def theory(results):
+    """Slopes of the network of Theorem 4.3."""
+    fits = slopes(timescales(results))
+    fit, collapse = (fits.sel(tau=tau) for tau in ("tau_fit", "tau_collapse"))
+    spans = [f"{number(f.slope, 2)} [{number(f.low, 2)}, {number(f.high, 2)}]" for f in (fit, collapse)]
+    yield f"slopes {spans[0]} and {spans[1]}, theory 0 and -1; no lack of fit"
+    assert min(fit.p, collapse.p) > 0.05
+
+
+@claims(f"{E}/fashion_mlp")
+def fashion(results):
+    """Figure 6: when the test accuracy passes 0.7, with 1000 and 3000 images."""
+    taus = timescales(results, {"test_accuracy": 0.7}).tau_grok
+    times = geometric(taus)
+    small, large = (times.sel(train_size=size, weight_decay=[0.001, 0.1]).values for size in (1000, 3000))
+    small, large = (f"{number(slow, -2)} ... {number(fast, -2)}" for slow, fast in (small, large))
+    spread = (taus.max("seed") / taus.min("seed")).where(taus.weight_decay < 0.2).max()
+    yield (
+        f"at {large} steps instead of {small} (weight decays 0.001 to 0.1, geometric means of 2 seeds, which differ "
+        f"by at most {number(100 * (spread - 1), 0)} %); at 0.3 at "
+        f"{ends(taus.sel(weight_decay=0.3), -2)} either way"
+    )
+
+
+@claims(f"{E}/fashion_mlp/information.nc")
+def fashion_information(results):
+    """Figure 13: what falls, and its null."""
+
+    def means(name):
+        values = results[name].dropna("step", how="all")
+        null = results[null_name(results[name])].sel(step=values.step)
+        return values.squeeze("seed"), null.squeeze("seed")
+
+    value, null = means("superfluous_information")
+    first, last = value.isel(step=0), value.isel(step=-1)
+    yield (
+        f"falls from {mean(first, 2)} nats to {listed(last.sel(train_size=1000), 2, ' and ')} at step 30,000 with 1000 "
+        f"images, to {listed(last.sel(train_size=3000), 2, ' and ')} with 3000, at the steps at which RNC1 falls; its "
+        f"null within classes stays ({mean(null.isel(step=0), 2)} to between {number(null.isel(step=-1).max(), 2)} and "
+        f"{number(null.isel(step=-1).min(), 2)}), so that what is beyond it falls from "
+        f"{mean((value - null).isel(step=0), 2)} to between {ends((value - null).isel(step=-1), 2, ' and ')}"
+    )
+    value, null = means("superfluous_nhsic")
+    falls = [(one.isel(step=0) - one.isel(step=-1)).mean().item() for one in (null, value)]
+    yield (
+        f"nHSIC falls from {mean(value.isel(step=0), 1)} to between {ends(value.isel(step=-1), 1, ' and ')}, "
+        f"{number(100 * falls[0] / falls[1], 0)} % of it with its null ({mean(null.isel(step=0), 1)} to between "
+        f"{ends(null.isel(step=-1), 1, ' and ')})"
+    )
+
+
+@claims(f"{E}/cnn_mnist")
+def cnn(results):
+    """Figure 7: no grokking, no long fall of RNC1."""
+    taus = timescales(results)
+    fit = taus.tau_fit.squeeze("seed")
+    at_fit = results.test_accuracy.squeeze("seed").sel(step=taus.fit_upper.squeeze("seed").astype(int))
+    last = results.isel(step=-1).squeeze("seed")
+    yield (
+        f"training accuracy 0.99 at {ends(fit, 0)} steps, test accuracy then {ends(at_fit, 2)} and "
+        f"{ends(last.test_accuracy, 2)} at step 10,000."
+    )
+    run = results.sel(weight_decay=0.1).squeeze("seed")
+    step = taus.fit_upper.sel(weight_decay=0.1).astype(int).item()
+    low = run.rnc1.sel(step=1500, method="nearest")
+    other = results.rnc1.sel(weight_decay=0.3).squeeze("seed")
+    later = other.where(other.step > 400)
+    yield (
+        f"A long fall of RNC1 at weight decay 0.1 is not seen: {number(run.rnc1.sel(step=step), 3)} at the fit, "
+        f"{number(low, 3)} at step 1,500, {number(run.rnc1[-1], 3)} at step 10,000 (at 0.3 it rises to "
+        f"{number(later.max(), 3)} and falls back to {number(other[-1], 3)}; NC1 at 0.1 falls from "
+        f"{number(run.nc1.sel(step=step), 2)} to {number(run.nc1[-1], 2)})"
+    )
+
+
+@claims(f"{E}/transformer_mnist", f"{E}/transformer_mnist_sizes")
+def transformer_mnist(results, sizes):
+    """Figure 9: RNC1 rises, NC1 falls."""
+    first, last = (results.squeeze("seed").isel(step=step) for step in (0, -1))
+    yield (
+        f"training and test accuracy rise together to {ends(last.train_accuracy, 2, ' ... ')} and "
+        f"{ends(last.test_accuracy, 2, ' ... ')} by step 3000, while RNC1 rises from {mean(first.rnc1, 4)} to "
+        f"{number(last.rnc1.sel(weight_decay=0.01), 3)} (weight decay 0.01) ... "
+        f"{number(last.rnc1.sel(weight_decay=0.3), 2)} (0.3) and NC1 falls from {mean(first.nc1, 1)} to "
+        f"{number(last.nc1.max(), 1)} ... {number(last.nc1.min(), 1)}"
+    )
+    accuracy = sizes.test_accuracy.isel(step=-1).mean("seed").squeeze()
+    yield f"100, 300 and 1000 images: test accuracy {listed(accuracy, 2)} at step 1500 without grokking"
+
+
+@claims(f"{E}/transformer_sst2", f"{E}/transformer_trec", f"{E}/transformer_ag_news")
+def texts(sst2, trec, ag_news):
+    """Figures 10 to 12: RNC1 peaks, then decreases."""
+    for results, name in ((sst2, "sst2"), (trec, "trec"), (ag_news, "ag_news")):
+        runs = results.squeeze("weight_decay")
+        taus = timescales(runs)
+        fit = taus.tau_fit
+        after = runs.rnc1.where(runs.step > 0)
+        peak = runs.step[after.argmax("step")]
+        share = runs.rnc1.isel(step=-1) / after.max("step")
+        last = runs.test_accuracy.isel(step=-1)
+        if name == "sst2":
+            yield f"the training set is fitted at {ends(fit, 0)} steps (scales 1 and 8), RNC1 peaks at"
+            yield f"and is {ends(share, 2)} of its peak at step 3000, while NC1 falls throughout."
+            yield f"is not beyond the noise of 300 test sentences ({ends(last, 2)} at the end"
+        elif name == "trec":
+            yield f"fitted at {ends(fit, 0)} steps (scales 1 to 8) with the rise of the test accuracy"
+            yield (
+                f"Test accuracy at the end {listed(last.mean('seed'), 2)} at scales 1, 2, 4, 8, but seeds differ more "
+                f"than scales ({listed(np.sort(last.sel(init_scale=8)), 2, ' and ')} at scale 8)"
+            )
+        else:
+            yield f"fitted at {ends(fit, 0)} steps (scales 1 and 8), peak of RNC1 at"
+            at_peak = runs.test_accuracy.sel(step=peak)
+            gain = last - at_peak
+            yield (
+                f"the test accuracy gains {ends(gain, 2)} in each of the 4 runs ({ends(at_peak, 2, ' ... ')} to "
+                f"{ends(last, 2, ' ... ')};"
+            )
+
+
+@claims(f"{E}/resnet18_cifar10")
+def resnet(results):
+    """Figure 14: RNC1 after the fit."""
+    fitted = results.sel(step=532)
+    taus = timescales(results)
+    last = results.isel(step=-1)
+    peak = results.rnc1.where((results.step > 6) & (results.step < 1000)).max("step")
+    first, all_of_them = taus.fit_lower.min(), taus.fit_upper.max()
+    yield f"is fitted between steps {first:,.0f} and {all_of_them:,.0f} (training accuracy 0.99)"
+    yield f"test accuracy is then {ends(fitted.test_accuracy, 2)} and rises to {ends(last.test_accuracy, 2, ' ... ')};"
+    yield (
+        f"({ends(peak, 3)}), is {ends(fitted.rnc1, 3)} at step 532 and {ends(last.rnc1, 3)} at step 5000 (at weight "
+        f"decay 0.1 {listed(last.rnc1.sel(weight_decay=0.1), 4, ' and ')})"
+    )
+    lost = results.train_accuracy.sel(weight_decay=0.01, step=2040).min()
+    yield f"one run of weight decay 0.01 loses its fit at step 2,040 ({number(lost, 2)}) and finds it again."
+
+
+@claims(f"{E}/resnet18_cifar10/information.nc")
+def resnet_information(results):
+    """Figure 14: information of the first 500 steps."""
+    run = results.squeeze(drop=True)
+    value = run.superfluous_information.dropna("step")
+    null = run[null_name(results.superfluous_information)].sel(step=value.step)
+    beyond = value - null
+    p = run[null_name(results.superfluous_information, "p")].sel(step=32)
+    zy = run.mi_zy.dropna("step")
+    yield (
+        f"from {number(value[0], 2)} nats to {number(value.sel(step=32), 2)} in the first 32 steps, and with it what "
+        f"is beyond its null within classes, from {number(beyond[0], 2)} to {number(beyond.sel(step=32), 2)} (p = "
+        f"{number(p, 2)}); from there on that rises again, to {number(beyond[-1], 2)} at step 500, while I(Z;Y) grows "
+        f"to {number(zy[-1], 2)}."
+    )
+    hsic = run.superfluous_nhsic.dropna("step")
+    apart = abs(hsic - run[null_name(results.superfluous_nhsic)].sel(step=hsic.step)).max()
+    yield f"nHSIC ({ends(hsic, 0)}) is within {number(apart, 1)} of its null throughout"
+
+
+@claims(f"{E}/omnigrok_mnist")
+def omnigrok(results):
+    """Omnigrok's network groks without a fall of RNC1."""
+    taus = timescales(results)
+    grok, fit = (rounded(geometric(tau), size)[0] for tau, size in ((taus.tau_grok, 3), (taus.tau_fit, 2)))
+    first, last = results.isel(step=0), results.isel(step=-1)
+    yield (
+        f"training set fitted at {fit} steps, test accuracy 0.8 at {grok} (weight decay 0.1, 2 seeds). RNC1 does not "
+        f"fall with it, it rises from {mean(first.rnc1, 2)} to {ends(last.rnc1, 2, ' and ')} by step 20,000; the "
+        f"class means do become orthogonal (NC2 from {mean(first.nc2_condition, 0)} to {mean(last.nc2_condition, 1)})"
+    )
+
+
+@claims(f"{E}/init_scale_mlp")
+def scales(results):
+    """The delay grows with the initial scale."""
+    taus = timescales(results)
+    grok, fit, collapse = (rounded(taus[name]) for name in ("tau_grok", "tau_fit", "tau_collapse"))
+    high = [f"{float(f'{value:.3g}'):,.0f}" for value in np.ravel(taus.tau_grok)]
+    yield (
+        f"test accuracy 0.8 after {grok[0]}, {grok[1]}, {grok[2]} and {high[3]} steps at scales 1, 2, 4 and 8, "
+        f"training accuracy 0.99 after {fit[0]}, {fit[1]}, {fit[2]} and {fit[3]};"
+    )
+    yield f"RNC1 falls below 0.01 at every scale ({collapse[0]} to {rounded(taus.tau_collapse, 3)[3]} steps)"
+
+
+@claims(f"{E}/no_weight_decay_mlp")
+def no_decay(results):
+    """Features collapse without weight decay too."""
+    runs = results.squeeze("seed")
+    taus = timescales(runs).sel(init_scale=1)
+    tau = {decay: rounded(taus.tau_collapse.sel(weight_decay=decay))[0] for decay in (0, 0.01, 0.1)}
+    last = {decay: number(runs.rnc1.sel(init_scale=1, weight_decay=decay)[-1], 3) for decay in tau}
+    held = 100 * taus.collapse_held.sel(weight_decay=0)
+    yield (
+        f"at initial scale 1 RNC1 reaches 0.01 after {tau[0]} steps at weight decay 0 (and is below it at "
+        f"{number(held, 0)} % of the later log steps) and ends at {last[0]} (0.01: {tau[0.01]}, {last[0.01]}; 0.1: "
+        f"{tau[0.1]}, {last[0.1]})."
+    )
+    accuracy = runs.test_accuracy.sel(init_scale=8, weight_decay=[0, 0.01]).isel(step=-1)
+    yield f"neither 0 nor 0.01 groks within 20,000 steps (test accuracy {listed(accuracy, 2)})"
+
+
+@claims(f"{E}/normalisation_mlp")
+def normalisation(results):
+    """Normalised networks generalise before they collapse."""
+    taus = timescales(results).squeeze(drop=True)
+    fit, grok, collapse = (
+        {norm: float(taus[name].sel(norm=norm)) for norm in ("layer", "batch", "none")}
+        for name in ("tau_fit", "tau_grok", "tau_collapse")
+    )
+    two = {name: rounded(list(values.values())) for name, values in (("fit", fit), ("grok", grok))}
+    three = rounded(list(collapse.values()), 3)
+    yield (
+        f"fit and test accuracy 0.8 at {two['fit'][0]} and {two['grok'][0]} steps with LayerNorm, {two['fit'][1]} and "
+        f"{two['grok'][1]} with BatchNorm ({two['fit'][2]} and {rounded(grok['none'], 3)[0]} without), while RNC1 "
+        f"falls to 0.01 only at {three[0]} and {three[1]} steps ({three[2]})"
+    )
+
+
+@claims(f"{E}/cross_entropy_mlp")
+def cross_entropy(results):
+    """Cross-entropy groks from a higher level."""
+    runs = results.squeeze("seed")
+    one, other = (runs.sel(loss=loss) for loss in ("cross_entropy", "squared_error_sum"))
+    fit = timescales(one).tau_fit
+    yield f"with cross-entropy the training set is fitted at {ends(fit, 0)} steps"
+    yield (f"rises to {ends(one.test_accuracy.isel(step=-1), 2, ' ... ')} as RNC1 falls from")
+    last = other.isel(step=-1)
+    yield f"(squared error: {ends(last.test_accuracy, 2)}, RNC1 {ends(last.rnc1, 3)})"
+
+
+@claims(f"{E}/optimizer_mlp")
+def optimizer(results):
+    """SGD beside AdamW."""
+    tau = timescales(results).tau_collapse.squeeze("seed")
+    sgd, adamw = (listed(tau.sel(optimizer=name, weight_decay=[1, 0.3]), -2, " and ") for name in ("sgd", "adamw"))
+    yield (f"RNC1 falls to 0.01 at {sgd} steps under SGD, {adamw} under AdamW (weight decay 1 and 0.3)")
+
+
+@claims(f"{E}/label_noise_mlp")
+def label_noise(results):
+    """Grokking at every share of wrong labels."""
+    last = results.isel(step=-1).squeeze()
+    yield (
+        f"test accuracy {listed(last.test_accuracy, 2)} at shares 0, 0.1, 0.2, 0.4, RNC1 at step 30,000 "
+        f"{number(last.rnc1[0], 3)}, {listed(last.rnc1[1:], 2)}"
+    )
+
+
+@claims(f"{E}/modular_addition")
+def modular_addition(results):
+    """Late generalisation without collapse."""
+    runs = results.squeeze("seed")
+    squared, other = (runs.sel(loss=loss) for loss in ("squared_error_sum", "cross_entropy"))
+    fitted = squared.train_accuracy.sel(step=1091)
+    upper = timescales(squared, {"test_accuracy": 0.9}).grok_upper.values
+    rnc1 = squared.rnc1
+    yield (
+        f"With squared error the training accuracy is {ends(fitted, 2)} at step 1,091, and the test accuracy passes 0.9 "
+        f"at step {upper[0]:,.0f}, {upper[1]:,.0f} and {upper[2]:,.0f} "
+        f"(weight decay 1, 0.3, 0.1) and ends at {ends(squared.test_accuracy.isel(step=-1), 2)}. RNC1 is "
+        f"{mean(rnc1.isel(step=0), 2)} at step 0 and {listed(rnc1.isel(step=-1)[:2], 2)} and "
+        f"{number(rnc1.isel(step=-1)[2], 2)} at the end"
+    )
+    best = other.test_accuracy.isel(step=-1).max()
+    yield f"With cross-entropy the test accuracy is {number(best, 2)} at best after 10,000 steps."

@@ -1,0 +1,215 @@
+"""Lottery tickets: docs/tickets.md, and what README.md and docs/experiments.md say of them."""
+
+import numpy as np
+
+from collapse_jax.publishing.claims import claims
+from collapse_jax.publishing.wording import listed, mean, mean_error, number
+
+E = "docs/experiments"
+LEVEL = 10  # density 0.107
+
+
+def end_of(results, level=LEVEL):
+    """Results at the end of a level, at the slab's sigma of the tables; of a sweep without levels, at its end."""
+    if "level" not in results.coords:
+        return results.isel(step=-1)
+    last = results.isel(step=np.flatnonzero(results["level"].values == level)[-1])
+    return last.sel(posterior_sigma=0.01815, method="nearest") if "posterior_sigma" in last.dims else last
+
+
+def row(name, values, digits, asked=None):
+    """A row of a table: means over seeds of each learning rate."""
+    cells = [mean(value, digits) for value in by_rate(values)]
+    return f"| {name} | " + " | ".join(cells) + (f" | {asked} |" if asked is not None else " |")
+
+
+def by_rate(values):
+    """The values over the seeds, rate by rate."""
+    return [values.sel(learning_rate=rate).values.ravel() for rate in values.learning_rate.values]
+
+
+def sized(value, digits=3):
+    """A large number with so many significant digits."""
+    return f"{float(f'{float(value):.{digits}g}'):,.0f}"
+
+
+def advantage(results, control, level=LEVEL):
+    """[rate, seed] how far tickets are ahead of the same masks with other weights."""
+    ticket, other = end_of(results, level).test_accuracy, end_of(control).test_accuracy
+    return ticket - other.assign_coords(seed=ticket.seed)
+
+
+@claims(f"{E}/lottery_digits", f"{E}/lottery_digits/control")
+def digits(results, control):
+    """The table of the digits at level 10, right labels."""
+    right = results.sel(flip_rate=0.0).squeeze("weight_decay")
+    control = control.sel(flip_rate=0.0).squeeze("weight_decay")
+    ticket, dense, other = end_of(right), end_of(right, 0), end_of(control)
+    ahead = advantage(right, control)
+    yield row("test accuracy: ticket", ticket.test_accuracy, 3, "-")
+    yield row("the same mask, other initial weights", other.test_accuracy, 3, "-")
+    yield "| advantage | " + " | ".join(mean_error(one) for one in by_rate(ahead)) + " |"
+    yield row("dense network", dense.test_accuracy, 3, "-")
+    distance, trace = ticket.distance_from_initial, ticket.hessian_trace
+    far = [float(one.mean()) for one in by_rate(distance)]
+    cells = [number(one, 2) for one in far[:4]] + [number(far[4], 1)]
+    yield f"| distance from theta_0 | {' | '.join(cells)} | rising, 0.3 : 0.01 >= 1.8 ({number(far[4] / far[1], 1)}) |"
+    curved = [float(one.mean()) for one in by_rate(trace)]
+    yield (
+        f"| trace of the Hessian | {listed(curved, 1, ' | ')} | falling, >= 5 x "
+        f"({number(curved[1] / curved[4], 0)} x) |"
+    )
+    yield row("largest eigenvalue", ticket.hessian_top, 2, "falling")
+    yield row("expected sharpness (nats)", ticket.expected_sharpness, 4, "falling")
+    slab = [sized(one.mean()) for one in by_rate(ticket.slab_divergence)]
+    yield f"| KL of the slab at sigma 0.01815 (nats) | {' | '.join(slab)} | rising |"
+    yield row("sigma that the train error tolerates", ticket.tolerated_sigma, 3, "not falling")
+    yield row("bound, spike and slab (mask 17,100 nats)", ticket.pac_bound_slab, 2, "nearly flat")
+    yield row("the same, the mask for free", ticket.pac_bound_without_mask, 2, "the small rate wins")
+    small, large = (number(one.mean(), 3) for one in (by_rate(ahead)[1], by_rate(ahead)[4]))
+    yield (
+        f"tickets are ahead of the same masks by {number(by_rate(ahead)[1].mean(), 2)} at rate 0.01 and {large} at 0.3 "
+        f"(density 0.107), with distance {number(far[1], 1)} and {number(far[4], 1)} from theta_0 and trace of the "
+        f"Hessian {number(curved[1], 1)} and {number(curved[4], 1)}"
+    )
+    tolerated = [number(by_rate(ticket.tolerated_sigma)[rate].mean(), 3) for rate in (1, 4)]
+    yield f"trace of the Hessian {number(curved[1], 1)} and {number(curved[4], 1)}, tolerated sigma {' and '.join(tolerated)}"
+    accuracy = [mean(one) for one in by_rate(ticket.test_accuracy)]
+    yield f"with an MLP ({accuracy[1]} at 0.01, {accuracy[3]} at 0.1, {accuracy[4]} at 0.3)"
+    assert small
+
+
+@claims(f"{E}/lottery_digits", f"{E}/lottery_digits/control", f"{E}/lottery_images", f"{E}/lottery_images/control")
+def label_noise(digits, digits_control, images, images_control):
+    """The table of label noise after 400 steps a level."""
+    rates = [0.01, 0.03, 0.1, 0.3]
+    digits, digits_control, images, images_control = (
+        one.sel(flip_rate=0.4, learning_rate=rates).squeeze("weight_decay")
+        for one in (digits, digits_control, images, images_control)
+    )
+    ticket, other, dense = end_of(digits), end_of(digits_control), end_of(digits, 0)
+    yield row("digits, training accuracy: ticket", ticket.train_accuracy, 2)
+    yield row("the same mask, other weights", other.train_accuracy, 2)
+    yield row("digits, test accuracy: ticket", ticket.test_accuracy, 3)
+    yield row("the same mask, other weights", other.test_accuracy, 3)
+    yield row("dense", dense.test_accuracy, 3)
+    yield row("MNIST 10,000, test accuracy: ticket", end_of(images).test_accuracy, 3)
+    yield row("the same mask, other weights", end_of(images_control).test_accuracy, 3)
+    accuracy = [mean(one) for one in by_rate(ticket.test_accuracy)]
+    yield f"not with an MLP: {accuracy[0]} at 0.01, {accuracy[3]} at 0.3;"
+    behind = -advantage(digits, digits_control).mean("seed").values
+    yield f"and is {number(behind[2], 2)} to {number(behind[3], 2)} behind the same mask with other weights"
+
+
+@claims(f"{E}/lottery_images", f"{E}/lottery_images/control")
+def images(results, control):
+    """The table of 10,000 MNIST images at level 10, right labels."""
+    right, control = (one.sel(flip_rate=0.0).squeeze("weight_decay") for one in (results, control))
+    ahead = by_rate(advantage(right, control))
+    yield row("ticket", end_of(right).test_accuracy, 3)
+    yield row("the same mask, other initial weights", end_of(control).test_accuracy, 3)
+    yield "| advantage | " + " | ".join(mean_error(one) for one in ahead) + " |"
+    yield row("dense network", end_of(right, 0).test_accuracy, 3)
+    yield f"The advantage falls with the rate over a factor of {number(ahead[0].mean() / ahead[-1].mean(), 0)};"
+    yield f"MNIST 10,000 {mean(ahead[2])} and {mean(ahead[5])}"
+
+
+@claims(f"{E}/lottery_density", *(f"{E}/lottery_density/control_{level}" for level in (5, 10, 15)))
+def density(results, *controls):
+    """Advantage by density."""
+    for name, level, control in zip(("density 0.328", "0.107", "0.035"), (5, 10, 15), controls, strict=True):
+        yield row(name, advantage(results.squeeze("weight_decay"), control.squeeze("weight_decay"), level), 3)
+
+
+@claims(f"{E}/lottery_conv2", f"{E}/lottery_conv2/control")
+def conv2(results, control):
+    """Conv-2 at half its width, density 0.107 = 0.64^5."""
+    results, control = (one.squeeze("weight_decay") for one in (results, control))
+    ticket, other = end_of(results, 5), end_of(control)
+    ahead = by_rate(advantage(results, control, 5))
+    yield row("test accuracy: ticket", ticket.test_accuracy, 3)
+    yield row("the same mask, other initial weights", other.test_accuracy, 3)
+    yield "| advantage | " + " | ".join(mean_error(one) for one in ahead) + " |"
+    pairs = zip(by_rate(ticket.train_accuracy), by_rate(other.train_accuracy), strict=True)
+    yield "| training accuracy: ticket, control | " + " | ".join(f"{mean(a)}, {mean(b)}" for a, b in pairs) + " |"
+    yield f"Conv-2 by {mean(ahead[0])} at 0.003 and {mean(ahead[1])} at 0.03"
+
+
+@claims(f"{E}/lottery_noise")
+def interpolation(results):
+    """Label noise where everything is fitted, and collapse of tickets."""
+    results = results.squeeze("weight_decay")
+    levels = [end_of(results, level) for level in range(4)]
+
+    def cells(name, rate, flips, digits):
+        return " | ".join(mean(one[name].sel(learning_rate=rate, flip_rate=flips), digits) for one in levels)
+
+    for rate in (0.01, 0.1):
+        yield f"| rate {rate:g}: wrong labels fitted | {cells('noisy_accuracy', rate, 0.4, 2)} |"
+        yield f"| test accuracy with 40 % wrong labels | {cells('test_accuracy', rate, 0.4, 3)} |"
+        yield f"| with right labels | {cells('test_accuracy', rate, 0.0, 3)} |"
+    names = {"rnc1": ("RNC1, rates 0.01 and 0.1", 3), "nc1": ("NC1", 2)}
+    names |= {"nc2_condition": ("NC2, condition number (nc2_condition)", 0)}
+    for name, (text, digits) in names.items():
+        pairs = [
+            ", ".join(mean(one[name].sel(learning_rate=rate, flip_rate=0.0), digits) for rate in (0.01, 0.1))
+            for one in levels
+        ]
+        yield f"| {text} | {' | '.join(pairs)} |"
+
+
+def first(runs, name, level):
+    """Mean over seeds of the first log step of the level at which a variable reaches a value."""
+    steps = runs["level_step"].values if "level_step" in runs.coords else runs["step"].values
+    values = runs[name].transpose("seed", "step").values
+    assert (values >= level).any(1).all()
+    return steps[(values >= level).argmax(1)].mean()
+
+
+@claims(f"{E}/lottery_grok", f"{E}/lottery_grok/control_1", f"{E}/lottery_grok/control_2")
+def grok(results, *controls):
+    """Does a ticket grok earlier?"""
+    results = results.isel(step=results.step > 0).squeeze("weight_decay")
+    levels = [results.isel(step=results["level"].values == level) for level in range(3)]
+    others = [one.isel(step=one.step > 0).squeeze("weight_decay") for one in controls]
+    networks = [levels[0], levels[1], others[0], levels[2], others[1]]
+    fit, passed = (
+        [first(one, f"{of}_accuracy", at) for one in networks] for of, at in (("train", 0.95), ("test", 0.8))
+    )
+    yield f"| training accuracy 0.95 at step | {listed(fit, 0, ' | ')} |"
+    yield f"| test accuracy 0.8 at step | {listed(passed, 0, ' | ')} |"
+    last = [one.isel(step=-1) for one in networks]
+    yield "| test accuracy at the end | " + " | ".join(mean(one.test_accuracy) for one in last) + " |"
+    yield "| RNC1 at the end | " + " | ".join(mean(one.rnc1) for one in last) + " |"
+    yield f"test accuracy 0.8 at step {number(passed[0], 0)}, {number(passed[3], 0)} and {number(passed[4], 0)} (density 0.09)"
+
+
+@claims(f"{E}/lottery_density")
+def trained_sigma(results):
+    """Sigma trained as in the authors' code, beside the best common one."""
+    ticket = end_of(results.squeeze("weight_decay"))
+    yield row("spike and slab, best common sigma", ticket.pac_bound_slab, 2)
+    yield row("spike and slab, trained sigma", ticket.pac_bound_slab_sgd, 2)
+    for text, name in (("gaussian", "gaussian"), ("gaussian around 0", "gaussian_zero")):
+        pairs = zip(by_rate(ticket[f"pac_bound_{name}"]), by_rate(ticket[f"pac_bound_{name}_sgd"]), strict=True)
+        yield f"| {text}: common, trained | " + " | ".join(f"{mean(a, 2)}, {mean(b, 2)}" for a, b in pairs) + " |"
+
+
+@claims(f"{E}/lottery_mlp")
+def first_thousand(results):
+    """The table of the first 1000 MNIST images; one seed of rate 0.3 diverged."""
+    ticket = end_of(results.squeeze("weight_decay"))
+    for text, name, digits, asked in (
+        ("test accuracy: ticket", "test_accuracy", 3, "-"),
+        ("distance from theta_0", "distance_from_initial", 2, "increasing, ratio >= 1.8"),
+        ("largest eigenvalue", "hessian_top", None, "decreasing"),
+        ("sigma that the train error tolerates", "tolerated_sigma", 3, "not decreasing"),
+        ("bound, spike and slab (mask 90,771 nats)", "pac_bound_slab", 2, "vacuous, nearly flat in the rate"),
+        ("the same, the mask for free", "pac_bound_without_mask", 2, "the small rate wins"),
+    ):
+        if digits is not None:
+            yield row(text, ticket[name], digits, asked)
+    top = [float(np.nanmean(one)) for one in by_rate(ticket.hessian_top)]
+    yield f"| largest eigenvalue | {number(top[0], 2)} | {number(top[1], 2)} | {number(top[2], 3)} | decreasing |"
+    slab = [mean(one, 0) for one in by_rate(ticket.slab_divergence)]
+    yield f"| KL of the slab at sigma 0.01815 (nats) | {' | '.join(slab)} | increasing |"
