@@ -141,7 +141,7 @@ def test_what_is_checked_before_a_commit_is_what_ci_checks_first():
     (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert local["repo"] == "local"
     steps = re.findall(r"^step (.*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert [hook["entry"] for hook in local["hooks"]] == steps[1:4]
+    assert [hook["entry"] for hook in local["hooks"]] == steps[1:5]
     assert {hook["language"] for hook in local["hooks"]} == {"system"}
 
 
