@@ -183,3 +183,43 @@ def mnist(results):
         f"test accuracy rises to {listed(accuracy, 2, ' and ')}"
     )
     yield f"when complexity is still {at(0.3, 3000)} kB; that falls to {at(0.3, 6000)} kB by step 6,000"
+
+
+@claims("docs/experiments/mnist_complexity")
+def mnist_more(results):
+    """RNC1 beside complexity on MNIST."""
+    rnc1 = np.log(results.rnc1.dropna("step", how="all"))
+
+    def at(decay, step):
+        return listed(np.exp(rnc1.interp(step=step).sel(weight_decay=decay)), 3, " and ")
+
+    size = (results.complexity.sel(distortion=0.125) / 1000).sel(weight_decay=0.1).isel(step=-1)
+    last = results.rnc1.sel(weight_decay=0.1).isel(step=-1)
+    yield (
+        f"RNC1 has hardly moved ({at(0.1, 5000)}, from 0.06); RNC1 falls to {listed(last, 3, ' and ')} only then, "
+        f"complexity to {listed(size, 0, ' and ')} kB."
+    )
+    yield f"At 0.3 RNC1 is {at(0.3, 3000)} at step 3,000"
+    grok = timescales(results).tau_grok.sel(weight_decay=0.3)
+    yield f"test accuracy passing 0.8 at {listed(grok, -2, ' and ')}."
+
+
+@claims(f"{E}/verdict.txt", f"{E}/subtraction")
+def falls(path, subtraction_):
+    """How much of the fall is over at the generalisation, and the rate of subtraction."""
+    arms = {arm.strip().split(":")[0]: arm for arm in re.split(r"\n\n", path.read_text("utf-8"))[:7]}
+    shares = []
+    for operation in ("addition", "multiplication"):
+        text = arms[f"{operation}, weight decay 1, regularised"]
+        over = re.search(r"over by then ([\d.]+) \(([\d.]+) to ([\d.]+)\)", text).groups()
+        shares.append([number(100 * float(one), 0) for one in over])
+    one, other = shares
+    yield (
+        f"{one[0]} % ({one[1]} to {one[2]}) is over when test accuracy is 99 % | {other[0]} % ({other[1]} to {other[2]}) is "
+        "over;"
+    )
+    text = arms["subtraction, weight decay 1, regularised"]
+    a, b, r2 = re.search(r"rate at the end in kB: (\S+) .*? ln d \+ (\S+) .*?, R2 (\S+) ", text).groups()
+    gap = kb(subtraction_, variable="complexity_gap") * 1000
+    gap = gap.where(gap.step >= timescales(subtraction_).fit_upper.max()).min()
+    yield f"at the end {number(a, 0)} ln d + {number(b, 0)} kB, R2 {number(r2, 3)}, bound {number(gap, 1)} nats;"

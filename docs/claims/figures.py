@@ -287,3 +287,34 @@ def modular_addition(results):
     )
     best = other.test_accuracy.isel(step=-1).max()
     yield f"With cross-entropy the test accuracy is {number(best, 2)} at best after 10,000 steps."
+
+
+@claims(f"{E}/cross_entropy_mlp", f"{E}/optimizer_mlp")
+def more(cross_entropy_, optimizer_):
+    """Further numbers of these rows."""
+    run = cross_entropy_.squeeze("seed").sel(loss="cross_entropy")
+    fitted = timescales(run).fit_upper.max().item()
+    yield f"with test accuracy {mean(run.test_accuracy.sel(step=fitted), 2)}, which stays"
+    taus = timescales(optimizer_).squeeze("seed")
+    at_fit = optimizer_.squeeze("seed").test_accuracy.sel(step=taus.fit_upper.astype(int))
+    yield f"where neither groks (test accuracy {ends(at_fit, 2)} with the fit)"
+
+
+@claims(f"{E}/transformer_sst2", f"{E}/transformer_trec", f"{E}/transformer_ag_news")
+def peaks(sst2, trec, ag_news):
+    """When RNC1 peaks."""
+    for results, before, after in (
+        (sst2, "RNC1 peaks at", "steps and is"),
+        (trec, "RNC1 rises to its peak at", "steps. Test accuracy"),
+        (ag_news, "peak of RNC1 at", "steps; from there"),
+    ):
+        runs = results.squeeze("weight_decay")
+        low, high = (number(step, -2 if results is trec else -1) for step in spread_of_peaks(runs))
+        yield f"{before} {low} to {high} {after}"
+
+
+def spread_of_peaks(runs):
+    """First and last step of a peak of RNC1."""
+    after = runs.rnc1.where(runs.step > 0)
+    steps = runs.step.values[after.argmax("step").values]
+    return steps.min(), steps.max()

@@ -254,3 +254,15 @@ def penalty(results, stages, block):
         f"120 each (840 in all, batch 125) {short(listed(one, 3, ' and '))}, where all blocks at once reach "
         f"{short(listed(other, 3, ' and '))} in as many steps."
     )
+
+
+@claims(MLP, f"{MLP}/images.nc", f"{VGG}/layers.nc", f"{VGG}/results.nc")
+def in_the_table(mlp, images, vgg, wide):
+    """The rows of the table of experiments."""
+    slopes = rise(mlp, "layer_nhsic_zy")
+    accuracy = images.test_accuracy.squeeze("weight_decay").sel(step=7281).mean("seed")
+    gap = accuracy.sel(scheme="end_to_end") - accuracy.sel(scheme="layerwise")
+    yield f"test accuracy {pair(last_of(mlp, 'test_accuracy'))}; nHSIC with labels rises with depth end to end alone ({pair(slopes, 2)})"
+    yield f"and with all 60,000 images it is {short(number(gap, 3))}"
+    yield f"1000 images, width 8, 2 seeds: {pair(last_of(vgg, 'test_accuracy'))}, nHSIC(X)"
+    yield f"test accuracy {pair(last_of(wide, 'test_accuracy'))}: layer by layer ahead"

@@ -213,3 +213,72 @@ def first_thousand(results):
     yield f"| largest eigenvalue | {number(top[0], 2)} | {number(top[1], 2)} | {number(top[2], 3)} | decreasing |"
     slab = [mean(one, 0) for one in by_rate(ticket.slab_divergence)]
     yield f"| KL of the slab at sigma 0.01815 (nats) | {' | '.join(slab)} | increasing |"
+
+
+@claims(
+    f"{E}/lottery_digits",
+    f"{E}/lottery_digits/control",
+    f"{E}/lottery_conv2",
+    f"{E}/lottery_conv2/control",
+    f"{E}/lottery_density",
+    f"{E}/lottery_noise",
+)
+def by_claim(digits, control, conv2, conv2_control, density, noise):
+    """The table of claims."""
+    right = digits.sel(flip_rate=0.0).squeeze("weight_decay")
+    ticket, ends_of = end_of(right), (1, 4)
+    ahead = by_rate(advantage(right, control.sel(flip_rate=0.0).squeeze("weight_decay")))
+    yield f"digits {mean(ahead[1], 2)} at rate 0.01, {mean(ahead[4])} at 0.3;"
+    small, large = by_rate(advantage(conv2.squeeze("weight_decay"), conv2_control.squeeze("weight_decay"), 5))
+    yield f"Conv-2 {mean(small)} at 0.003, {mean(large)} at 0.03."
+    yield f"ahead of their control by {mean(ahead[1], 2)} at rate 0.01 and {mean(ahead[4])} at 0.3, as the paper has it"
+    far = [by_rate(ticket.distance_from_initial)[rate].mean() for rate in ends_of]
+    yield f"digits {number(far[0], 1)} at 0.01, {number(far[1], 1)} at 0.3"
+    slab = [sized(by_rate(ticket.slab_divergence)[rate].mean()) for rate in ends_of]
+    bound, free = (
+        " and ".join(mean(by_rate(ticket[name])[rate], 2) for rate in ends_of)
+        for name in ("pac_bound_slab", "pac_bound_without_mask")
+    )
+    trained = [
+        mean(by_rate(end_of(density.squeeze("weight_decay")).pac_bound_slab_sgd)[rate], 2) for rate in ends_of
+    ]
+    yield (
+        f"slab {slab[0]} and {slab[1]} nats, bound {bound} (vacuous); the mask for free {free}; sigma as the code trains "
+        f"it {trained[0]} and {trained[1]}"
+    )
+    accuracy = [mean(one) for one in by_rate(end_of(conv2.squeeze("weight_decay"), 5).test_accuracy)]
+    yield f"nor with Conv-2 ({accuracy[0]} at 0.003, {accuracy[1]} at 0.03)"
+    fitted = end_of(noise.sel(flip_rate=0.4).squeeze("weight_decay"), 1).test_accuracy
+    yield f"where all wrong labels are fitted {', '.join(f'{mean(a)} at {r:g}' for a, r in zip(by_rate(fitted), (0.01, 0.1), strict=True))}"
+
+
+@claims(f"{E}/lottery_density")
+def trained_parts(results):
+    """What the trained sigma costs and risks."""
+    ticket = end_of(results.squeeze("weight_decay"))
+    yield row("mean of the trained sigma, from 0.01815", ticket.trained_sigma_slab_sgd, 4)
+    yield row("its risk on the training set", ticket.trained_risk_slab_sgd, 3)
+    cost = [sized(one.mean()) for one in by_rate(ticket.trained_divergence_slab_sgd)]
+    yield f"| its KL (mask 17,117 nats in it) | {' | '.join(cost)} |"
+
+
+@claims(f"{E}/lottery_grok", f"{E}/lottery_grok/control_1", f"{E}/lottery_grok/control_2")
+def norms(results, *controls):
+    """Norms of the weights early in each network's training."""
+    runs = results.squeeze("weight_decay")
+    levels = [runs.isel(step=runs["level"].values == level) for level in range(3)]
+    early = [one.weight_norm.isel(step=int(np.abs(one.level_step.values - 100).argmin())) for one in levels]
+    others = [one.squeeze("weight_decay").weight_norm.sel(step=100, method="nearest") for one in controls]
+    values = [early[0], early[1], others[0], early[2], others[1]]
+    yield f"| norm of the weights at step 100 | {' | '.join(mean(one, 0) for one in values)} |"
+
+
+@claims(f"{E}/lottery_mlp")
+def first_thousand_more(results):
+    """Further rows of the table of the first 1000 MNIST images."""
+    ticket = end_of(results.squeeze("weight_decay"))
+    sharp = [float(np.nanmean(one)) for one in by_rate(ticket.expected_sharpness)]
+    yield (
+        f"| expected sharpness (nats) | {number(sharp[0], 4)} | {number(sharp[1], 4)} | {number(sharp[2], 5)} | "
+        "decreasing |"
+    )

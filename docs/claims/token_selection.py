@@ -150,3 +150,46 @@ def encoder(large, small):
     other = last_of(small, "test_accuracy").sel(signal_norm=[5, 10, 15, 20, 30])
     yield f"the test accuracy is {listed(one, 2)} at signals 5, 15, 25, 35;"
     yield f"at d = 100 (CPU, 200 test examples) {listed(other, 2)} at 5, 10, 15, 20, 30 and no more beyond"
+
+
+@claims(*CELLS, f"{E}/leak", f"{E}/map")
+def in_one_paragraph(harmful, benign, large, leak_, map_):
+    """The paragraph on top of the page."""
+    test, train = (
+        [mean(last_of(one, f"{of}_accuracy")) for one in (harmful, benign, large)] for of in ("test", "train")
+    )
+    shared = number(last_of(leak_, "test_accuracy").sel(seed=42), 3)
+    yield (
+        f"test accuracy {test[0]} at (d, signal) = (4500, 5), where all is memorised (paper 0.867), {test[1]} at (2000, 20) "
+        f"with training accuracy {train[1]} (paper 0.996 and 1.0; the 0.996 comes from test noise shared with the training "
+        f"set, and is {shared} here with it), {test[2]} at (250, 80), where no wrong label is learnt (training accuracy "
+        f"{train[2]} in each run)."
+    )
+    yield f"| train 0.8, test 1.0 (its own cell was not at hand) | train {train[2]} in each of 20 runs, test {test[2]} |"
+    means = map_.isel(step=-1).mean("seed").squeeze()
+    rises = means.test_loss.diff("signal_norm").max()
+    middle = means.test_loss.sel(signal_norm=slice(10, 20)).diff("dimension").min()
+    yield (
+        f"(rises between neighbours are at most {number(rises, 3)}) and, at signals 10 to 20, grows with the dimension "
+        f"(falls are at most {number(-middle, 3)})"
+    )
+    wrong = means.noisy_accuracy.sel(dimension=slice(1500, None))
+    yield f"From d = 1500 on {number(100 * (wrong == 1).mean(), 0)} % of the cells have learnt all wrong labels"
+
+
+@claims(f"{E}/encoder", f"{E}/encoder_100", f"{E}/decay", f"{E}/large_signal")
+def more(encoder_, small, decay_, large):
+    """Further numbers of the encoder, weight decay, and of two seeds without overfitting."""
+    losses = np.concatenate([last_of(one, "train_loss").values for one in (encoder_, small)])
+    yield f"everything is memorised, train loss {ends(losses, 3)} at both dimensions."
+    loss = decay_.isel(step=-1).mean("seed").squeeze().train_loss.sel(weight_decay=1)
+    yield (
+        f"(train loss {mean(loss.sel(signal_norm=slice(None, 20)), 2)}), at 0.7 up to 10; from 40 on the train loss at 1 "
+        f"is {mean(loss.sel(signal_norm=slice(40, None)), 2)}"
+    )
+    attention = large.attention_noisy.sel(token_kind="relevant").squeeze()
+    seed = attention.sel(seed=14)
+    yield (
+        f"(attention on it {number(seed.sel(step=588), 2)} at step 588, {number(seed[-1], 2)} at step 1000), which seed 11 "
+        f"does too ({number(attention.sel(seed=11)[-1], 2)})."
+    )
