@@ -111,7 +111,7 @@ def test_every_field_of_an_experiment_has_a_flag_and_every_command_a_help():
     assert set(field_types(Experiment)) >= {"grid.weight_decay", "model.hidden", "snapshots.schedule.at", "steps"}
     for name, command in COMMANDS.items():
         shown = flags_help(name)
-        assert shown.startswith(f"collapse-jax {name}: {command.help}")
+        assert shown.startswith(f"collapse-jax {f'{name} {command.argument}'.strip()}: {command.help}")
         assert set(re.findall(r"--([\w.]+):", shown)) >= set(command.flags)
         taken = parse([name, *command.example.replace("configs/quickstart.py", CONFIG).split()])
         assert (taken.experiment is None, taken.workdir is None) == (
