@@ -171,16 +171,22 @@ def heading(figure: Figure, title: str, note: str) -> None:
     figure.supxlabel(note, x=0.01, ha="left", fontsize=7.8, color="#666666", linespacing=1.4)
 
 
-def save(figure: Figure, path_stem: str | os.PathLike[str]) -> list[epath.Path]:
+# Kinds of files of a figure, and what is left out of each so that the same figure has the same bytes.
+KINDS = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+
+
+def save(
+    figure: Figure, path_stem: str | os.PathLike[str], kinds: Sequence[str] = tuple(KINDS)
+) -> list[epath.Path]:
     """Writes `<path_stem>.png` (`DPI`) and `.pdf`, each by atomic rename and without dates inside."""
     stem = path_of("path_stem", path_stem)
     make_folder(stem.parent)
     written = []
     with _laid_out(figure):
-        for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
+        for suffix in kinds:
             path = stem.with_name(stem.name + suffix)
             with mpl.rc_context(cast(Any, {"pdf.fonttype": 42})), replacing(path) as partial:
-                figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=cast(Any, metadata))
+                figure.savefig(partial, format=suffix[1:], dpi=DPI, metadata=cast(Any, KINDS[suffix]))
             written.append(path)
     return written
 

@@ -103,9 +103,8 @@ def _fill(folder: pathlib.Path, sweep: Sweep, names: Sequence[str], licence: str
     drawn = []
     for name, figure in figures(results, sweep.thresholds, names=names):
         if not isinstance(figure, Exception):
-            png, pdf = save(figure, epath.Path(folder / PICTURES / name))
-            pdf.unlink()
-            drawn.append((f"{PICTURES}/{name}{png.suffix}", name))
+            save(figure, epath.Path(folder / PICTURES / name), [".png"])
+            drawn.append((f"{PICTURES}/{name}.png", name))
     (folder / CARD).write_text(card(sweep, record, drawn, licence), encoding="utf-8")
     (folder / SUMS).write_text(sums_of(folder))
 
