@@ -106,7 +106,8 @@ def _parse_flags(values: flags.FlagValues, argv: list[str], argument: str) -> st
         if name.startswith("config.") and "config" in values:
             raise unknown_field(f"--{name}", name.removeprefix("config."), value) from None
         known = [flag for flag in values if not flag.startswith("config.")]
-        raise ConfigError(f"--{name}", value, unknown("flag", name, known)) from None
+        allowed = unknown("flag", name, known) if known else f"{argv[0]} takes no flags"
+        raise ConfigError(f"--{name}", value, allowed) from None
     except flags.IllegalFlagValueError as error:
         if isinstance(error.__context__, ConfigError):  # of `Reader`
             raise error.__context__ from None

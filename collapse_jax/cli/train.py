@@ -10,12 +10,13 @@ def run(options: Options) -> None:
     assert options.experiment is not None
     assert options.workdir is not None
     shard, extend = parse_shard(options.flags.shard), options.flags.extend
+    track = options.flags.track or None
     if options.flags.distributed:
         _train_in_job(options, shard)
         return
     from collapse_jax.engine.train import train_shard  # imports jax
 
-    train_shard(options.experiment, options.workdir, shard, extend=extend)
+    train_shard(options.experiment, options.workdir, shard, extend=extend, track=track)
     if options.flags.figures and shard == WHOLE:
         plot.draw(options.workdir, {}, trust=True)
 
@@ -33,7 +34,7 @@ def _train_in_job(options: Options, asked: Shard) -> None:
     begin(options.experiment, options.workdir, extend=extend)
     shard = asked.divided(*processes.start())
     with processes.ending_together() as stop:
-        train_shard(options.experiment, options.workdir, shard, extend=extend)
+        train_shard(options.experiment, options.workdir, shard, extend=extend, track=options.flags.track or None)
         if processes.wait_for_all(stop) and asked == WHOLE:
             print(merge(options.workdir))
 
@@ -47,6 +48,7 @@ COMMAND = Command(
         "figures": Flag("draw the figures when the training is done", True, bool),
         "shard": Flag("only part i/n of the grid, 0 <= i < n"),
         "extend": Flag("let the sweep in the workdir grow into this experiment", False, bool),
+        "track": Flag("tensorboard, wandb, mlflow or trackio: a record of each run; none"),
         "distributed": Flag("one of several processes of a job", False, bool),
     },
 )

@@ -1,9 +1,11 @@
-"""What a sweep says of itself while it trains: to the terminal, and to whoever reads its lock."""
+"""What a sweep says of itself while it trains: to the terminal, to who reads its lock, to records of its runs."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from collapse_jax.engine.records import Records
 from collapse_jax.engine.stopping import LIVING
 from collapse_jax.experiment import config, grid
 from collapse_jax.experiment.points import point_text
@@ -20,10 +22,18 @@ class Account:
       lock: of its workdir, whose heartbeat says how far it is.
       taken: step -> run-steps that all runs together have taken when the sweep is there.
       step: at which it goes on, -1 before the first.
+      records: of its runs in a tracking library; None without one.
     """
 
-    def __init__(self, experiment: config.Experiment, lock: Lock, taken: Callable[[int], int], step: int):
-        self.experiment, self.lock, self.taken = experiment, lock, taken
+    def __init__(
+        self,
+        experiment: config.Experiment,
+        lock: Lock,
+        taken: Callable[[int], int],
+        step: int,
+        records: Records | None = None,
+    ):
+        self.experiment, self.lock, self.taken, self.records = experiment, lock, taken, records
         self.bar = Progress(taken(experiment.steps), done=taken(max(step, 0)))
 
     def name(self, run: int) -> str:
@@ -50,13 +60,22 @@ class Account:
         """Say that a run is not finite from a step on."""
         say(f"diverged at step {step}: {self.name(run)}; masked from there on, the others go on")
 
-    def close(self) -> None:
-        """Leave the bar as it stands."""
-        self.bar.close()
+    def logged(self, step: int, *logged: Any) -> None:
+        """Tell the records what is logged up to a step; see `Records.tell`."""
+        if self.records:
+            self.records.tell(step, *logged)
 
-    def end(self, diverged_at: np.ndarray) -> None:
-        """Say how fast it went, and which runs diverged."""
-        self.close()
+    def interrupt(self, step: int, *logged: Any) -> None:
+        """Leave the bar and the records as they stand."""
+        self.bar.close()
+        if self.records:
+            self.records.close(True, step, *logged)
+
+    def end(self, diverged_at: np.ndarray, *logged: Any) -> None:
+        """Say how fast it went, and which runs diverged; end the records."""
+        self.bar.close()
+        if self.records:
+            self.records.close(False, self.experiment.steps, *logged)
         if self.bar.rate > 0:
             say(f"{self.bar.rate:.0f} run-steps/s")
         bad = np.flatnonzero(diverged_at != HEALTHY)

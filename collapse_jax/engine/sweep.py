@@ -21,6 +21,7 @@ from collapse_jax.engine.chunks import chunks_of
 from collapse_jax.engine.compile import Programs
 from collapse_jax.engine.earlier import measure_earlier
 from collapse_jax.engine.packing import Layout
+from collapse_jax.engine.records import Records
 from collapse_jax.engine.stopping import LIVING, rule_of
 from collapse_jax.errors import DamagedError, Preempted, WorkdirError
 from collapse_jax.experiment import config
@@ -50,9 +51,10 @@ class Sweep:
         *,
         stop: signals.Stop,
         lock: Lock,
+        records: Records | None = None,
     ):
         self.experiment, self.workdir, self.layout, self.programs = experiment, workdir, layout, programs
-        self.stop, self.lock = stop, lock
+        self.stop, self.lock, self.records = stop, lock, records
         self.chunks = chunks_of(experiment)
         record = read_record(workdir)
         self.log_steps = planned_steps(record, "log")
@@ -117,6 +119,12 @@ class Sweep:
         """[R] which runs have not retired."""
         return self.retired_at == LIVING
 
+    @property
+    def _logged(self) -> tuple[Any, ...]:
+        """What is logged so far, as `Records.tell` takes it."""
+        ends = {"diverged": self.diverged_at, "retired": self.retired_at}
+        return self.log_steps, self.results, self.variables, ends
+
     def _taken(self, step: int) -> int:
         """Return how many run-steps are taken when the sweep is at a step."""
         return int(np.where(self.alive, step, self.retired_at).sum())
@@ -156,7 +164,8 @@ class Sweep:
         Raises:
           Preempted: a signal came; everything is saved.
         """
-        self.account = Account(self.experiment, self.lock, self._taken, self.step)
+        self.account = Account(self.experiment, self.lock, self._taken, self.step, self.records)
+        self.account.logged(self.step, *self._logged)
         boundaries = np.union1d(self.log_steps, self.snapshot_steps)
         self.saved_at, self.saved_step = time.monotonic(), self.step
         self._retire()  # a sweep that has grown goes on from what was the last step, where no run retires
@@ -176,14 +185,14 @@ class Sweep:
         self._save_now()
         if not self._results_are_good():
             self._write_results()
-        self.account.end(self.diverged_at)
+        self.account.end(self.diverged_at, *self._logged)
 
     def _advance(self, stop: int) -> None:
         """Train towards `stop` for a bounded time; before that, save and stop where a signal asks for it."""
         if self.stop.requested:
             self._write(self.pending)
             self._save_now()
-            self.account.close()
+            self.account.interrupt(self.step, *self._logged)
             raise Preempted(f"{self.stop.requested}: saved at step {self.step}; the same command continues")
         if self.step > self.saved_step and time.monotonic() - self.saved_at > self.experiment.checkpoint_seconds:
             # Copied to the host before the next chunk, to which the states are donated.
@@ -232,6 +241,7 @@ class Sweep:
         for run in np.flatnonzero(alive & (diverged_at != HEALTHY) & (self.diverged_at == HEALTHY)):
             self.diverged_at[run] = diverged_at[run]
             self.account.diverged(int(run), int(diverged_at[run]))
+        self.account.logged(step, *self._logged)
 
     def _store_snapshot(self, step: int, arrays: Any) -> None:
         self.lock.check()

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import time
+from collections.abc import Callable
 
 import jax
 import xarray as xr
@@ -13,6 +14,7 @@ from collapse_jax import tasks
 from collapse_jax.engine.compile import check_model, compile_programs
 from collapse_jax.engine.demand import demand, require_memory
 from collapse_jax.engine.packing import choose_layout, settle_packing
+from collapse_jax.engine.records import Records, runs_of
 from collapse_jax.engine.sweep import NOTHING_DONE, Sweep
 from collapse_jax.engine.validate import begun
 from collapse_jax.errors import StoreError, require
@@ -22,6 +24,7 @@ from collapse_jax.experiment.grid import number_of_runs
 from collapse_jax.system import runtime, signals
 from collapse_jax.system.paths import path_of
 from collapse_jax.system.progress import say
+from collapse_jax.tracking import Tracker, find_tracker
 from collapse_jax.workdir.growing import grow_leaf
 from collapse_jax.workdir.lock import one_writer
 from collapse_jax.workdir.record import note_continuation, open_leaf, recorded_packing
@@ -30,7 +33,13 @@ from collapse_jax.workdir.tree import Node, leaves_of, open_tree, planned
 from collapse_jax.workdir.trees import TreeStore
 
 
-def train(experiment: Experiment, workdir: str | os.PathLike[str], *, extend: bool = False) -> xr.Dataset:
+def train(
+    experiment: Experiment,
+    workdir: str | os.PathLike[str],
+    *,
+    extend: bool = False,
+    track: str | Callable[[], Tracker] | None = None,
+) -> xr.Dataset:
     """Train all runs of a grid, or continue where an earlier call on the same workdir ended.
 
     A grid with static axes is cut into parts, each compiled and trained on its own in a folder of the workdir.
@@ -41,6 +50,8 @@ def train(experiment: Experiment, workdir: str | os.PathLike[str], *, extend: bo
       extend: let a sweep that is there, finished or not, grow into this experiment: more values of its axes, more
         steps, and from the last checkpoint on other log and snapshot steps and more in-line measures. What was
         trained stays; only what is new is computed.
+      track: "tensorboard", "wandb", "mlflow" or "trackio": a record for each run there; or what makes a
+        `tracking.Tracker` of your own.
 
     Returns:
       The results, as `open_results(workdir)` reads them.
@@ -53,16 +64,24 @@ def train(experiment: Experiment, workdir: str | os.PathLike[str], *, extend: bo
       Preempted: SIGTERM or SIGINT came; everything is saved and the same call continues. A second signal stops at
         once, with KeyboardInterrupt.
     """
-    train_shard(experiment, path_of("workdir", workdir), extend=extend)
+    train_shard(experiment, path_of("workdir", workdir), extend=extend, track=track)
     return open_results(workdir)
 
 
-def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE, *, extend: bool = False) -> None:
+def train_shard(
+    experiment: Experiment,
+    workdir: epath.Path,
+    shard: Shard = WHOLE,
+    *,
+    extend: bool = False,
+    track: str | Callable[[], Tracker] | None = None,
+) -> None:
     """Train one shard of an experiment, or continue it; the other shards are trained elsewhere.
 
     Raises:
       as `train`.
     """
+    make = find_tracker(track) if track else None
     experiment = begun(experiment, lambda whole: begin(whole, workdir, shard, extend=extend))
     for leaf in leaves_of(workdir, experiment, shard, extend=extend):  # all of them, before anything is written
         with runtime.numbers(leaf.experiment):
@@ -73,8 +92,14 @@ def train_shard(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOL
     for leaf in leaves:
         if leaf.text:
             say(f"{leaf.label}{number_of_runs(leaf.experiment.grid)} of {number_of_runs(experiment.grid)} runs")
+        records = make and functools.partial(_records, make, workdir, experiment, leaf)
         with runtime.numbers(leaf.experiment):
-            train_leaf(leaf.experiment, leaf.path, extend=extend)
+            train_leaf(leaf.experiment, leaf.path, extend=extend, records=records)
+
+
+def _records(make: Callable[[], Tracker], workdir: epath.Path, whole: Experiment, leaf: Node) -> Records:
+    """Begin the records of a leaf, or take them up."""
+    return Records(make, runs_of(workdir, whole, leaf.experiment, leaf.point))
 
 
 def begin(experiment: Experiment, workdir: epath.Path, shard: Shard = WHOLE, *, extend: bool = False) -> None:
@@ -104,7 +129,13 @@ def check_leaf(experiment: Experiment, workdir: epath.Path) -> None:
     require_memory(experiment, data, choose_layout(packing, number_of_runs(experiment.grid)))
 
 
-def train_leaf(experiment: Experiment, workdir: epath.Path, *, extend: bool = False) -> None:
+def train_leaf(
+    experiment: Experiment,
+    workdir: epath.Path,
+    *,
+    extend: bool = False,
+    records: Callable[[], Records] | None = None,
+) -> None:
     """Train an experiment without static axes, validated and checked, in a directory of its own."""
     runs = number_of_runs(experiment.grid)
     data = tasks.load(experiment.task, experiment.dtype)
@@ -116,6 +147,7 @@ def train_leaf(experiment: Experiment, workdir: epath.Path, *, extend: bool = Fa
             steps = TreeStore(workdir / "checkpoints").steps()
             grow_leaf(workdir, experiment, max(steps, default=NOTHING_DONE))
         open_leaf(workdir, experiment, layout.record(), tasks.record(data))
+        told = records() if records else None
         say(
             f"{experiment.name}: {runs} runs x {experiment.steps} steps on {layout.devices} "
             f"{jax.default_backend()} device(s), {layout.runs_per_tile} run(s) per tile ({layout.why}); "
@@ -125,7 +157,7 @@ def train_leaf(experiment: Experiment, workdir: epath.Path, *, extend: bool = Fa
         programs = compile_programs(experiment, layout, data)
         say(f"compiled in {time.monotonic() - began:.1f} s; memory per device: {programs.memory}")
         with stop.unsaved_work():
-            sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock)
+            sweep = Sweep(experiment, workdir, layout, programs, stop=stop, lock=lock, records=told)
             try:
                 if sweep.step < experiment.steps:
                     note_continuation(workdir, max(sweep.step, 0), layout.record())

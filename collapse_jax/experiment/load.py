@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from collapse_jax.errors import ConfigError, Wrong, closest
+from collapse_jax.errors import ConfigError, Wrong, closest, require
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import replaced, require_say
 from collapse_jax.experiment.extensions import file_of, load_file, told
@@ -29,6 +29,8 @@ def load_config(where: str | os.PathLike[str], fields: Mapping[str, Any] | None 
       ConfigError: there is no such file or field, the file raised or returned something else than an experiment, or
         a value has another type than its field.
     """
+    require(isinstance(where, str | os.PathLike), "config", where, "must be a path")
+    require(isinstance(fields, Mapping | None), "fields", fields, 'must be a dict, such as {"grid.seed": [0, 1]}')
     experiment, wrong = from_file("config", os.fspath(where)), Wrong()
     for field, value in (fields or {}).items():
         if field not in FIELDS:

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import math
+import os
 import typing
 import warnings
 from typing import Annotated, Any
@@ -126,6 +127,8 @@ def _kinds(kind: Any) -> tuple[Any, ...]:
 
 def _scalar(name: str, kind: Any, value: Any) -> Any:
     value = plain(value)
+    if kind is str and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if kind is float and type(value) is int and abs(value) < 2**1023:
         value = float(value)
     if int in _kinds(kind) and type(value) is float and value.is_integer():

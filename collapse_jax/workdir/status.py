@@ -14,7 +14,7 @@ from collapse_jax.system.host import is_running, this_host
 from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.lock import LOCK, STALE_SECONDS, read_lock
 from collapse_jax.workdir.netcdf import read_dataset
-from collapse_jax.workdir.results import RESULTS
+from collapse_jax.workdir.results import RESULTS, reached_step
 from collapse_jax.workdir.tree import Node, absent, nodes
 
 
@@ -25,7 +25,8 @@ class Status:
     Attributes:
       part: its name, "" for a sweep that is not cut.
       state: "finished", "training", "stopped" (nobody trains it; the same command continues) or "not begun".
-      step: the last one that is known to be reached: by the heartbeat, at most 10 s old, or the last checkpoint.
+      step: the last one that is known to be reached: by the heartbeat, at most 10 s old, or the last checkpoint, or
+        the results where no checkpoint lies beside them.
       steps: of the experiment.
       runs: of the part.
       diverged: runs that did, up to then.
@@ -75,11 +76,12 @@ def _status(leaf: Node) -> Status:
     checkpoint, age = _last_checkpoint(leaf.path / "checkpoints")
     alive = _is_alive(leaf.path, held) if held else None
     told = held if alive and held and "step" in held else None
-    step, ended = (told["step"], told) if told else (checkpoint, _ended(leaf.path))
+    ended = told or _in_results(leaf.path)
+    step = told["step"] if told else ended.get("step") if checkpoint is None else checkpoint
     rate = told["rate"] if told else None
     return Status(
         part=leaf.text,
-        state="training" if alive else "finished" if checkpoint == steps else "stopped",
+        state="training" if alive else "finished" if step == steps else "stopped",
         step=step,
         steps=steps,
         runs=number_of_runs(leaf.experiment.grid),
@@ -117,12 +119,13 @@ def _age(path: epath.Path) -> float:
     return max(time.time() - path.stat().mtime, 0.0)
 
 
-def _ended(folder: epath.Path) -> dict[str, int]:
-    """Count the runs that had ended at the last checkpoint, with which the results are written."""
+def _in_results(folder: epath.Path) -> dict[str, int]:
+    """Return how far the results are, which are written with each checkpoint, and how many runs had ended."""
     try:
         results = read_dataset(folder / RESULTS)
     except (CollapseError, OSError):  # there are none yet, or `verify` says what is wrong
         return {}
     diverged = results["diverged_at"].values >= 0
     retired = results["retired_at"].values >= 0 if "retired_at" in results else diverged & False
-    return {"diverged": int(diverged.sum()), "retired": int((retired & ~diverged).sum())}
+    counts = {"diverged": int(diverged.sum()), "retired": int((retired & ~diverged).sum())}
+    return counts | {"step": reached_step(results)}

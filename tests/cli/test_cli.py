@@ -128,7 +128,7 @@ BAD = [
     (["train", *SMOKE, "--config.packing.devices=999"], "packing.devices=999"),
     (
         ["train", *SMOKE, "--bogus=1"],
-        "--bogus='1': unknown flag; known: config, distributed, extend, figures, shard",
+        "--bogus='1': unknown flag; known: config, distributed, extend, figures, shard, track",
     ),
     (["train", *SMOKE, "extra"], "'extra': not understood"),
     (["train", *SMOKE, "--shard=4/4"], "--shard='4/4': must be i/n with 0 <= i < n"),

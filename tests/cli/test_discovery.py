@@ -67,6 +67,7 @@ def test_the_words_are_those_of_the_registries(capsys, monkeypatch):
         (["list"], "list='': unknown kind; known: axes, configs"),
         (["list", "measure"], "list='measure': unknown kind; did you mean 'measures'?"),
         (["list", "measures", "models"], "argument='models': not understood"),
+        (["list", "figures", "--format=json"], "--format='json': list takes no flags"),
         (
             ["completion", "--shell=fish"],
             "--shell='fish': unknown --shell; known: bash, tcsh, zsh",

@@ -41,6 +41,10 @@ def test_from_python_fields_are_what_they_are_on_the_command_line():
         load_config(CONFIG, {"grid.sed": 1})
     with pytest.raises(ConfigError, match=r"^steps='9': must be a whole number$"):
         load_config(CONFIG, {"steps": "9"})
+    assert load_config(CONFIG, {"task.dataset": pathlib.Path("a/b.npz")}).task.dataset == "a/b.npz"
+    for wrong in ((3,), (CONFIG, ["steps"])):
+        with pytest.raises(ConfigError, match=r"^(config=3: must be a path|fields=\['steps'\]: must be a dict)"):
+            load_config(*wrong)
     with pytest.raises(ConfigError, match=r"^config='nope.py': no file"):
         load_config("nope.py")
 

@@ -37,7 +37,7 @@ def test_neither_the_package_nor_reading_a_config_imports_jax():
         parse(["train", "--config=configs/quickstart.py:smoke", "--workdir=nowhere"])
         print("jax" in sys.modules, "matplotlib" in sys.modules)
         for name in collapse_jax.__all__:
-            assert getattr(collapse_jax, name).__name__ == name
+            assert name == "__version__" or getattr(collapse_jax, name).__name__ == name
         assert "jax" in sys.modules
     """
     assert run_python(code, XLA_FLAGS="").split() == ["False", "False"]

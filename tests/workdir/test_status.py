@@ -110,6 +110,15 @@ def test_a_process_on_another_machine_lives_while_its_heart_beats(sweep):
     assert (status(sweep)[0].state, status(sweep)[0].alive) == ("finished", False)
 
 
+def test_results_without_checkpoints_say_how_far_they_are(sweep):
+    shutil.rmtree(sweep / "checkpoints")
+    assert (status(sweep)[0].state, status(sweep)[0].step, status(sweep)[0].checkpoint) == ("finished", 40, None)
+    results = read_dataset(sweep / "results.nc")
+    logged = [name for name, variable in results.items() if "step" in variable.dims]
+    write_dataset(results.assign({n: results[n].where(results["step"] < 20) for n in logged}), sweep / "results.nc")
+    assert (status(sweep)[0].state, status(sweep)[0].step) == ("stopped", 7)
+
+
 def test_progress_that_does_not_fit_into_the_lock_is_left_out(tmp_path):
     """The lock itself must stay what it is."""
     with lock.one_writer(path_of("workdir", tmp_path / "w")) as held:
