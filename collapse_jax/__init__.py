@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collapse_jax.engine.train import train
     from collapse_jax.experiment.config import Experiment
     from collapse_jax.experiment.load import load_config
-    from collapse_jax.figures import plot
+    from collapse_jax.figures import figure, plot
     from collapse_jax.measures import measure_arrays
     from collapse_jax.measuring.run import measure
     from collapse_jax.measuring.snapshots import open_snapshots
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Experiment": "collapse_jax.experiment.config",
     "__version__": "collapse_jax.system.version",
+    "figure": "collapse_jax.figures",
     "load_config": "collapse_jax.experiment.load",
     "measure": "collapse_jax.measuring.run",
     "measure_arrays": "collapse_jax.measures",
@@ -42,6 +43,7 @@ _HOMES = {
 __all__ = [
     "Experiment",
     "__version__",
+    "figure",
     "load_config",
     "measure",
     "measure_arrays",

@@ -2,6 +2,7 @@
 
 from collapse_jax.figures.drawing import draw, figures, plot
 from collapse_jax.figures.registry import FIGURES, Drawing
+from collapse_jax.figures.single import figure
 from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.figures.violins import violins, workdir_violins
 
@@ -10,6 +11,7 @@ __all__ = [
     "Drawing",
     "NotDrawableError",
     "draw",
+    "figure",
     "figures",
     "plot",
     "save",

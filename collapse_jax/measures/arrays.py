@@ -80,6 +80,7 @@ def measure_arrays(
       ValueError: one line that names the argument, its value and what is allowed; for measures and their options
         it is a `ConfigError`.
     """
+    runtime.start()
     names = [measures] if isinstance(measures, str) or callable(measures) else list(measures)
     require(len(names) > 0, "measures", measures, "name at least one measure")
     chosen = [get_measure(name) for name in names]

@@ -8,6 +8,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 
+from scripts import notebooks
 from scripts.docsite import links
 from scripts.docsite.sources import source_page
 
@@ -21,9 +22,22 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, uri in links.AT_ROOT.items():
         if (links.ROOT / name).exists():
             files.append(File.generated(config, uri, content=(links.ROOT / name).read_text()))
-    for page in list(files.documentation_pages()):
+    pages = list(files.documentation_pages())
+    _add_notebooks(files, config)
+    for page in pages:
         _add_linked(page, files, config)
     return files
+
+
+def _add_notebooks(files: Files, config: MkDocsConfig) -> None:
+    """Add the notebooks as `scripts.notebooks` has run them; those that were not run have no outputs."""
+    ran = {file.name: file for file in notebooks.BUILT.glob("*")}
+    for source in notebooks.sources():
+        if f"{source.stem}.md" not in ran:
+            page, _ = notebooks.page_of(source.stem, notebooks.cells_of(source.read_text()))
+            files.append(File.generated(config, f"notebooks/{source.stem}.md", content=page))
+    for name, file in ran.items():
+        files.append(File.generated(config, f"notebooks/{name}", abs_src_path=str(file)))
 
 
 def _add_linked(page: File, files: Files, config: MkDocsConfig) -> None:

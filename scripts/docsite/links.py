@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 # Pages at the root of the repository, and their names on the site.
 AT_ROOT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 PICTURES = (".png", ".svg", ".jpg")
+NOTEBOOKS = "docs/notebooks"  # each .py is a notebook, and a page of its own
 # A link's target, unless it stands in code: fences and spans of code are matched first, and left alone.
 CODE_OR_LINK = re.compile(
     r"^(?P<fence>`{3,}|~{3,}).*?^(?P=fence)|(?P<ticks>`+).+?(?P=ticks)|(?<=\]\()(?P<link>[^)\s]+)(?=\))",
@@ -66,6 +67,8 @@ def site_path(path: str) -> str:
     file = ROOT / path
     if not file.exists():
         raise FileNotFoundError(path)
+    if file.parent == ROOT / NOTEBOOKS and file.suffix == ".py":
+        return f"notebooks/{file.stem}.md"
     inside = path.removeprefix("docs/") if path.startswith("docs/") else f"source/{path}"
     if file.is_dir():
         return f"{inside}/{'README.md' if (file / 'README.md').exists() else 'index.md'}"

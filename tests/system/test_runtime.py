@@ -149,6 +149,9 @@ def test_python_functions_set_jax_up_as_the_commands_do_or_say_that_it_is_too_la
     mine = "import jax; jax.numpy.ones(1).block_until_ready()"
     flag = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
     assert train_in_python(tmp_path / "w", 2, XLA_FLAGS="") == "2 None"
+    rows = "{'train_features': [[1.0], [2.0]], 'train_labels': [0, 1]}"
+    measured = f"import collapse_jax; collapse_jax.measure_arrays('collapse', **{rows})"
+    assert train_in_python(tmp_path / "after_arrays", 2, measured, XLA_FLAGS="") == "2 None"
     said = train_in_python(tmp_path / "w", 0, mine, XLA_FLAGS="")
     assert said.startswith(f"XLA_FLAGS='': jax runs already, without {flag}")
     assert "\n" not in said
