@@ -32,8 +32,9 @@ both = xr.concat(medians, dim="data", coords="minimal", compat="override").assig
 both.tau_grok.transpose("weight_decay", "data").to_pandas().round()
 
 # %%
-unseen = {name: int(times.grok_censored.sum()) for name, times in taus.items()}
-print(f"runs that never reach the test accuracy, whose times are lower bounds: {unseen}")
+for event in ("grok", "collapse"):
+    unseen = {name: int(times[f"{event}_censored"].sum()) for name, times in taus.items()}
+    print(f"{event}: runs that do not come so far, whose times are lower bounds: {unseen}")
 print("times of Fashion-MNIST over those of MNIST:")
 (both.sel(data="Fashion-MNIST") / both.sel(data="MNIST")).reset_coords(drop=True).to_pandas().round(2)
 
