@@ -38,7 +38,7 @@ def key_of(experiment: Experiment, layout: Any, data: Any) -> tuple[Any, ...] | 
         snapshots=dataclasses.replace(experiment.snapshots, schedule=Schedule()),
     )
     shapes = jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), data)
-    words = repr((e, terms_of(experiment), [value is None for value in hparams], shapes, jax.config.jax_enable_x64))
+    words = repr((e, terms_of(experiment), [bool(value) for value in hparams], shapes, jax.config.jax_enable_x64))
     if ".py" in words or " at 0x" in words:
         return None
     families = tuple(id(family) for family in families_of(experiment))

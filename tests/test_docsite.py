@@ -1,10 +1,16 @@
 """The documentation site: its links, its menu, its pages of sources; scripts/site.sh builds it."""
 
+import importlib
+import inspect
+import pkgutil
 import re
+import zlib
 
 import pytest
 
-from scripts.docsite import links
+import collapse_jax
+from collapse_jax.measures import MEASURES
+from scripts.docsite import handbook, links, reference
 from scripts.docsite.sources import source_page
 
 DOCS = links.ROOT / "docs"
@@ -52,3 +58,45 @@ def test_a_page_of_a_source_is_its_text_and_one_of_a_folder_names_its_files():
     listed = source_page("docs/theory_mlp")
     assert "| `results.nc` |" in listed
     assert "![timescales.png](timescales.png)" in listed
+
+
+def imported(name):
+    module, _, last = name.rpartition(".")
+    return getattr(importlib.import_module(module), last)
+
+
+def test_the_reference_has_every_public_name_and_each_is_described():
+    modules = {name: names for name, names in reference.modules().items() if name not in reference.CLASSES}
+    packages = [info.name for info in pkgutil.iter_modules(collapse_jax.__path__, "collapse_jax.") if info.ispkg]
+    public = {name: getattr(importlib.import_module(name), "__all__", []) for name in ["collapse_jax", *packages]}
+    assert {name: sorted(names) for name, names in modules.items()} == {
+        name: sorted(names) for name, names in public.items() if names
+    }
+    for name, where in reference.homes().items():
+        object_, defined = map(imported, (name, where))
+        assert object_ is defined, (name, where)
+        if inspect.isclass(object_) or inspect.isfunction(object_):
+            assert inspect.getdoc(object_), name
+    text = "".join(reference.pages().values())
+    assert all(f'<a id="{name}"></a>' in text for name in reference.public_names())
+
+
+def test_a_site_that_lacks_a_name_is_refused(tmp_path):
+    kept = [f"{where} py:function 1 # -" for where in reference.homes().values() if "train.train" not in where]
+    lines = [*kept, "collapse_jax.engine.train.train py:module 1 # -"]
+    packed = zlib.compress("\n".join(lines).encode())
+    (tmp_path / "objects.inv").write_bytes(b"#\n#\n#\n#\n" + packed)
+    assert reference.missing(tmp_path / "objects.inv") == ["collapse_jax.train"]
+
+
+def test_the_handbook_has_every_family_variable_option_and_oracle():
+    pages = handbook.pages()
+    assert set(pages) == {"handbook/index.md", *(f"handbook/{name}.md" for name in MEASURES)}
+    for name, measure in MEASURES.items():
+        page = pages[f"handbook/{name}.md"]
+        for variable in measure.variables:
+            assert f"| `{variable}` |" in page
+        assert all(f"| {column} |" in page for column in handbook.COLUMNS)
+        assert re.search(r"^\* `tests/measures/test_\w+\.py`: \S", page, re.MULTILINE)
+    assert "| `permutations` | 20 |" in pages["handbook/nhsic.md"]
+    assert "CKA against N x N matrices" in pages["handbook/cka.md"]

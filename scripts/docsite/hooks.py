@@ -8,12 +8,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 
+from collapse_jax.measures import MEASURES
 from scripts import notebooks
-from scripts.docsite import links
+from scripts.docsite import handbook, links, reference
 from scripts.docsite.sources import source_page
 
 # What a page must not load: the site is read offline, and tells nobody that it is read.
 LOADED = re.compile(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=[\"']?(?:https?:)?//[^\"'\s>]+")
+COMMAND = re.compile(r"(?<=<td><code>)python -m [^<]*(?=</code></td>)")
+WORD = re.compile(r"\S+")
 NOT_LOADED = ("rel=canonical", 'rel="canonical"')
 
 
@@ -24,8 +27,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(File.generated(config, uri, content=(links.ROOT / name).read_text()))
     pages = list(files.documentation_pages())
     _add_notebooks(files, config)
-    for page in pages:
+    for page in pages:  # which generated pages link to is on the site by itself
         _add_linked(page, files, config)
+    for uri, text in {**reference.pages(), **handbook.pages()}.items():
+        files.append(File.generated(config, uri, content=text))
     return files
 
 
@@ -68,8 +73,21 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return links.rewrite(markdown, lambda link: links.on_site(uri, link))
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Break commands in tables between their words alone, which style.css asks of these."""
+    return COMMAND.sub(lambda match: WORD.sub(r"<span>\g<0></span>", match[0]), html)
+
+
 def on_post_build(config: MkDocsConfig) -> None:
-    """Refuse a site that loads anything from elsewhere."""
+    """Refuse a site that loads anything from elsewhere, or lacks a public name or a variable of a measure."""
+    lacking = reference.missing(Path(config.site_dir) / "objects.inv")
+    if lacking:
+        raise PluginError(f"the reference lacks {', '.join(lacking)}")
+    for name, measure in MEASURES.items():
+        html = (Path(config.site_dir) / "handbook" / f"{name}.html").read_text()
+        for variable in measure.variables:
+            if f"<code>{variable}</code>" not in html:
+                raise PluginError(f"the handbook's page of {name} lacks {variable}")
     for page in Path(config.site_dir).rglob("*.html"):
         for tag in LOADED.findall(page.read_text()):
             if not any(word in tag for word in NOT_LOADED):
