@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Build the documentation site into build/site, warnings are errors: scripts/site.sh [--install] [further flags of mkdocs build]
+# Build the documentation site into build/site, warnings are errors: scripts/site.sh [--install] [flags of mkdocs build].
+# Its pages can be read from the disk; searching them needs a server: python -m http.server -d build/site
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [[ ${1:-} == --install ]]; then

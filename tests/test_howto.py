@@ -24,11 +24,13 @@ START = (ROOT / "docs" / "start.md").read_text()
 EXTENDING = (ROOT / "docs" / "extending.md").read_text()
 PREFIX = "python -m collapse_jax "
 COMMANDS = [(question, line.removeprefix(PREFIX)) for question, line in ROWS if line.startswith(PREFIX)]
-PYTHON = [line for _, line in ROWS if re.match(r"(\w+ = )?(collapse_jax|results|from) ?[.\[(\w]", line)]
+PYTHON = [line for _, line in ROWS if re.match(r"(\w+ = )?(collapse_jax\.|results\W|from )", line)]
 LAUNCHED = [line for _, line in ROWS if line.startswith(("launch/", "sbatch "))]
 TRAINS = [row for row in COMMANDS if row[1].startswith("train ") and "--help" not in row[1]]
 # What takes a moment on a sweep that is there; the others compile programs or draw everything, and are slow.
-QUICK = [row for row in COMMANDS if re.match(r"show|verify(?!.*replay)|train --help|plot --figures", row[1])]
+QUICK = [
+    row for row in COMMANDS if re.match(r"show|status|list|verify(?!.*replay)|train --help|plot --figures", row[1])
+]
 MERGES = [row for row in COMMANDS if row[1].startswith("merge")]
 # What makes the runs of the training rows small; their own flags come after these, and win.
 SMALL = ["--config.steps=4", "--config.measures=fit", "--config.chunk_seconds=60", "--figures=false"]

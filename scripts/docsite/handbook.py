@@ -78,8 +78,8 @@ def _page(measure: Measure, right: int) -> str:
     options = [(f"`{name}`", _cell(str(option.default))) for name, option in options_of(measure).items()]
     parts = [
         f"# {measure.name}",
-        _table(("", ""), list(facts.items())),
-        f"## Formula\n\n::: {where}\n    options:\n      show_root_heading: false",
+        _table(("", measure.name), list(facts.items())),
+        f"## Formula\n\n::: {where}\n    options: {{ show_root_heading: false, show_root_toc_entry: false }}",
         "## Options\n\n" + (_table(("option", "default"), options) if options else "None."),
         "## Oracles\n\n" + "\n".join(tests),
         f"## Variables ({len(variables)})",
