@@ -18,12 +18,20 @@ PAGES = [*DOCS.glob("*.md"), *DOCS.glob("papers/*.md"), links.ROOT / "README.md"
 NAV = (links.ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
 
 
+def anchors(page):
+    """Return the anchors of a page's headings: lower case, no punctuation, a hyphen for each blank."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-") for head in heads}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_is_there_and_every_page_in_the_menu(page):
     path = page.relative_to(links.ROOT).as_posix()
     for link in links.targets(page.read_text()):
-        target, _ = links.linked_path(path, link)
+        target, fragment = links.linked_path(path, link)
         assert (links.ROOT / target).exists(), link
+        if target.endswith(".md") and fragment:
+            assert fragment.removeprefix("#") in anchors(links.ROOT / target), link
     assert re.search(rf"(: |- ){re.escape(links.site_path(path))}$", NAV, re.MULTILINE)
 
 

@@ -51,7 +51,8 @@ def folder(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("howto")
     for name in ("mine", "other", "quickstart"):
         shutil.copytree(finished[1], folder / "runs" / name)
-    (folder / "configs").symlink_to(ROOT / "configs")
+    for name in ("configs", "docs", "README.md"):
+        (folder / name).symlink_to(ROOT / name)
     files = re.findall(r'^```python title="(\S+)"\n(.*?)^```', START + EXTENDING, re.MULTILINE | re.DOTALL)
     own = re.search(r"^```python\n# (own\.py)\n(.*?)^```", EXTENDING, re.MULTILINE | re.DOTALL)
     for name, text in [*files, own.groups()]:
