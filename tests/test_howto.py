@@ -138,6 +138,8 @@ def small(line):
 @pytest.mark.slow
 @pytest.mark.parametrize(("question", "line"), TRAINS)
 def test_a_line_that_trains(here, question, line):
+    if "--track" in line:
+        pytest.importorskip("tensorboard")
     if "grow" in question or "continue" in question:
         (plain,) = [line for question, line in TRAINS if "continue" in question]
         assert main(small(plain)) == 0
