@@ -109,8 +109,8 @@ def page_of(name: str, cells: list[Cell]) -> tuple[str, dict[str, bytes]]:
                 file = f"{name}_{len(pictures) + 1}.png"
                 pictures[file] = base64.b64decode(data["image/png"])
                 parts.append(f"![{heading}]({file})")
-            elif 'class="dataframe"' in data.get("text/html", ""):
-                parts += re.findall(r"<table.*</table>", data["text/html"].replace(' border="1"', ""), re.DOTALL)
+            elif frame := re.search(r'<table[^>]*"dataframe">(.*)</table>', data.get("text/html", ""), re.DOTALL):
+                parts.append(f"<table>{frame[1]}</table>")  # without a class, as other tables of the site
             else:
                 parts.append(f"```text\n{(output.get('text') or data.get('text/plain', '')).rstrip()}\n```")
     ran = any(cell.get("outputs") for cell in cells)

@@ -44,7 +44,7 @@ for name, results in arms.items():
         "train_accuracy": float(results.train_accuracy.isel(step=-1).mean("seed")),
         "test_accuracy": float(results.test_accuracy.isel(step=-1).mean("seed")),
     }
-pd.DataFrame(rows).T.round(3)
+pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %%
 collapse_jax.figure(regularised, "complexity")

@@ -37,7 +37,7 @@ table.assign(runs_not_collapsed=taus.collapse_censored.sum("seed"))
 
 # %%
 fits = collapse_jax.slopes(taus)
-fits[["slope", "low", "high", "p", "theory", "censored"]].to_pandas()
+fits[["slope", "low", "high", "p", "theory", "censored"]].to_pandas().round(3)
 
 # %%
 rejected = [str(fit.tau.values) for fit in fits.p if fit < 0.05]

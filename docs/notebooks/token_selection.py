@@ -19,7 +19,7 @@ for name, results in cells.items():
     for part in ("train_accuracy", "test_accuracy"):
         values = last[part]
         rows[name] |= {part: float(values.mean()), f"lowest_{part}": float(values.min())}
-pd.DataFrame(rows).T.round(3)
+pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown]
 # Harmful: wrong labels are fitted and unseen examples suffer. Benign: they are fitted and unseen examples are
