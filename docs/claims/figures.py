@@ -318,3 +318,22 @@ def spread_of_peaks(runs):
     after = runs.rnc1.where(runs.step > 0)
     steps = runs.step.values[after.argmax("step").values]
     return steps.min(), steps.max()
+
+
+def off_the_law(results, name, pairs, down_to):
+    """By how many percent balances of pairs of layers leave (1 - eta lambda)^2t, until it is `down_to` of its start."""
+    values = results[name].dropna("step", how="all").sel(layer_pair=pairs)
+    law = (1 - results.learning_rate * results.weight_decay) ** (2 * values.step)
+    off = abs(values / values.isel(step=0) / law - 1).where(law >= down_to)
+    return 100 * float(off.max())
+
+
+@claims("docs/balancedness_mlp")
+def balancedness(results):
+    """The linear pair as matrices, ReLU pairs neuron by neuron, which is what the law says of them."""
+    linear = off_the_law(results, "imbalance", [2], 0.01)
+    relu = [off_the_law(results, "imbalance_neurons", [0, 1], down_to) for down_to in (0.1, 0.01)]
+    yield (
+        f"linear pair within {number(linear, 2)} % of (1 - eta lambda)^2t down to 0.01 of its start; ReLU pairs within "
+        f"{number(relu[0], 1)} % down to 0.1 and {number(relu[1], 0)} % down to 0.01"
+    )
