@@ -169,7 +169,15 @@ EVENTS: dict[str, Event] = {event.name: event for event in _TABLE}
 
 @dataclasses.dataclass(frozen=True)
 class Delay:
-    """How many times later one event comes than another; `<name>_censored` says where it is a lower bound."""
+    """How many times later one event comes than another; `<name>_censored` says where it is a lower bound.
+
+    Attributes:
+      name: of the variable, the time of the one over that of the other.
+      event: of the table.
+      since: the other.
+      long_name: of the variable.
+      words: in which it is said, with a place for what stands between.
+    """
 
     name: str
     event: str
@@ -177,8 +185,16 @@ class Delay:
     long_name: str
     words: str
 
+    def text(self, ratio: float, bound: bool) -> str:
+        """Say it: "Grokking came 30.7 times later than fitting"; `bound`: a lower bound."""
+        if bound:
+            return self.words.format(f"more than {ratio:,.3g} times as late as")
+        if ratio < 1:
+            return self.words.format(f"{1 / ratio:,.3g} times earlier than")
+        return self.words.format(f"{ratio:,.3g} times later than")
 
-DELAY = Delay("separation", "grok", "fit", "grokking delay", "Grokking came {} times later than fitting")
+
+DELAY = Delay("separation", "grok", "fit", "grokking delay", "Grokking came {} fitting")
 
 
 def events_of(dataset: xr.Dataset) -> list[Event]:

@@ -1,6 +1,5 @@
 """A number of every run against an axis of the grid."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from collapse_jax.analysis import EVENTS, Thresholds, thresholds_of
 from collapse_jax.analysis.groups import DEFAULT_AXIS, points_of, varying
@@ -67,14 +66,11 @@ def against_axis(
             draw(axes, group, x, name, place, thresholds, log=shown.log, order=number / len(groups))
         marks.thresholds_on(axes, name, thresholds)
         if shown.log:
-            style.log_values(axes)
-        if name not in results:
-            axes.yaxis.set_major_formatter(FuncFormatter(style.short_number))
+            style.log_values(axes, plain=name not in results)
         axes.set_title(shown.title)
         axes.set_ylabel(shown.label)
     lines.legend(figure, panels, groups)
-    note = textwrap.fill(_note(results, bounded), int(15 * figure.get_figwidth()))
-    style.heading(figure, f"The end of training against {axis_text(x)}", note)
+    style.heading(figure, f"The end of training against {axis_text(x)}", _note(results, bounded))
     return figure
 
 

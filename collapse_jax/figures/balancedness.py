@@ -142,7 +142,7 @@ def _column(
             steps[after], theory[after], color=group.colour, linestyle=style.DASHED, linewidth=1.0, gid="theory"
         )
         mean, low, high = lines.mean_and_range(measured, log=True)
-        lower.plot(theory, mean, color=group.colour, gid="measured", zorder=3 - order / len(groups))
+        style.line(lower, theory, mean, color=group.colour, gid="measured", zorder=3 - order / len(groups))
         lower.fill_between(theory, low, high, color=group.colour, alpha=style.BAND_ALPHA, linewidth=0)
         found = deviation(measured, theory)
         largest = max(largest, found if np.isfinite(found) else 0.0)

@@ -100,7 +100,8 @@ def rate_distortion(
     for number in np.argsort(distortions):
         rate = first.runs["complexity"].isel(distortion=number).transpose("run", "step").values
         mean = lines.mean_and_range(rate, False)[0]
-        right.plot(steps, mean, color=shades[number], gid="complexity_over_steps", label=f"{distortions[number]:g}")
+        look = {"color": shades[number], "label": f"{distortions[number]:g}"}
+        style.line(right, steps, mean, gid="complexity_over_steps", **look)
     style.step_axis(right, steps)
     style.from_zero(right)
     right.set_ylabel(style.label(results, "complexity"))

@@ -1,7 +1,6 @@
 """Draws the figures of a sweep, as far as its results allow."""
 
 import functools
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -17,12 +16,11 @@ from collapse_jax.experiment.thresholds import with_levels
 from collapse_jax.figures import registry
 from collapse_jax.figures.style import NotDrawableError, save
 from collapse_jax.system.paths import path_of
+from collapse_jax.system.progress import say
 from collapse_jax.workdir.join import all_points, select_part
 from collapse_jax.workdir.record import RECORD
 from collapse_jax.workdir.results import open_results
 from collapse_jax.workdir.tree import leaves
-
-_log = logging.getLogger(__name__)
 
 
 def plot(
@@ -46,7 +44,7 @@ def plot(
         needs them, all others run nothing.
 
     Returns:
-      The files; one line in the log says which figure was left out and why.
+      The files. Of figures that are named, a line says why one cannot be drawn; of all, one line which cannot.
 
     Raises:
       ConfigError: a level is not allowed, or there is no such figure.
@@ -75,7 +73,7 @@ def draw(
 ) -> list[epath.Path]:
     """Draws every figure that the results allow, as PNG and PDF.
 
-    A figure whose data are missing is skipped; one line in the log says which and why.
+    A figure whose data are missing is left out: of figures that are named, a line says why; of all, one line which.
 
     Args:
       results: of the sweep.
@@ -89,11 +87,18 @@ def draw(
       The files written: `<directory>/<name>.png` and `.pdf`.
     """
     written: list[epath.Path] = []
+    missing: dict[str, CollapseError] = {}
     for name, figure in figures(results, thresholds, workdir, names=names, trust=trust):
         if isinstance(figure, CollapseError):
-            _log.warning("figure %s skipped: %s", name, figure)
+            missing[name] = figure
         else:
             written += save(figure, path_of("directory", directory) / name)
+    if names:
+        for name, reason in missing.items():
+            say(f"figure {name} cannot be drawn: {reason}")
+    elif missing:
+        kinds = ", ".join(dict.fromkeys(name.rpartition("/")[2] for name in missing))
+        say(f"figures for which these results have no data: {kinds}; plot --figures=NAME says what one needs")
     return written
 
 

@@ -126,7 +126,7 @@ def _row(axes: Axes, runs: xr.Dataset, move: Move) -> None:
     steps, values = runs["step"].values.astype(float), runs[name].values.astype(float)
     mean, low, high = lines.mean_and_range(values, log)
     shown = (steps > 0) & np.isfinite(mean)
-    axes.plot(steps[shown], mean[shown], color=INK, linewidth=1.3, gid=name)
+    style.line(axes, steps[shown], mean[shown], color=INK, linewidth=1.3, gid=name)
     axes.fill_between(steps[shown], low[shown], high[shown], color=INK, alpha=style.BAND_ALPHA, linewidth=0)
     if log:
         axes.set_yscale("log")

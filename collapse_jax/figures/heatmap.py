@@ -1,6 +1,5 @@
 """A number of every run over two axes of the grid."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,7 +69,7 @@ def heatmap(
     bar.set_label(shown.label)
     bar.outline.set_visible(False)
     title = f"{shown.title} over {axis_text(across)} and {axis_text(up)}"
-    style.heading(figure, title, _note(results, shown, norm, len(groups) - len(panels), width))
+    style.heading(figure, title, _note(results, shown, norm, len(groups) - len(panels)))
     return figure
 
 
@@ -155,11 +154,11 @@ def _size(points: Sequence[dict[str, Any]], x: str, y: str, panels: int) -> tupl
     return 2.4 + panels * max(2.6, 0.4 + 0.62 * min(across, 16)), 1.9 + max(1.6, 0.42 * min(up, 16))
 
 
-def _note(results: xr.Dataset, shown: Quantity, norm: Normalize, hidden: int, width: float) -> str:
+def _note(results: xr.Dataset, shown: Quantity, norm: Normalize, hidden: int) -> str:
     kind = "Geometric mean" if isinstance(norm, LogNorm) else "Mean"
     parts = [f"{kind} over the runs of a cell, its seeds; grey (–): no value."]
     if shown.bound.any():
         parts.append("After >, a lower bound: a run had not come so far by its last step.")
     if hidden:
         parts.append(f"{hidden} more combinations of the other hyperparameters are not shown.")
-    return textwrap.fill(" ".join([*parts, progress_note(results)]).strip(), int(15 * width))
+    return " ".join([*parts, progress_note(results)]).strip()

@@ -19,7 +19,7 @@ ACCURACY = ("train_accuracy", "test_accuracy")
 TITLES = {
     "accuracy": "Accuracy: training set, then test set",
     "rnc1": "Within-class variance: collapse to 0",
-    "nc1": "The same over between-class",
+    "nc1": "NC1: within over between classes",
     "nc2_condition": "Class means: orthogonal at 1",
 }
 MAX_ROWS = 8

@@ -42,6 +42,8 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
     if not sigmas:
         raise style.NotDrawableError("no noisy_zx_given_y_sigma... is in the results; measure noisy_channel")
     measured = lines.measured_steps(results, [f"noisy_zx_given_y_sigma{sigma}" for sigma in sigmas])
+    if not np.any(measured["step"].values > 0):
+        raise style.NotDrawableError("the noisy channel was measured at no step after 0")
     every = lines.split(measured, colour)
     groups = lines.evenly(every, MAX_ROWS)
     figure = style.new_figure(2.2 + 2.9 * len(sigmas), 1.2 + 2.3 * len(groups))
@@ -60,7 +62,8 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
         row[0].set_ylabel(f"{group.title}\nnat")
     style.log_values(grid[0, 0])
     handles = [Line2D([], [], label=text, **look) for text, look in LOOKS.values() if text]
-    figure.legend(handles=handles, loc="outside right upper", alignment="left", handlelength=2.4)
+    place: dict[str, Any] = {"loc": "outside right upper", "alignment": "left", "handlelength": 2.4}
+    lines.beside(figure, figure.legend(handles=handles, **place))
     note = lines.reading_note(results, groups) + "\nσ: noise relative to the largest feature norm. The estimate"
     note += " saturates at the log of the number of examples of a class; bounds do not."
     if len(groups) < len(every):
@@ -74,7 +77,7 @@ def _line(axes: Axes, runs: xr.Dataset, variable: str, look: dict[str, Any]) -> 
     values = np.maximum(np.atleast_2d(carried(runs, variable).values), FLOOR)
     mean, low, high = lines.mean_and_range(values, log=True)
     shown = steps > 0
-    axes.plot(steps[shown], mean[shown], gid=variable, **look)
+    style.line(axes, steps[shown], mean[shown], gid=variable, **look)
     if len(values) > 1:
         axes.fill_between(
             steps[shown], low[shown], high[shown], color=look["color"], alpha=style.BAND_ALPHA, linewidth=0

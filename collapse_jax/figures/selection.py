@@ -134,7 +134,7 @@ def draw(axes: Axes, runs: xr.Dataset, line: Line) -> None:
     x = runs["step"].values.astype(float)
     there = (x > 0) & np.isfinite(mean)
     gid = f"{line.variable} {line.kind}".strip()
-    axes.plot(x[there], mean[there], color=line.colour, linestyle=line.look, gid=gid)
+    style.line(axes, x[there], mean[there], color=line.colour, linestyle=line.look, gid=gid)
     if line.band and len(values) > 1:
         look: dict[str, Any] = {"color": line.colour, "alpha": style.BAND_ALPHA, "linewidth": 0}
         axes.fill_between(x[there], low[there], high[there], **look)

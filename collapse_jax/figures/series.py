@@ -1,6 +1,7 @@
 """The lines of a figure: runs that differ only in their seed, their colour, their mean and their band."""
 
 import dataclasses
+import textwrap
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis.groups import DEFAULT_AXIS, carried, groups_of, points_of, take, varying
@@ -20,6 +22,7 @@ from collapse_jax.workdir.join import ended, retired_at
 
 T = TypeVar("T")
 MAX_NAMED = 8
+LEGEND = 1.3  # inches that figures leave for a legend beside their panels
 # By the marker of their last value: what has become of runs, and how lines show it, with the marker and without.
 ENDS = {
     "x": (
@@ -166,7 +169,7 @@ def draw(
     # The axis is logarithmic; steps at which only other variables were measured are no gaps of this one.
     shown = (x > 0) & ~np.isnan(values).all(axis=0)
     common = {"color": series.colour, "gid": variable}
-    axes.plot(x[shown], mean[shown], linestyle=linestyle, alpha=alpha, label="_" + series.name, **common)
+    style.line(axes, x[shown], mean[shown], linestyle=linestyle, alpha=alpha, label="_" + series.name, **common)
     if len(values) > 1:
         axes.fill_between(x[shown], low[shown], high[shown], alpha=style.BAND_ALPHA * alpha, linewidth=0, **common)
     own = np.atleast_2d(series.runs[variable].values)
@@ -188,7 +191,8 @@ def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
     """Names the series once for all panels: by a list, or by a colour bar when there are too many.
 
     Nothing varies: nothing is named. Too many without a hyperparameter that makes a colour bar, such as optimizers:
-    a list of some of them.
+    a list of some of them. A legend that is broader than `LEGEND` makes the figure as much broader, not its panels
+    narrower.
     """
     if not series[0].point:
         return
@@ -199,8 +203,8 @@ def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
         named = evenly(series, MAX_NAMED)
         if len(named) < len(series):
             title += f"\n({len(named)} of {len(series)} lines)"
-        handles = [Line2D([], [], color=s.colour, linewidth=2.4, label=s.name) for s in named]
-        figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left")
+        handles = [Line2D([], [], color=s.colour, linewidth=2.4, label=textwrap.fill(s.name, 40)) for s in named]
+        beside(figure, figure.legend(handles=handles, title=title, loc="outside right upper", alignment="left"))
         return
     values = {name: {s.point[name] for s in series} for name in series[0].point}
     text = axis_label(key)
@@ -211,6 +215,12 @@ def legend(figure: Figure, panels: list[Axes], series: list[Series]) -> None:
     bar = figure.colorbar(ScalarMappable(norm, style.colormap()), ax=panels, pad=0.02, aspect=30)
     bar.set_label(text)
     bar.outline.set_visible(False)
+
+
+def beside(figure: Figure, key: Legend) -> None:
+    """Make room for a legend to the right of the panels that is broader than what figures leave for it."""
+    width = key.get_window_extent().width / figure.dpi
+    figure.set_figwidth(figure.get_figwidth() + max(width - LEGEND, 0.0))
 
 
 def kind(series: list[Series]) -> str:

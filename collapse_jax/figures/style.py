@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import os
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -12,8 +13,10 @@ import numpy as np
 import xarray as xr
 from etils import epath
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 
 from collapse_jax.errors import CollapseError
@@ -154,20 +157,27 @@ def short_number(value: float, _: object = None) -> str:
     return f"{value:g}"
 
 
-def log_values(axes: Axes) -> None:
-    """A logarithmic value axis; below two decades with plain numbers."""
+def log_values(axes: Axes, plain: bool = False) -> None:
+    """A logarithmic value axis; see `log_ticks`."""
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
+    log_ticks(axes.yaxis, plain)
+
+
+def log_ticks(axis: Axis, plain: bool = False) -> None:
+    """Tick labels of a logarithmic axis, at least two however little it spans.
+
+    Below two decades, and if `plain` always, they are plain numbers, else powers of ten.
+    """
+    low, high = sorted(axis.get_view_interval())
     if high / low < 10:
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     elif high / low < 100:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     else:
-        axes.yaxis.set_major_locator(LogLocator(numticks=8))
-        axes.yaxis.set_major_formatter(LogFormatterSciNotation())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_major_locator(LogLocator(numticks=8))
+    few = plain or high / low < 100
+    axis.set_major_formatter(FuncFormatter(short_number) if few else LogFormatterSciNotation())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def from_zero(axes: Axes) -> None:
@@ -175,10 +185,33 @@ def from_zero(axes: Axes) -> None:
     axes.set_ylim(0, 1.03 * axes.get_ylim()[1])
 
 
+def line(axes: Axes, x: np.ndarray, y: np.ndarray, **look: Any) -> None:
+    """Draw a line; values without a neighbour to be joined to are dots, of which there would be nothing to see."""
+    known = np.pad(np.isfinite(y), 1)
+    alone = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
+    dots: dict[str, Any] = {}
+    if alone.size:
+        fill = "full" if look.get("linestyle", "-") == "-" else "none"
+        whole = alone.size == known.sum()  # nothing else that the frame would have to cut
+        dots = {"marker": "o", "markersize": 4, "fillstyle": fill, "markevery": alone, "clip_on": not whole}
+    axes.plot(x, y, **dots, **look)
+
+
 def heading(figure: Figure, title: str, note: str) -> None:
-    """A title at the top left and, in grey at the bottom, how to read the figure."""
-    figure.suptitle(title, x=0.01, ha="left", weight="bold")
-    figure.supxlabel(note, x=0.01, ha="left", fontsize=7.8, color="#666666", linespacing=1.4)
+    """A title at the top left and, in grey at the bottom, how to read the figure, wrapped to its width."""
+    _wrapped(figure.suptitle(title, x=0.01, ha="left", weight="bold"))
+    _wrapped(figure.supxlabel(note, x=0.01, ha="left", fontsize=7.8, color="#666666", linespacing=1.4))
+
+
+def _wrapped(text: Text) -> None:
+    """Break the lines of a text of a figure at words where they would leave it."""
+    assert text.figure is not None
+    room = 0.98 * text.figure.bbox.width
+    paragraphs = text.get_text().split("\n")
+    longest = max(map(len, paragraphs))
+    while text.get_window_extent().width > room and longest > 20:
+        longest = int(min(longest, max(map(len, text.get_text().split("\n")))) * 0.97)
+        text.set_text("\n".join(textwrap.fill(line, longest) for line in paragraphs))
 
 
 # Kinds of files of a figure, and what is left out of each so that the same figure has the same bytes.

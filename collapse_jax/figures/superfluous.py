@@ -90,7 +90,7 @@ def _null(axes: Axes, group: Series, name: str) -> None:
     steps = group.runs["step"].values.astype(np.float64)
     shown = (steps > 0) & np.isfinite(mean)
     look = {"color": group.colour, "gid": null_name(group.runs[name])}
-    axes.plot(steps[shown], mean[shown], linestyle="--", linewidth=1.2, alpha=0.6, **look)
+    style.line(axes, steps[shown], mean[shown], linestyle="--", linewidth=1.2, alpha=0.6, **look)
     band = shown & np.isfinite(spread)
     axes.fill_between(
         steps[band], (mean - spread)[band], (mean + spread)[band], alpha=style.BAND_ALPHA, linewidth=0, **look

@@ -1,6 +1,5 @@
 """Synergy and redundancy of neurons over the steps, in bits beside their nulls, and their phases."""
 
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -56,8 +55,7 @@ def synergy(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
     thin = [group.title for group in groups if faint[group.name] < 1]
     note = "Nulls: dotted, neurons permuted; dashed, same spectrum, random directions. "
     note += f"Faint, does not fit: {'; '.join(thin)}. " if thin else ""
-    note = textwrap.fill(note + lines.reading_note(results, groups, False), int(15 * figure.get_figwidth()))
-    style.heading(figure, "Do neurons act together?", note)
+    style.heading(figure, "Do neurons act together?", note + lines.reading_note(results, groups, False))
     return figure
 
 

@@ -59,7 +59,7 @@ def ticket_rates(
                     _line(axes, group.runs.isel(step=level), panel._replace(variable=CONTROL), place, shade, "--")
             axes.set_title(panel.title, fontsize=9.5)
             if panel.log:
-                axes.set_yscale("log")
+                style.log_values(axes)
         if len(groups) > 1:
             row[0].set_ylabel(group.title)
     _legend(figure, ends, levels, shades)

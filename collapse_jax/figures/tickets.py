@@ -75,10 +75,10 @@ def tickets(
         axes.set_title(panel.title, fontsize=9.5)
         units = ends[panel.variable].attrs.get("units", "1")
         axes.set_ylabel("" if units == "1" else units)  # the title says what it is
-        _density(axes)
         axes.set_xlim(*edges)
+        _density(axes)
         if panel.log:
-            axes.set_yscale("log")
+            style.log_values(axes)
     lines.legend(figure, grid, groups)
     note = "At the end of each level; weights are pruned from right to left. "
     note += "Dashed: the same masks with other initial weights. " if controls else ""
@@ -175,4 +175,5 @@ def _mean(group: lines.Series, name: str) -> np.ndarray:
 
 def _density(axes: Axes) -> None:
     axes.set_xscale("log")
+    style.log_ticks(axes.xaxis, plain=True)
     axes.set_xlabel("density")

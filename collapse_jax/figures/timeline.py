@@ -94,7 +94,7 @@ def _panel(axes: Axes, run: xr.Dataset, names: list[str], log: bool, thresholds:
         shown = (steps > 0) & np.isfinite(values) & ((values > 0) | (not log))
         train = name == "train_accuracy"
         style_of: dict[str, Any] = {"linestyle": "--" if train else "-", "alpha": 0.75 if train else 1.0}
-        axes.plot(steps[shown], values[shown], color=INK, label=name.split("_")[0], gid=name, **style_of)
+        style.line(axes, steps[shown], values[shown], color=INK, label=name.split("_")[0], gid=name, **style_of)
         marks.thresholds_on(axes, name, thresholds, 0.8)
     if log:
         style.log_values(axes)
@@ -110,8 +110,7 @@ def _panel(axes: Axes, run: xr.Dataset, names: list[str], log: bool, thresholds:
 def _note(run: xr.Dataset, taus: xr.Dataset) -> str:
     parts = []
     if DELAY.name in taus and np.isfinite(taus[DELAY.name]):
-        more = "more than " if bool(taus[f"{DELAY.name}_censored"]) else ""
-        parts.append(f"{DELAY.words.format(f'{more}{float(taus[DELAY.name]):,.3g}')}.")
+        parts.append(f"{DELAY.text(float(taus[DELAY.name]), bool(taus[f'{DELAY.name}_censored']))}.")
     if "diverged_at" in run and int(run["diverged_at"]) >= 0:
         parts.append(f"The run diverged at step {int(run['diverged_at']):,}.")
     elif "retired_at" in run and int(run["retired_at"]) >= 0:

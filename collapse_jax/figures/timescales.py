@@ -7,7 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from collapse_jax.analysis import EVENTS, Event, Thresholds, tables, thresholds_of
 from collapse_jax.analysis import slopes as fit_slopes
@@ -22,6 +23,7 @@ from collapse_jax.figures import style
 from collapse_jax.figures.series import axis_label
 
 MAX_PANELS = 6
+AROUND = 2.6  # inches of title, signs and notes above and below the panels
 
 
 @style.styled
@@ -48,15 +50,15 @@ def timescales(results: xr.Dataset, thresholds: Thresholds | None = None, *, x: 
     shown = [one for one in every if len(_positive(one[1], x)) > 1][:MAX_PANELS]
     if not shown:
         raise style.NotDrawableError(f"no two runs with {words} differ in it and the seed alone")
-    figure = style.new_figure(8.8, 5.3 if len(shown) == 1 else 1.4 + 3.3 * len(shown))
+    figure = style.new_figure(8.8, 5.6 if len(shown) == 1 else 1.9 + 3.3 * len(shown))
     panels = list(figure.subplots(len(shown), 1, squeeze=False, sharex=True, sharey=True)[:, 0])
     for axes, (point, part, fits) in zip(panels, shown, strict=True):
         texts = _panel(axes, part, fits, x, thresholds, places)
         if point:
             axes.set_title(symbols_text(point))
-        _label_right(axes, texts)
+        _label_right(axes, texts, (figure.get_figheight() - AROUND) / len(shown))
     panels[-1].set_xlabel(axis_label(x))
-    _key(panels[0], censored=bool(table["censored"].any()))
+    _key(panels[-1], censored=bool(table["censored"].any()))
     style.heading(
         figure, f"Time scales of training against {words}", _note(taus, table, words, len(every) - len(shown))
     )
@@ -111,8 +113,7 @@ def _name_axes(axes: Axes, places: np.ndarray) -> None:
         axes.set_xticks(places)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(style.short_number))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    style.log_values(axes, plain=True)
 
 
 def _between(axes: Axes, event: Event, x: float, lower: np.ndarray, upper: np.ndarray) -> None:
@@ -171,10 +172,9 @@ def _slope_text(fit: xr.Dataset, words: str) -> str:
     return f"slope {number('slope')}{interval}{theory}"
 
 
-def _label_right(axes: Axes, texts: list[tuple[float, str, str]]) -> None:
-    """Writes each text beside the right end of its line, moved apart where they would overlap."""
+def _label_right(axes: Axes, texts: list[tuple[float, str, str]], inches: float) -> None:
+    """Writes each text beside the right end of its line, moved apart where they would overlap on so many inches."""
     low, high = np.log(axes.get_ylim())
-    inches = axes.get_position().height * float(axes.figure.get_size_inches()[1])  # type: ignore[union-attr]
     texts = sorted(texts, key=lambda t: t[0])
     places = [float((np.log(t[0]) - low) / (high - low)) for t in texts]
     heights = [(0.17 * (t[1].count("\n") + 1) + 0.08) / inches for t in texts]
@@ -189,7 +189,7 @@ def _label_right(axes: Axes, texts: list[tuple[float, str, str]]) -> None:
 
 
 def _key(axes: Axes, censored: bool) -> None:
-    """The signs that are not named at the lines; upper right, which falling lines leave free."""
+    """The signs that are not named at the lines; below the axes, where no time is."""
     look: dict[str, Any] = {"color": "#555555"}
     handles = [
         Line2D([], [], marker="o", markersize=3.2, linestyle="none", alpha=0.6, label="run", **look),
@@ -200,7 +200,10 @@ def _key(axes: Axes, censored: bool) -> None:
     ]
     if not censored:
         del handles[3]
-    axes.legend(handles=handles, loc="upper right")
+    # In inches: ticks and the title of the axis.
+    below = axes.transAxes + ScaledTranslation(0, -0.5, axes.figure.dpi_scale_trans)
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
+    axes.legend(handles=handles, ncols=2, borderaxespad=0, **place)
 
 
 def _note(taus: xr.Dataset, table: xr.Dataset, words: str, hidden: int) -> str:

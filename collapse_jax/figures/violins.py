@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -179,7 +178,7 @@ def violins(margins: Sequence[PairMargins], caption: str = "") -> Figure:
         raise style.NotDrawableError("no margin is finite")
     reach = 1.15 * max(float(np.quantile(np.abs(finite), 0.999)), 1e-12)
     width = max(0.9 + 4.0 * len(pairs), 8.4)
-    figure = style.new_figure(width, 1.5 + 1.75 * len(steps))
+    figure = style.new_figure(width, 1.5 + 2.1 * len(steps))
     panels = figure.subplots(len(steps), 2 * len(pairs), squeeze=False, sharex=True, sharey=True)
     for i, step in enumerate(steps):
         for j, pair in enumerate(pairs):
@@ -197,7 +196,7 @@ def violins(margins: Sequence[PairMargins], caption: str = "") -> Figure:
         "first class, up, is right where the distance is positive; the second, down, where it is negative. White "
         f"lines, where they fit: median and quartiles. {caption}"
     )
-    style.heading(figure, "Margins of two classes, before and after grokking", textwrap.fill(note, int(16 * width)))
+    style.heading(figure, "Margins of two classes, before and after grokking", note)
     return figure
 
 
@@ -219,13 +218,12 @@ def _half_violins(axes: Axes, pair: tuple[int, int], both: tuple[np.ndarray, np.
         if curve is not None:
             text = f"{label}: {100 * np.mean(values * sign <= 0):.1f} % wrong"
             _half(axes, values, x, sign * 0.8 * curve / highest, colour)
-        # On the wrong side of the boundary, where there is room as soon as the network is right.
+        # Beyond the halves, which end at 0.8; on the wrong side of the boundary.
         at, align = (0.02, "left") if sign > 0 else (0.98, "right")
-        axes.text(
-            at, 0.5 + 0.43 * sign, text, color=colour, fontsize=7.8, ha=align, va="center", transform=axes.transAxes
-        )
+        look: dict[str, Any] = {"color": colour, "fontsize": 7.8, "ha": align, "va": "center"}
+        axes.text(at, 1.1 * sign, text, transform=axes.get_yaxis_transform(), **look)
     axes.set_xlim(-reach, reach)
-    axes.set_ylim(-1, 1)
+    axes.set_ylim(-1.3, 1.3)
     axes.set_yticks([])
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)

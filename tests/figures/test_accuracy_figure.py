@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from figure_texts import check, note
 from synthetic_results import as_zip, diverge, join_parts, make_results
 
 from collapse_jax.figures import FIGURES, NotDrawableError
@@ -38,7 +39,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_it_draws(case, results):
     figure = FIGURES["accuracy"](CASES[case](results))
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     assert len(figure.axes) == (1 if case == "alone" else 2)
 
 
@@ -51,7 +52,7 @@ def test_lines_are_means_over_seeds_of_both_sets(results):
 
 def test_programs_lie_over_each_other_in_a_row_per_setting_and_masks_are_named_by_their_files(programs):
     figure = FIGURES["accuracy"](programs)
-    figure.canvas.draw()
+    check(figure)
     rows = np.array(figure.axes).reshape(2, 2)
     for row, decay in zip(rows, programs["weight_decay"].values, strict=True):
         assert row[0].get_ylabel() == f"λ = {decay:g}\naccuracy"
@@ -75,7 +76,7 @@ def test_settings_beyond_the_last_row_are_counted(programs, monkeypatch):
     monkeypatch.setattr(module, "MAX_ROWS", 1)
     figure = FIGURES["accuracy"](programs)
     assert len(figure.axes) == 2
-    assert "1 further settings are not shown." in figure.get_supxlabel()
+    assert "1 further settings are not shown." in note(figure)
 
 
 def test_what_is_missing_is_said(results):

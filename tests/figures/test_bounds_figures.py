@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from figure_texts import check, note
 from synthetic_bounds import with_balancedness, with_bounds
 from synthetic_results import as_zip, diverge, make_results
 
@@ -31,16 +32,12 @@ def gids(axes, name):
     return [line for line in axes.get_lines() if line.get_gid() == name]
 
 
-def note(figure):
-    return figure._supxlabel.get_text()
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_figures_draw(case, results):
     results = CASES[case](results)
     for name, add in (("bounds", with_bounds), ("balancedness", with_balancedness)):
         figure = FIGURES[name](add(results))
-        figure.canvas.draw()  # warnings are errors
+        check(figure)
         assert figure._suptitle.get_text()
 
 

@@ -2,26 +2,17 @@
 
 import numpy as np
 import pytest
-import xarray as xr
+from figure_texts import check
+from synthetic_families import DISTORTIONS, LEVEL, SLOPE, with_complexity
 from synthetic_results import as_zip, diverge, make_results
 
 from collapse_jax.figures import FIGURES, NotDrawableError
 from collapse_jax.figures.complexity import log_fit
 
-DISTORTIONS = (4.0, 1.0, 0.25, 0.0625)
-SLOPE, LEVEL = -5000.0, 30_000.0
-
 
 @pytest.fixture(scope="module")
 def results():
-    """Complexities on a line over the logarithm of the distortion, at every tenth log step."""
-    results = make_results(weight_decay=(0.03, 0.3), seed=(0, 1), jitter=0.2, noise=0.01)
-    measured = xr.zeros_like(results["rnc1"], float).where(np.arange(results.sizes["step"]) % 10 == 0)
-    distortion = xr.DataArray(np.array(DISTORTIONS), dims="distortion", coords={"distortion": list(DISTORTIONS)})
-    rates = measured + SLOPE * np.log(distortion) + LEVEL
-    attrs = {"long_name": "Complexity", "units": "byte"}
-    by_distortion = {name: rates.assign_attrs(attrs) for name in ("complexity", "description_length")}
-    return results.assign(**by_distortion, quantised_complexity=2 * rates, naive_size=measured + 9e5)
+    return with_complexity(make_results(weight_decay=(0.03, 0.3), seed=(0, 1), jitter=0.2, noise=0.01))
 
 
 CASES = {
@@ -37,7 +28,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_figures_draw(name, case, results):
     figure = FIGURES[name](CASES[case](results))
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     assert figure._suptitle.get_text()
 
 

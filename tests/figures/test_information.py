@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from figure_texts import check, note
 from synthetic_information import add_information, add_layers
 from synthetic_results import as_zip, diverge, make_results
 
@@ -37,7 +38,7 @@ def lines_of(figure, name):
 @pytest.mark.parametrize("case", CASES)
 def test_figures_draw(name, case, results):
     figure = FIGURES[name](CASES[case](results))
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     assert figure._suptitle.get_text()
 
 
@@ -71,7 +72,7 @@ def test_superfluous_shows_the_null_of_every_setting_and_what_it_explains(result
     bands = [c for axes in figure.axes for c in axes.collections if c.get_gid() == f"{name}_null"]
     top = bands[0].get_paths()[0].vertices[:, 1].max()
     assert top == pytest.approx(float(expected.isel(weight_decay=0).max()) + 0.01)  # 0.01: the spread
-    assert "within classes" in figure.texts[0].get_text() + str(figure._supxlabel and figure._supxlabel.get_text())
+    assert "within classes" in note(figure)
     assert all(len(line.get_xdata()) == 0 for line in lines_of(figure, f"{name}_in_null"))
     changed = results.copy(deep=True)
     changed[f"{name}_p"].loc[{"weight_decay": 0.03, "seed": 1, "step": steps[2]}] = 0.2
@@ -107,7 +108,7 @@ def test_plane_has_a_row_for_every_layer(count, results):
     decay = results.isel(weight_decay=[0])
     layered = add_layers(decay, count)
     figure = FIGURES["information_plane_of_layers"](layered)
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     assert len(figure.axes) == 2 * count + 1  # codes and bins, and the colours
     rows = [axes for axes in figure.axes if axes.get_ylabel().startswith("codes")]
     assert [axes.get_ylabel().split("\n")[0] for axes in rows] == [

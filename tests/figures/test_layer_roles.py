@@ -1,38 +1,21 @@
 """The figures of what layers keep: their points are the numbers of the results."""
 
-import json
-
 import numpy as np
 import pytest
 import xarray as xr
-from synthetic_results import diverge, join_parts, make_results
+from figure_texts import check
+from synthetic_families import schemes
+from synthetic_results import diverge, make_results
 
 from collapse_jax.figures import FIGURES, NotDrawableError
 
 NAMES = ("layer_planes", "layer_profile", "last_layer")
-LABEL = {"suffix": "_free", "options": {"mode": "centred", "bandwidth": "median", "batch_size": 64}}
 LAYERS = 3
-
-
-def with_nhsic(results, slope):
-    """At every tenth step nHSIC(Z;X) of layer l = 0, 1, 2 is 50 - 10 l, nHSIC(Z;Y) 5 + slope l, nulls one less."""
-    layer = xr.DataArray(np.arange(LAYERS), dims="layer")
-    base = xr.zeros_like(results["rnc1"], float).where(np.arange(results.sizes["step"]) % 10 == 0)
-    values = {"layer_nhsic_zx": 50 - 10 * layer + base, "layer_nhsic_zy": 5 + slope * layer + base}
-    found = {}
-    for name, value in values.items():
-        found |= {name: value, f"{name}_null": value - 1}
-        found |= {f"{name}_free": 2 * value, f"{name}_null_free": 2 * value - 1}
-    for name, value in found.items():
-        value.attrs = {"long_name": name, "measured": json.dumps(LABEL if name.endswith("_free") else {})}
-    return results.assign(found)
 
 
 @pytest.fixture(scope="module")
 def results():
-    part = make_results(weight_decay=(0.0,), seed=(0, 1), jitter=0.2)
-    schemes = {"end_to_end": with_nhsic(part, 0.5), "layerwise": with_nhsic(part, 0.0)}
-    return join_parts({"scheme": tuple(schemes)}, [({"scheme": name}, part) for name, part in schemes.items()])
+    return schemes()
 
 
 def lines_of(figure, name):
@@ -57,7 +40,7 @@ CASES = {
 def test_figures_draw(name, case, results):
     results = results.assign_coords(layer=np.arange(LAYERS))
     figure = FIGURES[name](CASES[case](results))
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     assert figure._suptitle.get_text()
 
 

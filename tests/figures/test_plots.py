@@ -1,9 +1,8 @@
-import logging
-
 import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from figure_texts import check
 from synthetic_results import as_zip, diverge, make_results
 
 from collapse_jax.analysis import Thresholds
@@ -44,7 +43,7 @@ def gids(figure, name):
 
 
 def words(figure):
-    found = [t.get_text() for t in [*figure.texts, figure._suptitle, figure._supxlabel]]
+    found = [" ".join(t.get_text().split()) for t in [*figure.texts, figure._suptitle, figure._supxlabel]]
     found += [t.get_text() for axes in figure.axes for t in axes.texts]
     return "\n".join(found)
 
@@ -57,7 +56,7 @@ def test_every_figure_draws(case, name, results):
             FIGURES[name](CASES[case](results))
         return
     figure = FIGURES[name](CASES[case](results))
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     assert figure._suptitle.get_text()
     for axes in (a for a in figure.axes if a.get_visible() and a.axison):
         assert axes.get_title("left") or axes.get_ylabel()
@@ -101,13 +100,18 @@ def test_figures_leave_the_callers_settings_alone(results):
     assert {k: v for k, v in mpl.rcParams.items() if k != "backend"} == before
 
 
-def test_what_cannot_be_drawn_is_skipped_with_a_reason(tmp_path, results, caplog, monkeypatch):
+def test_what_cannot_be_drawn_is_left_out_with_a_reason(tmp_path, results, capsys, monkeypatch):
     monkeypatch.setattr(drawing, "save", lambda figure, stem: [stem.with_suffix(".png"), stem.with_suffix(".pdf")])
-    with caplog.at_level(logging.WARNING):
-        paths = draw(results.sel(weight_decay=[0.03]), None, tmp_path)
+    few = results.sel(weight_decay=[0.03])
+    paths = draw(few, None, tmp_path)
     assert not any("timescales" in p.name for p in paths)
     assert len(paths) == 12
-    assert "figure timescales skipped: fewer than two positive weight decays" in caplog.text
+    (line,) = capsys.readouterr().err.splitlines()  # one for all of them
+    assert line.startswith("figures for which these results have no data: variances, timescales, ")
+    assert line.endswith("; plot --figures=NAME says what one needs")
+    assert draw(few, None, tmp_path, names=["timescales"]) == []
+    reason = "figure timescales cannot be drawn: fewer than two positive weight decays"
+    assert capsys.readouterr().err.startswith(reason)
     bare = results[["weight_norm", "diverged_at"]]
     assert {p.stem for p in draw(bare, None, tmp_path / "bare")} == {"timeline", "everything"}
     for source in ("results", "programs"):

@@ -5,8 +5,9 @@ import json
 
 import numpy as np
 import pytest
-import xarray as xr
+from figure_texts import check, note
 from synthetic_bounds import with_balancedness
+from synthetic_families import with_layers
 from synthetic_results import as_zip, diverge, join_parts, make_results
 
 from collapse_jax import figures as plots
@@ -28,20 +29,13 @@ def joined(results):
     return join_parts(AXES, parts)
 
 
-def with_layers(results, count=3):
-    falling = xr.DataArray(np.geomspace(1, 0.1, count), dims="layer")
-    rnc1 = (results["rnc1"] * falling).transpose(..., "layer")
-    accuracy = (results["test_accuracy"] * (1 - falling / 2)).transpose(..., "layer")
-    return results.assign(layer_rnc1=rnc1, layer_centre_accuracy_test=accuracy)
-
-
 def lines_of(axes, name):
     return [line for line in axes.get_lines() if line.get_gid() == name]
 
 
 def test_variances_draws_both_and_says_what_is_missing(results):
     figure = FIGURES["variances"](results)
-    figure.canvas.draw()
+    check(figure)
     rnc1, nc1 = (lines_of(axes, name) for axes, name in zip(figure.axes[1:3], ("rnc1", "nc1"), strict=True))
     assert len(rnc1) == len(nc1) == 3
     np.testing.assert_allclose(nc1[0].get_ydata(), 2 * rnc1[0].get_ydata())
@@ -51,13 +45,13 @@ def test_variances_draws_both_and_says_what_is_missing(results):
 
 def test_programs_has_a_row_for_each_that_has_begun(joined):
     figure = FIGURES["programs"](joined)
-    figure.canvas.draw()
+    check(figure)
     labels = [axes.get_ylabel() for axes in figure.axes if "model=" in axes.get_ylabel()]
     assert [label.splitlines()[0] for label in labels] == [
         "train_size=1000, model=mlp",
         "train_size=3000, model=cnn",
     ]
-    assert "Program" not in figure._supxlabel.get_text()
+    assert "Program" not in note(figure)
     with pytest.raises(NotDrawableError, match="static axes"):
         FIGURES["programs"](make_results())
 
@@ -66,9 +60,9 @@ def test_the_note_of_programs_is_about_all_of_them(results):
     first = diverge(results, 9000, weight_decay=0.3, seed=1)
     second = results.where(results["step"] <= 20_000).assign(diverged_at=results["diverged_at"])
     joined = join_parts({"model": ("mlp", "cnn")}, [({"model": "mlp"}, first), ({"model": "cnn"}, second)])
-    note = FIGURES["programs"](joined)._supxlabel.get_text()
-    assert "1 of 12 runs diverged" in note
-    assert "Not finished: 1 of 2 programs, 20,000 of 300,000 steps so far." in note
+    said = note(FIGURES["programs"](joined))
+    assert "1 of 12 runs diverged" in said
+    assert "Not finished: 1 of 2 programs, 20,000 of 300,000 steps so far." in said
 
 
 @pytest.mark.slow  # saves every figure of a grid
@@ -94,7 +88,7 @@ def test_a_figure_of_one_program_names_it(joined):
     from collapse_jax.workdir.join import select_part
 
     figure = FIGURES["phases"](select_part(joined, {"train_size": 3000, "model": "cnn"}))
-    assert "Program train_size=3000, model=cnn." in figure._supxlabel.get_text()
+    assert "Program train_size=3000, model=cnn." in note(figure)
 
 
 def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monkeypatch):
@@ -112,8 +106,8 @@ def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monk
 
     monkeypatch.setattr(registry, "FIGURES", {"balancedness": Drawing(balancedness, "")})
     drawn = dict(plots.figures(joined))
-    notes = [drawn[f"optimizer={value}/balancedness"]._supxlabel.get_text() for value in values]
-    assert ["Descriptive" in note for note in notes] == [True, False]
+    notes = [note(drawn[f"optimizer={value}/balancedness"]) for value in values]
+    assert ["Descriptive" in text for text in notes] == [True, False]
     assert "Largest relative deviation" in notes[1]
     alone = [config.Experiment(optimizer=config.Optimizer(name=value)) for value in values]
     assert seen == [identity.fingerprint(experiment) for experiment in alone]
@@ -132,7 +126,7 @@ def test_each_program_is_held_against_the_law_of_its_own_optimizer(results, monk
 )
 def test_layers_draws(change, results):
     figure = FIGURES["layers"](with_layers(change(results)))
-    figure.canvas.draw()
+    check(figure)
     assert [axes.get_title("left") for axes in figure.axes[:3]] == [
         "Hidden layer 1",
         "Hidden layer 2",

@@ -1,29 +1,20 @@
 """Figures of attention: lines are means over the seeds of the kinds and groups that they name."""
 
-import json
-
 import numpy as np
 import pytest
 import xarray as xr
+from figure_texts import check, note
+from synthetic_families import attention
 
 from collapse_jax.figures import FIGURES, NotDrawableError
 from collapse_jax.measures.families.attention import TOKEN_KINDS, selected_loss
 
-STEPS = np.array([0, 1, 10, 100])
+STEPS = (0, 1, 10, 100)
 
 
 @pytest.fixture
 def results(rng):
-    """Two dimensions, three signals, two seeds of numbers drawn at random."""
-    coords = {"dimension": [10, 20], "signal_norm": [1.0, 2.0, 3.0], "seed": [0, 1], "step": STEPS}
-    dims = tuple(coords)
-    shape = tuple(len(values) for values in coords.values())
-    found = {name: (dims, rng.uniform(size=shape)) for name in ("train_loss", "test_loss")}
-    found |= {f"train_loss_{name}": (dims, rng.uniform(size=shape)) for name in ("selected", "memorised")}
-    for group in ("clean", "noisy"):
-        found[f"attention_{group}"] = ((*dims, "token_kind"), rng.uniform(size=(*shape, 4)))
-    found["diverged_at"] = (dims[:3], np.full(shape[:3], -1))
-    return xr.Dataset(found, coords=coords | {"token_kind": list(TOKEN_KINDS)})
+    return attention(rng, STEPS)
 
 
 def line(axes, gid):
@@ -33,7 +24,7 @@ def line(axes, gid):
 
 def test_attention_has_a_panel_per_setting_and_a_line_per_kind(results):
     figure = FIGURES["attention"](results)
-    figure.canvas.draw()
+    check(figure)
     assert [axes.get_title("left") for axes in figure.axes[:3]] == [f"d = 10, ‖μ‖ = {norm}" for norm in (1, 2, 3)]
     for axes, (d, norm) in zip(figure.axes, [(d, norm) for d in (10, 20) for norm in (1.0, 2.0, 3.0)], strict=True):
         for group in ("clean", "noisy"):
@@ -61,14 +52,13 @@ def test_more_settings_than_panels_are_told(results):
     many["diverged_at"] = many["diverged_at"].astype(int)
     figure = FIGURES["attention"](many)
     assert sum(axes.get_visible() for axes in figure.axes) == 16
-    assert "16 of 36 settings are shown" in figure._supxlabel.get_text()
+    assert "16 of 36 settings are shown" in note(figure)
 
 
 def test_the_map_has_the_means_of_its_cells_and_the_orders_of_the_theory(results):
     """|mu| = d^(1/4) is 1.78 at d = 10: between the cells of 1 and 2, whose middles are at 0.5 and 1.5."""
-    results.attrs["experiment"] = json.dumps({"task": {"train_size": 5}})
     figure = FIGURES["selection_map"](results)
-    figure.canvas.draw()
+    check(figure)
     for axes, name in zip(figure.axes, ("train_loss", "test_loss"), strict=False):
         mean = results[name].isel(step=-1).mean("seed").transpose("dimension", "signal_norm")
         np.testing.assert_allclose(axes.collections[0].get_array(), mean, rtol=1e-6)
@@ -83,4 +73,4 @@ def test_the_map_has_the_means_of_its_cells_and_the_orders_of_the_theory(results
     mean = results["test_loss"].isel(step=-1).mean("seed").transpose("dimension", "signal_norm")
     np.testing.assert_allclose(figure.axes[1].collections[0].get_array(), mean, rtol=1e-6)
     assert not any(axes.get_lines() for axes in figure.axes[:2])
-    assert "SNR" not in figure._supxlabel.get_text()
+    assert "SNR" not in note(figure)

@@ -3,32 +3,19 @@
 import numpy as np
 import pytest
 import xarray as xr
+from figure_texts import check, note
+from synthetic_families import HIGH, LOW, with_synergy
 from synthetic_results import as_zip, diverge, make_results
 
 from collapse_jax.analysis.order import order
 from collapse_jax.figures import FIGURES, NotDrawableError
 from collapse_jax.figures.everything import pick_setting, reduced
 
-LOW, HIGH = 300, 6000  # steps of a drop of the redundancy, and of the end of the synergy
-
 
 @pytest.fixture(scope="module")
 def results():
-    """Synergy with a peak of 2 bits between two steps, and its nulls; the largest weight decay does not fit."""
-    results = make_results(weight_decay=(0.03, 0.3), seed=(0, 1, 2), jitter=0.1, noise=0.003, last=100_000)
-    step, noise = results["step"], 0.01 * np.random.default_rng(0).normal(size=results["rnc1"].shape)
-    noise = results["rnc1"].copy(data=noise)
-    peak = 2.0 * ((step >= LOW) & (step < HIGH)) + noise
-    drop = 9.0 - 4 * (step >= LOW) + noise
-    measured = {
-        "synergy": peak,
-        "redundancy": drop,
-        "synergy_null": 0.1 + 0 * noise,
-        "synergy_spectrum_null": noise,
-    }
-    measured = {n: v.transpose(..., "step").where(np.arange(step.size) % 4 == 0) for n, v in measured.items()}
-    bad = results["train_accuracy"].where(results["weight_decay"] < 0.1, 0.5)
-    return results.assign(**measured, train_accuracy=bad.assign_attrs(results["train_accuracy"].attrs))
+    part = make_results(weight_decay=(0.03, 0.3), seed=(0, 1, 2), jitter=0.1, noise=0.003, last=100_000)
+    return with_synergy(part)
 
 
 CASES = {
@@ -44,7 +31,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_figures_draw(name, case, results):
     figure = FIGURES[name](CASES[case](results))
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     assert figure._suptitle.get_text()
 
 
@@ -57,7 +44,7 @@ def test_bits_and_nulls_are_those_of_the_results_and_what_does_not_fit_is_named(
     mean = results["synergy"].isel(weight_decay=0).mean("seed").dropna("step")
     np.testing.assert_allclose(drawn(figure, "synergy")[0].get_ydata(), mean.values[1:], rtol=1e-5)
     assert len(drawn(figure, "synergy_null")) == len(drawn(figure, "synergy_spectrum_null")) == 2
-    assert "Faint, does not fit: λ = 0.3." in figure.get_supxlabel()
+    assert "Faint, does not fit: λ = 0.3." in note(figure)
     alphas = [line.get_alpha() for line in drawn(figure, "synergy")]
     assert alphas[0] == 1 > alphas[1]
 

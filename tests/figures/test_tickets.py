@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-import xarray as xr
+from figure_texts import check
+from synthetic_families import LEVELS, RATES, SIGMAS, STEPS, tickets
 
 import collapse_jax
 from collapse_jax.experiment.config import Grid, Model, Schedule, Snapshots, Training
@@ -11,58 +12,15 @@ from collapse_jax.figures import FIGURES, NotDrawableError
 from scripts.ticket_advantage import table
 from scripts.ticket_levels import table as levels_table
 
-RATES, LEVELS, STEPS = (0.01, 0.3), 3, 6
-SIGMAS = [0.001, 0.018, 0.5]
-
 
 @pytest.fixture(scope="module")
 def results():
-    """Two rates and two seeds over three levels; logged twice in each."""
-    steps = [0, *(level * STEPS + part for level in range(LEVELS) for part in (2, STEPS))]
-    dims, shape = ("learning_rate", "seed", "step"), (2, 2, len(steps))
-    level = np.maximum(np.array(steps) - 1, 0) // STEPS
-    ends = np.array([step > 0 and step % STEPS == 0 for step in steps])
-    rng = np.random.default_rng(0)
-
-    def variable(values, name):
-        return dims, np.broadcast_to(values, shape), {"long_name": name, "units": "1"}
-
-    measured = {
-        name: variable(np.where(ends, rng.uniform(1, 2, shape), np.nan), name)
-        for name in (
-            "distance_per_weight",
-            "distance_from_initial",
-            "hessian_trace",
-            "pac_bound_slab",
-            "pac_bound_without_mask",
-        )
-    }
-    slab = np.where(ends, 1.0, np.nan)[None, None, :, None] * np.array(SIGMAS) * np.ones((2, 2, 1, 1))
-    return xr.Dataset(
-        measured
-        | {
-            "train_accuracy": variable(rng.uniform(0.5, 1, shape), "Train accuracy"),
-            "test_accuracy": variable(rng.uniform(0.5, 1, shape), "Test accuracy"),
-            "density": variable(np.where(ends, 0.8**level, np.nan), "Density"),
-            "mask_cost": variable(np.where(ends, 5.0 * level, np.nan), "Mask"),
-            "slab_divergence": ((*dims, "posterior_sigma"), slab, {"long_name": "Slab", "units": "nats"}),
-            "posterior_risk": ((*dims, "posterior_sigma"), slab / 2, {"long_name": "Risk", "units": "1"}),
-            "diverged_at": (dims[:2], np.full((2, 2), -1)),
-        },
-        {
-            "learning_rate": list(RATES),
-            "seed": [0, 1],
-            "step": steps,
-            "posterior_sigma": SIGMAS,
-            "level": ("step", level),
-            "level_step": ("step", np.array(steps) - level * STEPS),
-        },
-    )
+    return tickets()
 
 
 def test_tickets_are_drawn_at_the_ends_of_levels(results):
     figure = FIGURES["tickets"](results)
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     found = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == "test_accuracy"]
     assert len(found) == len(RATES)
     right = results["test_accuracy"].sel(step=[6, 12, 18]).mean("seed")
@@ -74,7 +32,7 @@ def test_tickets_are_drawn_at_the_ends_of_levels(results):
 def test_the_parts_of_the_bound_stand_on_each_other(results):
     """At the sigma that is nearest to that of the authors' code."""
     figure = FIGURES["bound_parts"](results)
-    figure.canvas.draw()
+    check(figure)
     mask, slab = figure.axes[0].collections
     assert mask.get_paths()[0].get_extents().ymax == pytest.approx(10.0)
     assert slab.get_paths()[0].get_extents().ymax == pytest.approx(10.018)
@@ -98,7 +56,7 @@ def controls(results):
 
 def drawn(figure, name):
     """The lines of a variable."""
-    figure.canvas.draw()
+    check(figure)
     return [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == name]
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from figure_texts import check, note
 from synthetic_results import as_zip, make_results
 
 from collapse_jax import figures as plots
@@ -43,13 +44,13 @@ def texts(figure):
 def test_one_row_per_step_and_two_panels_per_pair():
     rows = [collapsed(pair, step, 0.5 if step < 50 else 0.01) for step in (200, 10) for pair in ((0, 1), (4, 5))]
     figure = violins(rows, caption="Run: seed 1.")
-    figure.canvas.draw()  # warnings are errors
+    check(figure)
     assert len(figure.axes) == 8
     assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["step 10", "step 200"]
     assert [axes.get_title("left") for axes in figure.axes[:4]] == [
         f"{a} and {b}: {split}" for a, b in ((0, 1), (4, 5)) for split in ("training", "unseen")
     ]
-    assert "Run: seed 1." in figure._supxlabel.get_text()
+    assert "Run: seed 1." in note(figure)
     low, high = figure.axes[0].get_xlim()
     assert low == -high  # the boundary is in the middle
 
@@ -83,7 +84,7 @@ def test_missing_classes_and_bad_numbers():
     nothing = np.array([])
     partly = PairMargins((0, 1), 5, (nothing, np.array([-1.0, np.nan])), (np.array([1.0]), np.array([-1.0])))
     figure = violins([partly])
-    figure.canvas.draw()
+    check(figure)
     assert "0: none" in texts(figure)
     with pytest.raises(NotDrawableError, match="no margin is finite"):
         violins([PairMargins((0, 1), 5, (nothing, nothing), (np.array([np.nan]), nothing))])
@@ -138,7 +139,7 @@ def test_from_a_workdir(monkeypatch, tmp_path):
     assert [step for step, _ in stored.asked] == [1000, 300_000]
     assert stored.asked[0][1] == {"weight_decay": 0.01, "seed": 1234567}
     assert len(figure.axes) == 8  # two steps, pairs (0, 1) and (4, 5) of six classes
-    assert "Run: weight decay 0.01, seed 1234567." in " ".join(figure._supxlabel.get_text().split())
+    assert "Run: weight decay 0.01, seed 1234567." in note(figure)
     plots.workdir_violins(tmp_path, run={"weight_decay": 0.1}, steps=[0], pairs=[(2, 3)])
     assert stored.asked[-1] == (0, {"weight_decay": 0.1, "seed": 1234567})
     with pytest.raises(ValueError, match="steps: 5; snapshots are stored of 0, 1000, 300000"):
@@ -148,11 +149,11 @@ def test_from_a_workdir(monkeypatch, tmp_path):
     assert written == [tmp_path / "figures" / f"violins{end}" for end in (".png", ".pdf")]
 
 
-def test_a_workdir_without_snapshots_is_skipped_with_a_reason(monkeypatch, tmp_path, caplog):
+def test_a_workdir_without_snapshots_is_left_out_with_a_reason(monkeypatch, tmp_path, capsys):
     def none_stored(workdir, **_):
         raise WorkdirError("no snapshots")
 
     monkeypatch.setattr(snapshots, "open_snapshots", none_stored)
     monkeypatch.setattr(registry, "FIGURES", {"violins": plots.FIGURES["violins"]})
-    assert plots.draw(xr.Dataset(), None, tmp_path, tmp_path) == []
-    assert "figure violins skipped: no snapshots" in caplog.text
+    assert plots.draw(xr.Dataset(), None, tmp_path, tmp_path, names=["violins"]) == []
+    assert capsys.readouterr().err == "figure violins cannot be drawn: no snapshots\n"

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from figure_texts import note
 from report_pages import DECAYS, LAST, SEEDS, THRESHOLDS, experiment_of, one_figure, write
 from synthetic_results import diverge, join_parts, make_results
 
@@ -107,11 +108,8 @@ def test_progress_knows_retired_runs_from_late_ones(whole, results):
 
 def test_figures_mark_where_runs_end(results):
     figure = FIGURES["accuracy"](results, THRESHOLDS)
-    note = figure._supxlabel.get_text()
-    assert (
-        "3 of 4 runs retired by the stop rule: a bar marks their last value, which they keep in the mean"
-        in " ".join(note.split())
-    )
+    said = note(figure)
+    assert "3 of 4 runs retired by the stop rule: a bar marks their last value, which they keep in the mean" in said
     marks = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "|"]
     ends = np.array([[float(line.get_xdata()[0]), float(line.get_ydata()[0])] for line in marks])
     for (decay, seed), at in AT.items():
@@ -120,7 +118,7 @@ def test_figures_mark_where_runs_end(results):
     plt.close(figure)
     run = results.sel(weight_decay=[0.3], seed=[2])
     figure = FIGURES["timeline"](run, THRESHOLDS)
-    assert "The stop rule ended the run at step 1,400." in " ".join(figure._supxlabel.get_text().split())
+    assert "The stop rule ended the run at step 1,400." in note(figure)
     plt.close(figure)
 
 
