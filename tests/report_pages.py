@@ -1,14 +1,18 @@
 """Workdirs that no training left, and what must hold for the report of any."""
 
 import base64
+import hashlib
 import html.parser
+import io
 import itertools
-import struct
+import json
+import zlib
 from pathlib import Path
 
 import pytest
 import xarray as xr
 from etils import epath
+from PIL import Image
 from synthetic_results import make_results
 
 from collapse_jax.experiment import config
@@ -59,7 +63,7 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.elements, self.texts, self.rows, self._open = [], [], [], []
+        self.elements, self.texts, self.rows, self.scripts, self._open = [], [], [], [], []
         self.feed(Path(path).read_text(encoding="utf-8"))
         assert not self._open
 
@@ -76,12 +80,20 @@ class Page(html.parser.HTMLParser):
         assert self._open.pop() == name
 
     def handle_data(self, text):
+        if self._open[-1:] == ["script"]:
+            self.scripts.append(text)
+            return
         self.texts.append(text)
         if "td" in self._open or "th" in self._open:
             self.rows[-1][-1] += text
 
     def all(self, *names):
         return [attrs for name, attrs in self.elements if name in names]
+
+    @property
+    def plots(self):
+        """What the scripts know of the figures."""
+        return [json.loads(zlib.decompress(base64.b64decode(text))) for text in self.scripts[:-1]]
 
     @property
     def text(self):
@@ -93,7 +105,15 @@ def check(path) -> Page:
     page = Page(path)
     assert page.all("html") == [{"lang": "en"}]
     assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
-    assert not page.all("script", "link", "iframe", "object")
+    assert not page.all("link", "iframe", "object")
+    *data, script = page.all("script")
+    assert script == {}  # the one that runs stands in the page, and the policy names it alone
+    assert all(attrs == {"type": "application/zlib"} for attrs in data)
+    source = page.scripts[-1]
+    assert all(plot["panels"] for plot in page.plots)
+    (policy,) = (meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
+    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    assert policy == (f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'")
     ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
     assert len(set(ids)) == len(ids)
     for name, attrs in page.elements:
@@ -102,7 +122,7 @@ def check(path) -> Page:
                 allowed = (name, key) == ("img", "src") or attrs[key].removeprefix("#") in ids
                 assert allowed, (name, key)
         assert not any(key.startswith("on") for key in attrs)
-    assert "url(" not in path.read_text()
+    assert "url(" not in path.read_text().replace(source, "")  # there, of what is drawn in the page itself
     assert "@import" not in path.read_text()
     levels = [int(name[1]) for name, _ in page.elements if name in ("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
@@ -111,12 +131,11 @@ def check(path) -> Page:
     assert all(attrs.get("scope") in ("row", "col") for attrs in page.all("th"))
     for image in page.all("img"):
         head, _, data = image["src"].partition(",")
-        assert head == "data:image/png;base64"
-        png = base64.b64decode(data, validate=True)
-        assert png[:8] == b"\x89PNG\r\n\x1a\n"
-        width, height = struct.unpack(">II", png[16:24])
+        assert head == "data:image/webp;base64"
+        with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as drawn:
+            drawn.load()  # whole
+            width, height = drawn.size
         assert abs(width / height - int(image["width"]) / int(image["height"])) < 0.01
         assert width > 1.5 * int(image["width"])  # sharp where a pixel of the page is several of the screen
-        assert png[-8:-4] == b"IEND"
         assert len(image["alt"]) > 20
     return page

@@ -24,12 +24,13 @@ def report(
     *,
     trust: bool = False,
 ) -> epath.Path:
-    """Write what is known of a sweep into one HTML file that needs no other file, script or network.
+    """Write what is known of a sweep into one HTML file that needs no other file, nor a network.
 
     Warnings come first (diverged, unfinished and censored runs, a coarse log schedule, few seeds, reference modes,
     values within their nulls), then time scales and last values, slopes, every figure that the results allow, all
     runs, the config and how to repeat it, versions, device, data and sizes, and what every variable is. Nothing in
     the workdirs is changed but this file, which appears whole or not at all; the same workdir gives the same file.
+    Where scripts may run, figures show values under the pointer and leave lines out; elsewhere they are pictures.
 
     Example:
       >>> collapse_jax.report("runs/mnist_mlp")  # doctest: +SKIP

@@ -1,6 +1,11 @@
 """The page: what stands on it, as `templates/page.html.j2` arranges it. One file that needs no other."""
 
+import base64
+import hashlib
+import json
+import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import jinja2
 
@@ -21,34 +26,46 @@ def templates() -> jinja2.Environment:
     loader = jinja2.PackageLoader(__package__ or "collapse_jax.reporting")
     found = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     found.filters |= {"spread": spread, "anchor": anchor, "headline": headline}
+    found.filters |= {"digest": digest, "packed": packed}
     return found
 
 
 def page(sweeps: Sequence[Sweep], trust: bool = False) -> str:
     """Write the whole HTML file of one sweep, or of several side by side."""
     drawings, not_drawn = figures(sweeps, trust)
-    text = (
-        templates()
-        .get_template("page.html.j2")
-        .render(
-            title=sweeps[0].experiment.name if len(sweeps) == 1 else " | ".join(sweep.name for sweep in sweeps),
-            parts=PARTS,
-            sweeps=sweeps,
-            shared_warnings=comparison_cautions(sweeps),
-            warnings={sweep.name: cautions(sweep) for sweep in sweeps},
-            settings=settings(sweeps),
-            definitions=definitions(sweeps),
-            rates=rates(sweeps),
-            slopes=slopes(sweeps),
-            drawings=drawings,
-            not_drawn=not_drawn,
-            runs=runs(sweeps),
-            config=configuration(sweeps),
-            provenance=provenance(sweeps),
-            variables=variables(sweeps),
-        )
+    found = templates()
+    assert found.loader is not None
+    script, _, _ = found.loader.get_source(found, "page.js")
+    text = found.get_template("page.html.j2").render(
+        script=script,
+        title=sweeps[0].experiment.name if len(sweeps) == 1 else " | ".join(sweep.name for sweep in sweeps),
+        parts=PARTS,
+        sweeps=sweeps,
+        shared_warnings=comparison_cautions(sweeps),
+        warnings={sweep.name: cautions(sweep) for sweep in sweeps},
+        settings=settings(sweeps),
+        definitions=definitions(sweeps),
+        rates=rates(sweeps),
+        slopes=slopes(sweeps),
+        drawings=drawings,
+        not_drawn=not_drawn,
+        runs=runs(sweeps),
+        config=configuration(sweeps),
+        provenance=provenance(sweeps),
+        variables=variables(sweeps),
     )
     return f"{text}\n"
+
+
+def digest(script: str) -> str:
+    """Return what the page's policy calls its one script: so nothing else runs, and nothing is loaded."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def packed(values: dict[str, Any]) -> str:
+    """Write values as JSON, deflated and in base64: a third of the space."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def anchor(title: str) -> str:
