@@ -11,23 +11,21 @@ import collapse_jax
 FOLDER = "../experiments/lottery_digits"
 tickets = collapse_jax.open_results(FOLDER).sel(flip_rate=0, drop=True).squeeze("weight_decay")
 control = collapse_jax.open_results(f"{FOLDER}/control").sel(flip_rate=0, drop=True).squeeze("weight_decay")
-print(f"levels 0 to {int(tickets.level.max())}; the control has the masks of one of them")
+print(f"levels 0 to {int(tickets.level.max())}, {tickets.seed.size} seeds; control: {control.seed.size} seeds")
 
 # %% [markdown]
 # ## How far is a ticket ahead of its mask?
+#
+# The control has the masks of level 10 and initial weights of its own seeds, 1000 to 1004, run by run in the
+# same order.
 
 # %%
 LEVEL = 10
 ends = tickets.isel(step=(tickets.level == LEVEL).values).isel(step=-1)
 density = float(ends.density.mean())
-other = control.test_accuracy.isel(step=-1).assign_coords(
-    seed=ends.seed
-)  # its seeds are 1000 to 1004, in the same order
-advantage = ends.test_accuracy - other
-table = ends[["test_accuracy", "distance_from_initial", "hessian_trace"]].mean("seed").to_dataframe()
-table = table[["test_accuracy", "distance_from_initial", "hessian_trace"]].assign(
-    ahead_of_control=advantage.mean("seed")
-)
+advantage = ends.test_accuracy - control.test_accuracy.isel(step=-1).assign_coords(seed=ends.seed)
+names = ["test_accuracy", "distance_from_initial", "hessian_trace"]
+table = ends[names].mean("seed").to_dataframe()[names].assign(ahead_of_control=advantage.mean("seed"))
 print(f"level {LEVEL}: {density:.1%} of the weights are left")
 table.round(3)
 
