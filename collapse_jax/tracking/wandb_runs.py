@@ -3,9 +3,10 @@
 import pathlib
 import struct
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import wandb
-from wandb.proto.wandb_internal_pb2 import Record
+from wandb.proto import wandb_internal_pb2
 
 from collapse_jax.tracking.base import Row, Run
 
@@ -51,9 +52,9 @@ def _project(name: str) -> str:
 
 def _last_step(file: pathlib.Path) -> int:
     """Return the last step with values in a file of records, which may end in half a record; -1 for none."""
-    steps = [-1]
+    steps, messages = [-1], cast(Any, wandb_internal_pb2)  # whose classes are made when it is imported
     for content in _records(file.read_bytes()):
-        record = Record.FromString(content)
+        record = messages.Record.FromString(content)
         if record.WhichOneof("record_type") == "history":
             steps.append(record.history.step.num)
     return max(steps)

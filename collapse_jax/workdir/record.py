@@ -12,6 +12,8 @@ measures/<name>.nc  of a leaf: measures taken later from the snapshots
 grown/              of a workdir that was given more runs: the branch of the whole, whose parts are what the workdir
                     was before, where it is, and the further runs
 figures/            PNG and PDF
+tracking.json       of a workdir whose runs have records in a tracking library: its name there
+tensorboard/        of such a workdir: the event files of each run
 """
 
 import dataclasses
