@@ -36,7 +36,8 @@ def _write_first(path: epath.Path, text: str) -> None:
         with storing(path):
             path.write_text(text)
         return
-    own = path.with_name(f".{FILE}.{os.getpid()}{SUFFIX}")  # removed as other left-overs are
+    # Two machines may have processes of the same number. It is removed as other left-overs are.
+    own = path.with_name(f".{FILE}.{secrets.token_hex(4)}.{os.getpid()}{SUFFIX}")
     with storing(path):
         own.write_text(text)
         try:
@@ -47,4 +48,4 @@ def _write_first(path: epath.Path, text: str) -> None:
             with replacing(path) as temporary:
                 temporary.write_text(text)
         finally:
-            own.unlink()
+            own.unlink(missing_ok=True)

@@ -10,8 +10,10 @@ import pytest
 
 import collapse_jax
 from collapse_jax.__main__ import main
+from collapse_jax.cli.parse import parse
 from collapse_jax.cli.report import split_workdirs
 from collapse_jax.engine import train as engine
+from collapse_jax.engine.validate import validate
 from collapse_jax.errors import CollapseError, ConfigError
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.figures.style import new_figure, save
@@ -143,6 +145,33 @@ def test_examples_are_read_and_figures_saved_below_the_home_directory(home):
     assert read_outside("~/x.npz", (3,))[0].shape == (2, 3)
     assert [path.name for path in save(new_figure(1, 1), "~/figure")] == ["figure.png", "figure.pdf"]
     assert (home / "figure.png").exists()
+
+
+FILES = {
+    "task.dataset": "x.npz",
+    "training.mask": "m.npz",
+    "model.name": "m.py:M",
+    "optimizer.name": "o.py:O",
+    "loss": "l.py:L",
+}
+
+
+@pytest.mark.parametrize(("field", "name"), FILES.items())
+def test_files_of_a_config_are_found_below_the_home_directory(field, name, home):
+    """A file of nonsense there is refused for what it holds, and until then for not being there."""
+    experiment = collapse_jax.load_config(f"{ROOT}/configs/quickstart.py:smoke", {field: f"~/{name}"})
+    for content, said in ((None, "no (such )?file"), (b"nonsense", "(?!no (such )?file)")):
+        if content:
+            (home / name.partition(":")[0]).write_bytes(content)
+        with pytest.raises(ConfigError, match=rf"^{field}='~/{name}': {said}"):
+            validate(experiment)
+
+
+def test_config_files_are_found_there_too(home):
+    (home / "c.py").write_text((ROOT / "configs" / "quickstart.py").read_text())
+    expected = collapse_jax.load_config(f"{ROOT}/configs/quickstart.py:smoke")
+    assert collapse_jax.load_config("~/c.py:smoke") == expected
+    assert parse(["train", "--config=~/c.py:smoke", "--workdir=w"]).experiment == expected
 
 
 def test_a_comma_in_the_name_of_a_workdir_is_part_of_it_where_there_is_such_a_directory():

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -290,6 +291,12 @@ def test_the_name_of_a_workdir_is_drawn_once(tmp_path):
     name = sweep_id(workdir)
     assert sweep_id(workdir) == name
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    for number in range(20):
+        (tmp_path / str(number)).mkdir()
+        with ThreadPoolExecutor(8) as asking:  # threads stand for processes
+            drawn = asking.map(sweep_id, [workdir / str(number)] * 8)
+            assert len({*drawn}) == 1
+        assert [path.name for path in (tmp_path / str(number)).iterdir()] == [FILE]
     (tmp_path / FILE).write_text("{")
     with pytest.raises(WorkdirError, match="is damaged"):
         sweep_id(workdir)
