@@ -23,6 +23,7 @@ from collapse_jax.experiment.stopping import Stop
 from collapse_jax.measures.variable import Variable
 from collapse_jax.system import signals
 from collapse_jax.system.paths import path_of
+from collapse_jax.tracking import Run
 from collapse_jax.workdir.tracked import FILE, sweep_id
 
 
@@ -162,6 +163,18 @@ def test_what_was_preempted_goes_on(tmp_path, tiny, library, monkeypatch):
     results = collapse_jax.train(tiny(), tmp_path / "w", track=library)
     assert [*library.outcomes.values()] == [[first, ("finished", 40)]] * 4
     assert_told(library, results)
+
+
+def test_from_its_first_bad_step_on_nothing_is_told_of_a_run(library):
+    """Whatever numbers its frozen state has; the values of its neighbour are all told."""
+    runs = [Run(str(i), str(i), "", "", {}, "") for i in range(2)]
+    told = records.Records(library, runs)
+    values = {"x": np.arange(6.0).reshape(2, 3)}
+    ends = {"diverged": np.array([7, -1]), "retired": np.array([-1, -1])}
+    told.close(False, 20, np.array([0, 7, 20]), values, {"x": Variable("", "1", "")}, ends)
+    assert library.rows["0"] == [(0, {"x": 0.0}), (8, {"diverged_at": 7})]
+    assert library.rows["1"] == [(0, {"x": 3.0}), (7, {"x": 4.0}), (20, {"x": 5.0})]
+    assert library.outcomes == {"0": [("diverged", 7)], "1": [("finished", 20)]}
 
 
 @pytest.mark.slow
