@@ -101,7 +101,10 @@ def _is_alive(folder: epath.Path, held: dict[str, Any]) -> bool:
     """Whether who holds a lock still runs, without asking for the lock."""
     if held["host"] == this_host():
         return is_running(held["pid"])
-    return _age(folder / LOCK) < STALE_SECONDS
+    try:
+        return _age(folder / LOCK) < STALE_SECONDS
+    except FileNotFoundError:  # it has just been given back
+        return False
 
 
 def _last_checkpoint(folder: epath.Path) -> tuple[int | None, float | None]:
