@@ -14,7 +14,7 @@ and 375, horizontal flips, cross-entropy of linear heads, one seed. Its ResNets:
 dropout follows the stem alone. Images of one's own instead of the prepared set: --config.task.dataset=FILE.npz
 
 Without an argument all 50,000 images and 400 epochs, for an accelerator. "subset" takes the first 5000 images, a
-network half as wide and 60 epochs, milestones to scale, 3 seeds (docs/layerwise.md has what was found). "layers" is
+network half as wide and 60 epochs, milestones to scale, 3 seeds (found: docs/papers/layerwise.md). "layers" is
 what two cores train until it fits, and measure: 1000 images, an eighth of the width, 30 epochs at four times the
 rate, no dropout, no flips, BatchNorm as in layerwise_mlp. "cpu" is "subset" in that width for 3 epochs, which shows
 the beginning. One run at a time: convolutions of several runs with weights of their own are slow.

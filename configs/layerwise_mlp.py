@@ -17,7 +17,7 @@ training images of the official files (`--config.task.data_dir`), else the first
 "cpu" the same grid, "depth" networks of 2 to 12 layers, "norm" the control without BatchNorm, "sequential" the
 third scheme, one block after the other, of as many steps in all.
 
-What to expect of the 4000 images (docs/layerwise.md): test accuracy .912 end to end and .880 layer by layer.
+What to expect of the 4000 images (docs/papers/layerwise.md): test accuracy .912 end to end and .880 layer by layer.
 """
 
 from collapse_jax.experiment.config import Experiment, Grid, Model, Schedule, Snapshots, Task, Thresholds

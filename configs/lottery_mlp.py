@@ -32,7 +32,7 @@ The control, the mask of a level with other initial weights, is a sweep of one l
     python -m collapse_jax train --config=configs/lottery_mlp.py:digits-control --workdir=runs/digits_control \
         --config.training.mask=masks.npz
 
-docs/experiments.md has the numbers.
+docs/papers/tickets.md has the numbers.
 """
 
 from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds

@@ -11,7 +11,7 @@ regularised by noise of 0.01 (or 0.001) on the weights and a penalty of 0.1 on t
 "-plain" is without either, at weight decays 1 and 0. An epoch is 5 steps (addition, multiplication) or 8; snapshots
 are taken after the epochs at which the paper's code measures. The loss is cross-entropy without its clipping.
 
-What to expect (3 seeds, 3,000 steps; docs/experiments.md): regularised addition is fitted at epoch 81,
+What to expect (3 seeds, 3,000 steps; docs/papers/complexity.md): regularised addition is fitted at epoch 81,
 complexity at distortion 1 peaks with 82 kB at epoch 87 and is 21 kB at epoch 600, test accuracy is 0.99 from
 epochs 452 to 532 on; multiplication is the same within the spread of its seeds (0.99 from epochs 302 to 532
 on). Without any regulariser it stays at 106 and 110 kB and nothing generalises; with weight decay alone it
