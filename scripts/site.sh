@@ -1,12 +1,8 @@
 #!/usr/bin/env bash
 # Build the documentation site into build/site, warnings are errors (with mkdocs' own --quiet they would not be seen):
-# scripts/site.sh [--install] [flags of mkdocs build].
+# pip install -e ".[docs]" && scripts/site.sh [flags of mkdocs build]
 # Its pages can be read from the disk; searching them needs a server: python -m http.server -d build/site
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [[ ${1:-} == --install ]]; then
-  shift
-  python -m pip install -q -e ".[docs]"
-fi
 export NO_MKDOCS_2_WARNING=1
 python -m mkdocs build --strict "$@"
