@@ -20,22 +20,28 @@ from collapse_jax.workdir.record import RECORD
 
 
 def cut_of_whole(workdir: epath.Path, experiment: Experiment, shards: int) -> Cut | None:
-    """Return how the whole of a workdir is cut once it has grown into an experiment; nothing is written.
+    """Return how the whole of a workdir is cut once it has grown into an experiment; nothing is written."""
+    folder = record.root_of(workdir)
+    if not is_there(folder / RECORD):
+        return next_cut(experiment, shards)
+    found = record.read_record(folder)
+    there, cut = record.read_experiment(found), record.cut_of(found)
+    if growth.has_more_runs(there.grid, experiment.grid):
+        before = cut.stages if cut and cut.by == GROWTH else ()
+        return Cut(GROWTH, stages=(*before, there.grid))
+    return cut if cut and cut.by == GROWTH else next_cut(experiment, shards)
+
+
+def check_growable(workdir: epath.Path, experiment: Experiment) -> None:
+    """Make sure that the whole of a workdir, if there is one, can grow into a validated experiment.
 
     Raises:
       WorkdirError: the workdir belongs to an experiment that does not grow into this one.
       ConfigError: runs, steps or measures of the workdir are missing in the experiment.
     """
     folder = record.root_of(workdir)
-    if not is_there(folder / RECORD):
-        return next_cut(experiment, shards)
-    found = record.read_record(folder)
-    there, cut = record.read_experiment(found), record.cut_of(found)
-    _require_growable(workdir, there, experiment)
-    if growth.has_more_runs(there.grid, experiment.grid):
-        before = cut.stages if cut and cut.by == GROWTH else ()
-        return Cut(GROWTH, stages=(*before, there.grid))
-    return cut if cut and cut.by == GROWTH else next_cut(experiment, shards)
+    if is_there(folder / RECORD):
+        _require_growable(workdir, record.read_experiment(record.read_record(folder)), experiment)
 
 
 def grow_branch(workdir: epath.Path, experiment: Experiment, cut: Cut) -> None:

@@ -12,7 +12,7 @@ from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.cuts import BEGINNING, GROWTH, SHARDS, WHOLE, Cut, Shard, next_cut, parts
 from collapse_jax.system.files import is_remote, is_there
 from collapse_jax.workdir import record
-from collapse_jax.workdir.growing import cut_of_whole, grow_branch
+from collapse_jax.workdir.growing import check_growable, cut_of_whole, grow_branch
 from collapse_jax.workdir.record import GROWN, PARTS, RECORD
 
 
@@ -64,9 +64,6 @@ def planned(
       experiment: what is to be trained in it.
       shards: into how many each leaf is cut.
       extend: whether a workdir of a smaller experiment grows into this one.
-
-    Raises:
-      WorkdirError, ConfigError: see `growing.cut_of_whole`.
     """
     root = record.root_of(workdir)
     grown = record.cut_of(record.read_record(root)) if root != workdir else None
@@ -100,7 +97,13 @@ def _children(node: Node, shards: int = 1) -> Iterator[Node]:
 def leaves_of(
     workdir: epath.Path, experiment: Experiment, shard: Shard = WHOLE, *, extend: bool = False
 ) -> list[Node]:
-    """Return the leaves that a shard trains; see `planned`."""
+    """Return the leaves that a shard trains of a validated experiment; see `planned`.
+
+    Raises:
+      WorkdirError, ConfigError: see `growing.check_growable`.
+    """
+    if extend:
+        check_growable(workdir, experiment)
     mine = f"shard-{shard.index}-of-{shard.count}"
     found = [node for node in planned(workdir, experiment, shard.count, extend=extend) if node.is_leaf]
     return [node for node in found if shard.count == 1 or node.path.name == mine]

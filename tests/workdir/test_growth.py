@@ -108,6 +108,17 @@ def test_a_grown_sweep_has_the_bits_of_the_one_done_in_one_go_and_trains_only_wh
     assert_equal(collapse_jax.open_results(merged), results)
 
 
+def test_what_follows_from_other_fields_is_no_difference(tmp_path, trained):
+    """Snapshots of more test examples than there are hold those that there are, also when the sweep has grown."""
+    small = experiment(steps=10, grid=Grid(weight_decay=(0.1,), seed=(1,), init_scale=(1.0,)))
+    small.log.at, small.snapshots.schedule.at, small.snapshots.test_size = (0, 5), (0,), 10**6
+    workdir = tmp_path / "w"
+    collapse_jax.train(small, workdir)
+    trained.clear()
+    collapse_jax.train(dataclasses.replace(small, steps=20), workdir, extend=True)
+    assert sum(trained) == 10
+
+
 def test_it_grows_again_and_goes_on_after_it_was_stopped_on_the_way(copy, whole, trained):
     stopped(experiment(steps=40), copy, step=30, extend=True)
     middle = experiment(steps=40, grid=dataclasses.replace(SMALL, seed=(1, 2, 3)))
@@ -177,8 +188,8 @@ REFUSED = {
     r"grid\.seed=\(2, 3\): must keep the values of the sweep; \[1\] is missing": experiment(
         grid=dataclasses.replace(SMALL, seed=(2, 3))
     ),
-    r"grid\.depth=\(1, 2\): the sweep was begun without this static axis": experiment(
-        grid=dataclasses.replace(SMALL, depth=(1, 2))
+    r"grid\.norm=\('none', 'batch'\): the sweep was begun without this static axis": experiment(
+        grid=dataclasses.replace(SMALL, norm=("none", "batch"))
     ),
     r"grid\.momentum=\(0\.5,\): the sweep was begun without this traced axis": experiment(
         grid=dataclasses.replace(SMALL, b1=(0.5,))

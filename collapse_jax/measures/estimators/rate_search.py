@@ -83,20 +83,24 @@ def search(
       rounds: of the secant.
     """
     grid = mesh(thresholds, widths)
-    guess, slope = _frontier(over(screen, grid), widths, distortions)
+    guess, slope, sure = _frontier(over(screen, grid), widths, distortions)
     position = jnp.arange((len(thresholds) - 1) * DENSER + 1) / DENSER
-    dense, guess, slope = (_between(rows, position) for rows in (thresholds, guess, slope))
+    dense, guess, slope, sure = (_between(rows, position) for rows in (thresholds, guess, slope, sure))
     sizes = over(entropy, (jnp.broadcast_to(dense[None], guess.shape), jnp.exp(guess)))
     sizes = jnp.where(jnp.isnan(guess), jnp.inf, sizes)
     chosen = jax.vmap(lambda row: _smallest_distinct(row, finalists))(sizes)
-    start, slope = (jnp.take_along_axis(each, chosen, axis=1) for each in (guess, slope))
-    return _solve(evaluate, dense[chosen], start, slope, distortions[:, None], jnp.log(widths), rounds)
+    start, slope, sure = (jnp.take_along_axis(each, chosen, axis=1) for each in (guess, slope, sure))
+    return _solve(evaluate, dense[chosen], start, slope, sure, distortions[:, None], jnp.log(widths), rounds)
 
 
-def _frontier(distortion: jax.Array, widths: jax.Array, allowed: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """[E, T] log Delta at which the allowed distortion is reached, and d log distortion / d log Delta there.
+def _frontier(
+    distortion: jax.Array, widths: jax.Array, allowed: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """[E, T] log Delta where the allowed distortion is reached, d log distortion / d log Delta there, and a refuge.
 
-    Above the last feasible width: distortion need not grow with Delta. nan where no width is feasible.
+    Above the last feasible width: distortion need not grow with Delta. nan where no width is feasible. The refuge
+    is the log of the last width before the first that is not feasible: few examples may take for feasible what
+    lies beyond, say the network of zeros, and nothing near it then is.
     """
     feasible = distortion[None] < allowed[:, None, None]
     index = jnp.arange(len(widths))[None, None]
@@ -112,7 +116,9 @@ def _frontier(distortion: jax.Array, widths: jax.Array, allowed: jax.Array) -> t
     above = jnp.where(first < goal - jnp.log(1e3), down, (goal - first) / slope)
     whole = last == len(widths) - 1  # feasible everywhere up to the widest bin
     guess = jnp.where(whole, jnp.log(widths[-1]), jnp.log(widths)[low] + jnp.clip(above, 0, step))
-    return jnp.where(feasible.any(axis=-1), guess, jnp.nan), slope
+    before = jnp.sum(jnp.cumprod(feasible, axis=-1), axis=-1) - 1
+    sure = jnp.log(widths)[jnp.maximum(before, 0)]
+    return jnp.where(feasible.any(axis=-1), guess, jnp.nan), slope, sure
 
 
 def _log(distortion: jax.Array) -> jax.Array:
@@ -141,6 +147,7 @@ def _solve(
     thresholds: jax.Array,
     start: jax.Array,
     slope: jax.Array,
+    sure: jax.Array,
     allowed: jax.Array,
     logs: jax.Array,
     rounds: int,
@@ -175,9 +182,11 @@ def _solve(
         slope = jnp.where(known, between, state["slope"])
         base, at_base = jnp.where(better | known, low, x), jnp.where(better | known, at_low, y)
         step = jnp.clip((goal - at_base) / slope, -jnp.log(2.0), jnp.log(2.0))
-        # Where nothing is feasible yet, back by more each time, as the loss may be flat: at last by a grid step.
+        # Where nothing is feasible yet, back by more each time, as the loss may be flat: at last by a grid step, or
+        # to the refuge.
         ahead = base + jnp.where(jnp.isfinite(low), step, jnp.minimum(step, -STEP_BACK * 2.0**i))
-        ahead = jnp.where((i == rounds - 2) & ~jnp.isfinite(low), jnp.minimum(ahead, start - grid), ahead)
+        back = jnp.minimum(jnp.minimum(ahead, start - grid), sure)
+        ahead = jnp.where((i == rounds - 2) & ~jnp.isfinite(low), back, ahead)
         inside = jnp.clip(ahead, low + 0.02 * (high - low), high - 0.02 * (high - low))
         ahead = jnp.where(known, inside, ahead)
         wide = better.reshape(better.shape + (1,) * (seen.ndim - better.ndim))
