@@ -208,7 +208,7 @@ def _key(axes: Axes, censored: bool) -> None:
 
 def _note(taus: xr.Dataset, table: xr.Dataset, words: str, hidden: int) -> str:
     parts = [
-        f"Lines: power law by maximum likelihood; runs that did not reach a phase count as lower bounds. "
+        f"Lines: power law by maximum likelihood; runs that did not reach it are lower bounds. "
         f"Brackets: {table.attrs['confidence']:.0%} interval, t(S - 1) × jackknife over S seeds."
     ]
     if bool((table["p"] < REJECTED).any()):
