@@ -18,6 +18,11 @@ def sweep():
     return make_results(DECAYS, (0, 1), last=LAST, jitter=0.2, noise=0.01)
 
 
+def information():
+    """Of two weight decays: each is a row or a column of panels."""
+    return add_information(sweep().isel(weight_decay=[0, 2]))
+
+
 def two_rates():
     """Two axes beside the seed."""
     return make_results((0.03, 0.3), (0, 1), (1e-3, 3e-3), last=LAST, jitter=0.2)
@@ -54,8 +59,8 @@ SOURCES = {
     **dict.fromkeys(("layer_planes", "layer_profile", "last_layer"), families.schemes),
     **dict.fromkeys(("complexity", "rate_distortion"), lambda: families.with_complexity(sweep())),
     **dict.fromkeys(("synergy", "synergy_phases", "everything"), lambda: families.with_synergy(sweep())),
-    **dict.fromkeys(("superfluous", "information_plane", "sandwich"), lambda: add_information(sweep())),
-    "information_plane_of_layers": lambda: add_layers(add_information(sweep()), 3),
+    **dict.fromkeys(("superfluous", "information_plane", "sandwich"), information),
+    "information_plane_of_layers": lambda: add_layers(information(), 2),
     **ATTENTION,
 }
 
