@@ -124,11 +124,13 @@ def _name(artist: Artist) -> str:
 def _lines(axes: Axes, entries: Entries, results: xr.Dataset) -> Iterator[tuple[dict[str, Any], list[Artist]]]:
     """The lines of a panel with their bands, then the areas and bars that belong to an entry and to no line."""
     bands = [_Band.of(c) for c in axes.collections if isinstance(c, PolyCollection) and c.get_visible()]
+    places = _places(axes.xaxis)
     for line in axes.get_lines():
         x, y = (np.asarray(values, float) for values in line.get_data(orig=False))
         colour = to_hex(line.get_color())
         entry = entries.of(line, colour, str(line.get_linestyle()))
-        named = _variable(axes, line, results)
+        # On an axis of few places, others are no values: marks that were moved aside, lines across cells.
+        named = _variable(axes, line, results) if places is None or np.isin(x, places).all() else ""
         if line.get_transform() != axes.transData or not len(x) or not line.get_visible():
             continue
         if not named and entry < 0:
@@ -262,12 +264,17 @@ def _axis(axes: Axes, which: str) -> dict[str, Any]:
     together = getattr(axes, f"get_shared_{which}_axes")().get_siblings(axes)
     labels = (_plain(getattr(other, f"get_{which}label")()) for other in (axes, *together))
     found["label"] = next(filter(None, labels), "")
-    locator = axis.get_major_locator()
-    if isinstance(locator, FixedLocator):
-        at = np.asarray(locator(), float).tolist()
+    at = _places(axis)
+    if at is not None:
         texts = zip(at, axis.get_major_formatter().format_ticks(at), strict=True)
         found["places"] = [(_number(place), text) for place, text in texts if text]
     return found
+
+
+def _places(axis: Axis) -> list[float] | None:
+    """The places of an axis that has but a few; None for any other."""
+    locator = axis.get_major_locator()
+    return np.asarray(locator(), float).tolist() if isinstance(locator, FixedLocator) else None
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -97,6 +97,17 @@ def test_cells_have_their_values():
     assert not found["entries"]
 
 
+def test_marks_that_stand_beside_their_place_have_no_values():
+    """Times of three events stand side by side at each weight decay; runs against an axis stand where they are."""
+    results = make_results((0.0, 0.03, 0.3), (0, 1), last=3000)
+    assert points(FIGURES["timescales"](results), results) == ({}, [])
+    found, _ = points(FIGURES["against_axis"](results), results)
+    ends = results["test_accuracy"].isel(step=-1).mean("seed")
+    (line,) = [line for line in lines_of(found, "test accuracy") if len(line["y"]) == 3]
+    np.testing.assert_allclose(line["y"], ends, rtol=6e-4)
+    assert [text for _, text in found["panels"][0]["x"]["places"]] == ["0", "0.03", "0.3"]
+
+
 def test_a_figure_without_points_has_none():
     figure = style.new_figure(3, 3)
     figure.subplots().axhline(1.0)
