@@ -236,7 +236,7 @@ def _variable(axes: Axes, artist: Artist, results: xr.Dataset) -> str:
         attrs: Mapping[str, Any] = results[gid].attrs
         units = str(attrs.get("units", "1"))
         name = str(attrs.get("long_name", gid.replace("_", " ")))
-        return name if units in ("", "1", "dimensionless") else f"{name} [{units}]"
+        return name if units in ("", "1", "dimensionless") else f"{name} ({units})"
     words, label = gid.replace("_", " "), _axis(axes, "y")["label"]
     return f"{label} ({words})" if label else words
 
@@ -262,7 +262,8 @@ def _axis(axes: Axes, which: str) -> dict[str, Any]:
     low, high = (float(end) for end in getattr(axes, f"get_{which}lim")())
     found: dict[str, Any] = {"from": low, "to": high, "log": axis.get_scale() == "log"}
     together = getattr(axes, f"get_shared_{which}_axes")().get_siblings(axes)
-    labels = (_plain(getattr(other, f"get_{which}label")()) for other in (axes, *together))
+    below = axes.figure.axes if which == "x" else []  # panels of a column name their axis once
+    labels = (_plain(getattr(other, f"get_{which}label")()) for other in (axes, *together, *below))
     found["label"] = next(filter(None, labels), "")
     at = _places(axis)
     if at is not None:

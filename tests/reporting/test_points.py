@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import synthetic_figures
 from matplotlib.collections import PolyCollection
+from synthetic_bounds import with_bounds
 from synthetic_families import attention
 from synthetic_results import diverge, make_results
 
@@ -53,11 +54,16 @@ def test_panels_lie_where_they_are_drawn(results):
         assert (panel["y"]["from"], panel["y"]["to"]) == axes.get_ylim()
 
 
+def test_panels_without_a_title_of_their_axis_have_that_of_the_others(results):
+    found, _ = points(FIGURES["bounds"](with_bounds(results)), results)
+    assert {panel["x"]["label"] for panel in found["panels"]} == {"training step"}
+
+
 def test_units_of_variables_are_said(results):
     told = results.copy()
     told["rnc1"] = told["rnc1"].assign_attrs(long_name="Variance", units="bit")
     found, _ = points(FIGURES["phases"](told), told)
-    assert len(lines_of(found, "Variance [bit]")) == 2
+    assert len(lines_of(found, "Variance (bit)")) == 2
     assert len(lines_of(found, "test accuracy")) == 2  # without a unit
 
 
