@@ -135,19 +135,41 @@ def conv2(results, control):
     yield f"Conv-2 by {mean(ahead[0])} at 0.003 and {mean(ahead[1])} at 0.03"
 
 
-@claims(f"{E}/lottery_noise")
-def interpolation(results):
-    """Label noise where everything is fitted, and collapse of tickets."""
+@claims(f"{E}/lottery_noise", f"{E}/lottery_noise/control_1", f"{E}/lottery_noise/control_3")
+def interpolation(results, *controls):
+    """Label noise where everything is fitted, beside the masks with other weights, and collapse of tickets."""
     results = results.squeeze("weight_decay")
     levels = [end_of(results, level) for level in range(4)]
+    others = [end_of(one.squeeze("weight_decay")) for one in controls]
 
-    def cells(name, rate, flips, digits):
-        return " | ".join(mean(one[name].sel(learning_rate=rate, flip_rate=flips), digits) for one in levels)
+    def cells(ends, name, rate, flips, digits):
+        return [mean(one[name].sel(learning_rate=rate, flip_rate=flips), digits) for one in ends]
+
+    def rows(name, rate, flips, digits):
+        one, two = cells(others, name, rate, flips, digits)
+        return " | ".join(cells(levels, name, rate, flips, digits)), f"- | {one} | - | {two}"
 
     for rate in (0.01, 0.1):
-        yield f"| rate {rate:g}: wrong labels fitted | {cells('noisy_accuracy', rate, 0.4, 2)} |"
-        yield f"| test accuracy with 40 % wrong labels | {cells('test_accuracy', rate, 0.4, 3)} |"
-        yield f"| with right labels | {cells('test_accuracy', rate, 0.0, 3)} |"
+        ticket, control = rows("noisy_accuracy", rate, 0.4, 2)
+        yield f"| rate {rate:g}: wrong labels fitted | {ticket} |"
+        yield f"| the same mask, other weights | {control} |"
+        for text, flips in (("test accuracy with 40 % wrong labels", 0.4), ("with right labels", 0.0)):
+            ticket, control = rows("test_accuracy", rate, flips, 3)
+            yield f"| {text} | {ticket} |"
+            yield f"| the same mask, other weights | {control} |"
+    both = [cells([levels[level]], "test_accuracy", rate, 0.4, 3)[0] for level in (0, 1) for rate in (0.01, 0.1)]
+    yield f"not the more vulnerable: {both[0]} against {both[1]} and {both[2]} against {both[3]},"
+
+    def against(name, rate, digits):
+        pairs = (
+            cells([levels[level], other], name, rate, 0.4, digits)
+            for level, other in zip((1, 3), others, strict=True)
+        )
+        return "; ".join(f"{ticket} against {control}" for ticket, control in pairs)
+
+    yield f"and the ticket is not the more vulnerable ({against('test_accuracy', 0.1, 3)})."
+    yield f"fits more of the wrong labels than its mask with other weights in the same steps ({against('noisy_accuracy', 0.01, 2)})"
+    yield f"and loses the more for it ({against('test_accuracy', 0.01, 3)})."
     names = {"rnc1": ("RNC1, rates 0.01 and 0.1", 3), "nc1": ("NC1", 2)}
     names |= {"nc2_condition": ("NC2, condition number (nc2_condition)", 0)}
     for name, (text, digits) in names.items():
