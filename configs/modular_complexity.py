@@ -15,8 +15,8 @@ What to expect (3 seeds, 3,000 steps; docs/papers/complexity.md): regularised ad
 complexity at distortion 1 peaks with 82 kB at epoch 87 and is 21 kB at epoch 600, test accuracy is 0.99 from
 epochs 452 to 532 on; multiplication is the same within the spread of its seeds (0.99 from epochs 302 to 532
 on). Without any regulariser it stays at 106 and 110 kB and nothing generalises; with weight decay alone it
-peaks with twice that before it falls. Regularised subtraction (one seed) is fitted at epoch 43 and has begun to
-generalise at epoch 400. Division has not been run.
+peaks with twice that before it falls. Subtraction and division (one seed, 4,800 steps) are fitted at epoch 45,
+have generalised by epochs 505 and 600, and fall from 193 and 189 kB to 46 and 45.
 """
 
 from collapse_jax.experiment.config import Experiment, Grid, Model, Optimizer, Schedule, Snapshots, Task, Thresholds

@@ -142,7 +142,7 @@ def generalised(*sweeps):
 def rates(path):
     """Rates against distortion, and how much of the fall is over, as `scripts/complexity_verdict.py` printed them."""
     arms = re.split(r"\n\n", path.read_text("utf-8"))
-    found = {arm.strip().split(":")[0]: arm for arm in arms[:7]}
+    found = {arm.strip().split(":")[0]: arm for arm in arms}
     cells = []
     for operation in ("addition", "multiplication"):
         text = found[f"{operation}, weight decay 1, regularised"]
@@ -156,17 +156,33 @@ def respelled(text, digits):
     return re.sub(r"-?[\d.]+", lambda found: number(float(found.group()), digits), text)
 
 
-@claims(f"{E}/subtraction")
-def subtraction(results):
-    """Subtraction: one seed until it begins to generalise."""
-    values = kb(results).squeeze("seed")
-    at = values.sel(step=[140, 435, 1240, 3200])
-    shown = at.values
-    yield (
-        f"complexity {number(values[0], 0)}, {listed(shown[1:3], 0)} and {number(shown[3], 0)} kB at epochs 18, 54, 155 "
-        "and 400"
-    )
-    yield f"it has fallen by half with a test accuracy of {mean(results.test_accuracy.isel(step=-1), 2)}, which rises."
+@claims(f"{E}/subtraction", f"{E}/division", f"{E}/subtraction_plain", f"{E}/division_plain")
+def two_layers(*sweeps):
+    """Subtraction and division, of one seed each: when they generalise, and their complexity on the way."""
+    sweeps = [one.squeeze("seed", drop=True) for one in sweeps]
+
+    def when(results, name):
+        """The log steps between which an accuracy passes 99 %, in epochs of 8 steps."""
+        logged = results[f"{name}_accuracy"].dropna("step")
+        come, steps = np.flatnonzero(logged.values >= 0.99), logged.step.values / 8
+        return f"{number(steps[come[0] - 1], 0)} to {number(steps[come[0]], 0)}" if len(come) else "never"
+
+    def sizes(results, distortion=1.0, steps=(140, 435, 1240, 3200, 4800)):
+        return listed(results.complexity.sel(distortion=distortion, step=list(steps)).values / 1000, 0)
+
+    def row_of(text, cell, pair):
+        return f"| {text} | {' | '.join(map(cell, pair))} |"
+
+    own = [one.squeeze("weight_decay", drop=True) for one in sweeps[:2]]
+    decay, none = ([one.sel(weight_decay=value, drop=True) for one in sweeps[2:]] for value in (1.0, 0.0))
+    fitted, epochs_ = "fitted (99 %); test accuracy 99 %, epochs", "kB at epochs 18, 54, 155, 400, 600"
+    yield row_of(f"regularised: {fitted}", lambda one: f"{when(one, 'train')}; {when(one, 'test')}", own)
+    yield row_of(epochs_, sizes, own)
+    yield row_of(f"weight decay alone: {fitted}", lambda one: f"{when(one, 'train')}; {when(one, 'test')}", decay)
+    yield row_of(epochs_, sizes, decay)
+    yield row_of("the same within distortion 4", lambda one: sizes(one, 4.0), decay)
+    yield row_of("no regulariser: test accuracy at the end", lambda one: number(one.test_accuracy[-1], 3), none)
+    yield row_of(epochs_, sizes, none)
 
 
 @claims("docs/experiments/mnist_complexity")
@@ -204,22 +220,28 @@ def mnist_more(results):
     yield f"test accuracy passing 0.8 at {listed(grok, -2, ' and ')}."
 
 
-@claims(f"{E}/verdict.txt", f"{E}/subtraction")
-def falls(path, subtraction_):
-    """How much of the fall is over at the generalisation, and the rate of subtraction."""
-    arms = {arm.strip().split(":")[0]: arm for arm in re.split(r"\n\n", path.read_text("utf-8"))[:7]}
+@claims(f"{E}/verdict.txt")
+def falls(path):
+    """How much of the fall is over at the generalisation, and the rates and bounds of two layers."""
+    arms = {arm.strip().split(":")[0]: arm for arm in re.split(r"\n\n", path.read_text("utf-8"))}
     shares = []
-    for operation in ("addition", "multiplication"):
+    for operation in ("addition", "multiplication", "subtraction", "division"):
         text = arms[f"{operation}, weight decay 1, regularised"]
         over = re.search(r"over by then ([\d.]+) \(([\d.]+) to ([\d.]+)\)", text).groups()
         shares.append([number(100 * float(one), 0) for one in over])
-    one, other = shares
+    one, other, *two = shares
+    yield f"{two[0][0]} and {two[1][0]} % of the fall are over when the test accuracy passes 99 %"
     yield (
         f"{one[0]} % ({one[1]} to {one[2]}) is over when test accuracy is 99 % | {other[0]} % ({other[1]} to {other[2]}) is "
         "over;"
     )
-    text = arms["subtraction, weight decay 1, regularised"]
-    a, b, r2 = re.search(r"rate at the end in kB: (\S+) .*? ln d \+ (\S+) .*?, R2 (\S+) ", text).groups()
-    gap = kb(subtraction_, variable="complexity_gap") * 1000
-    gap = gap.where(gap.step >= timescales(subtraction_).fit_upper.max()).min()
-    yield f"at the end {number(a, 0)} ln d + {number(b, 0)} kB, R2 {number(r2, 3)}, bound {number(gap, 1)} nats;"
+    lines, gaps = [], []
+    for operation in ("subtraction", "division"):
+        text = arms[f"{operation}, weight decay 1, regularised"]
+        a, b, r2 = re.search(r"rate at the end in kB: (\S+) .*? ln d \+ (\S+) .*?, R2 (\S+) ", text).groups()
+        lines.append(f"{number(a, 0)} ln d + {number(b, 0)}, R2 {number(r2, 2)}")
+        kinds = (", weight decay 1, regularised", ", weight decay 1", ", none")
+        lowest = [re.search(r"lowest (\S+) ", arms[operation + kind]).group(1) for kind in kinds]
+        gaps.append(listed([float(one) for one in lowest], 1))
+    yield f"| regularised: kB at the end by distortion | {lines[0]} | {lines[1]} |"
+    yield f"| bound on the gap: regularised, weight decay, none (nats) | {gaps[0]} | {gaps[1]} |"

@@ -5,6 +5,8 @@ The files hold what was timed; timings themselves are made again by these comman
 
 import json
 
+import numpy as np
+
 from collapse_jax.publishing.claims import claims
 from collapse_jax.publishing.wording import number
 
@@ -133,4 +135,19 @@ def accelerator(path):
         f"PyTorch in float32: {torch['eager', 1]} run-steps/s one run at a time, {torch['graphed', 1]} as a CUDA graph; 30 "
         f"runs as a torch.func ensemble {torch['ensemble', 30]}, as a CUDA graph {torch['ensemble_graphed', 30]}, compiled "
         f"too {torch['ensemble_compiled', 30]}; 1024 runs {torch['ensemble_compiled', 1024]}."
+    )
+
+
+@claims("benchmarks/results/complexity_sizes.json")
+def complexity_sizes(path):
+    """Bytes of the search against those of a Bayesian optimisation."""
+    rows = read(path)["bytes"]
+    ratios = np.array([row["measure"] / row["optimiser"] for row in rows])
+    epochs = np.array([row["epoch"] for row in rows])
+    highest = max(ratios[epochs == epoch].mean() for epoch in epochs)
+    yield (
+        f"at {len(set(epochs))} checkpoints and seven distortions: {number(ratios.mean(), 3)} in the mean (goal: at most "
+        f"1.01), median {number(np.median(ratios), 3)}; of {len(ratios)} pairs {(ratios < 0.99).sum()} are smaller by more "
+        f"than 1 % and {(ratios > 1.01).sum()} larger by more, at worst {number(ratios.max(), 2)}; the mean of a "
+        f"checkpoint's seven is at most {number(highest, 3)}"
     )
