@@ -3,7 +3,7 @@
 import numpy as np
 
 from collapse_jax.publishing.claims import claims
-from collapse_jax.publishing.wording import listed, mean, mean_error, number
+from collapse_jax.publishing.wording import ends, listed, mean, mean_error, number
 
 E = "docs/experiments"
 LEVEL = 10  # density 0.107
@@ -304,3 +304,18 @@ def first_thousand_more(results):
         f"| expected sharpness (nats) | {number(sharp[0], 4)} | {number(sharp[1], 4)} | {number(sharp[2], 5)} | "
         "decreasing |"
     )
+
+
+@claims(f"{E}/lottery_conv2", f"{E}/lottery_resnet20", f"{E}/lottery_resnet20/control")
+def networks(conv2, resnet20, control):
+    """Distances of Conv-2, and the short sweep of ResNet20."""
+    far = [ends(one, 1) for one in by_rate(end_of(conv2, 5).distance_from_initial)]
+    yield f"| distance from theta_0 | {far[0]} | {far[1]} |"
+    results, control = (one.squeeze(("weight_decay", "seed")) for one in (resnet20, control))
+    dense, ticket, other = end_of(results, 0), end_of(results, 2), end_of(control)
+    yield row("test accuracy: ticket", ticket.test_accuracy, 3)
+    yield row("the same mask, other initial weights", other.test_accuracy, 3)
+    yield row("dense network", dense.test_accuracy, 3)
+    pairs = zip(ticket.train_accuracy.values, other.train_accuracy.values, strict=True)
+    yield "| training accuracy: ticket, control | " + " | ".join(f"{mean(a)}, {mean(b)}" for a, b in pairs) + " |"
+    yield row("distance of the ticket from theta_0", ticket.distance_from_initial, 1)
