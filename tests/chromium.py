@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -134,17 +135,19 @@ def chromium(profile: Path):
     assert COMMAND is not None
     to_read, asking = os.pipe()
     answering, to_write = os.pipe()
-
-    def wire():
-        # The protocol's pipes are 3 and 4; the copies keep apart what may have these numbers already.
-        reading, writing = os.dup(to_read), os.dup(to_write)
-        os.dup2(reading, 3)
-        os.dup2(writing, 4)
-
+    # The pipes of the protocol are 3 and 4, which may be taken here. A shell puts them there: a function of our own
+    # between fork and exec is nothing for a process with the threads of jax.
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in (to_read, to_write)]
+    wired = f'exec "$0" "$@" 3<&{high[0]} 4>&{high[1]}'
     flags = (*FLAGS, f"--user-data-dir={profile}")
     process = subprocess.Popen(
-        [COMMAND, *flags], preexec_fn=wire, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["bash", "-c", wired, COMMAND, *flags],
+        pass_fds=high,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
+    for end in high:
+        os.close(end)
     os.close(to_read)
     os.close(to_write)
     try:
