@@ -54,7 +54,7 @@ def test_a_folder_has_all_parts_and_right_checksums(published):
 
 
 def test_results_are_the_same_numbers(published):
-    there = collapse_jax.open_results(SHIPPED)
+    there = collapse_jax.open_results(SHIPPED / "results.nc")
     again = collapse_jax.open_results(published)
     xr.testing.assert_equal(there, again)
 
@@ -221,6 +221,6 @@ def test_a_download_that_breaks_off_is_told(published, cache, monkeypatch):
 
 
 def test_numbers_survive_the_round_trip_bit_for_bit(published):
-    for name, variable in collapse_jax.open_results(SHIPPED).data_vars.items():
+    for name, variable in collapse_jax.open_results(SHIPPED / "results.nc").data_vars.items():
         again = collapse_jax.open_results(published)[name]
         np.testing.assert_array_equal(again.values.view(np.uint8), variable.values.view(np.uint8))
