@@ -7,10 +7,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/interpreters.sh
-unset PYTHONPATH
-venvs=${VENVS:-$(mktemp -d)}
-[ -n "${VENVS:-}" ] || trap 'rm -rf "$venvs"' EXIT
-[ $# -gt 0 ] || set -- tests/experiment tests/measures/test_arrays.py tests/engine/test_sweep.py tests/publishing
 venv=$venvs/lowest
 [ -x "$venv/bin/python" ] || "$(interpreter "${PYTHON:-3.11}")" -m venv "$venv"
 "$(interpreter 3.11)" scripts/lowest.py test > "$venv/lowest.txt"

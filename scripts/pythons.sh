@@ -7,10 +7,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/interpreters.sh
-unset PYTHONPATH
-venvs=${VENVS:-$(mktemp -d)}
-[ -n "${VENVS:-}" ] || trap 'rm -rf "$venvs"' EXIT
-[ $# -gt 0 ] || set -- tests/experiment tests/measures/test_arrays.py tests/engine/test_sweep.py tests/publishing
 for version in ${PYTHONS:-3.11 3.12 3.13}; do
   venv=$venvs/py$version
   [ -x "$venv/bin/python" ] || "$(interpreter "$version")" -m venv "$venv"
