@@ -37,7 +37,7 @@ def write(found: dict[str, Any], folder: str) -> None:
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     (path / "accelerator.json").write_text(json.dumps(content, indent=1) + "\n")
-    if "tf32" in content and "pytorch" in content:
+    if "runs" in content and "pytorch" in content:
         draw(content).savefig(path / "accelerator.png", dpi=150)
 
 
@@ -62,8 +62,7 @@ def draw(found: dict[str, Any]) -> Figure:
 def _throughput(axes: Axes, found: dict[str, Any]) -> None:
     series = (("runs", "collapse_jax, float32", OURS, "o-"), ("tf32", "collapse_jax, TF32 products", TF32, "s--"))
     for name, label, colour, marker in series:
-        rows = _measured(found[name])
-        if rows:
+        if rows := _measured(found.get(name, [])):
             axes.plot(
                 _column(rows, "runs"), _column(rows, "run_steps_per_second"), marker, color=colour, label=label
             )
@@ -87,17 +86,20 @@ def _throughput(axes: Axes, found: dict[str, Any]) -> None:
 
 def _ways(axes: Axes, found: dict[str, Any]) -> None:
     ensembles = [row["runs"] for row in found["pytorch"] if row["way"].startswith("ensemble")]
-    runs = min(ensembles, default=found["tf32"][0]["runs"])
+    runs = min(ensembles, default=found["runs"][0]["runs"])
     rates = {NAMES[row["way"]]: row for row in _measured(found["pytorch"]) if row["runs"] in (1, runs)}
     precisions = {"collapse_jax": "runs", "collapse_jax, TF32 products": "tf32"}
     ours = {
-        label: row for label, name in precisions.items() for row in _measured(found[name]) if row["runs"] == runs
+        label: row
+        for label, name in precisions.items()
+        for row in _measured(found.get(name, []))
+        if row["runs"] == runs
     }
     bars = ours | rates
     axes.barh(
         list(bars),
         [row["run_steps_per_second"] for row in bars.values()],
-        color=[*[OURS, TF32][-len(ours) :], *[THEIRS] * len(rates)],
+        color=[*(TF32 if "TF32" in label else OURS for label in ours), *[THEIRS] * len(rates)],
     )
     for position, row in enumerate(bars.values()):
         text = f" {row['run_steps_per_second']:,.0f}"
