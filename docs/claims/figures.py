@@ -74,7 +74,7 @@ def fashion_information(results):
 
 @claims(f"{E}/cnn_mnist")
 def cnn(results):
-    """Figure 7: no grokking, no long fall of RNC1."""
+    """Figure 7: no grokking, no long fall of RNC1 within 10,000 steps."""
     taus = timescales(results)
     fit = taus.tau_fit.squeeze("seed")
     at_fit = results.test_accuracy.squeeze("seed").sel(step=taus.fit_upper.squeeze("seed").astype(int))
@@ -89,10 +89,48 @@ def cnn(results):
     other = results.rnc1.sel(weight_decay=0.3).squeeze("seed")
     later = other.where(other.step > 400)
     yield (
-        f"A long fall of RNC1 at weight decay 0.1 is not seen: {number(run.rnc1.sel(step=step), 3)} at the fit, "
+        f"By step 10,000 there is no long fall of RNC1 at weight decay 0.1: {number(run.rnc1.sel(step=step), 3)} at the fit, "
         f"{number(low, 3)} at step 1,500, {number(run.rnc1[-1], 3)} at step 10,000 (at 0.3 it rises to "
         f"{number(later.max(), 3)} and falls back to {number(other[-1], 3)}; NC1 at 0.1 falls from "
         f"{number(run.nc1.sel(step=step), 2)} to {number(run.nc1[-1], 2)})"
+    )
+
+
+@claims(f"{E}/cnn_mnist_long")
+def cnn_long(results):
+    """Figure 7: the long fall of RNC1 at weight decay 0.1, and none at 0.01."""
+    steps = (11_662, results.step.values[-1])
+
+    def seeds(name, decay, step):
+        return listed(results[name].sel(weight_decay=decay, step=step), 3, " and ")
+
+    rnc1, accuracy = (
+        {decay: [seeds(name, decay, step) for step in steps] for decay in (0.1, 0.01)}
+        for name in ("rnc1", "test_accuracy")
+    )
+    fitted = results.step.values[(results.train_accuracy >= 0.99).all(("weight_decay", "seed")).values.argmax()]
+    assert steps[0] - fitted > 9_000
+    yield (
+        f"at 0.1 RNC1 is {rnc1[0.1][0]} at step 11,662, where the training set has been fitted for 10,000 steps, and "
+        f"{rnc1[0.1][1]} at step {steps[1]:,}, while the test accuracy rises from {accuracy[0.1][0]} to {accuracy[0.1][1]}; "
+        f"at 0.01 RNC1 goes from {rnc1[0.01][0]} to {rnc1[0.01][1]} and the test accuracy from {accuracy[0.01][0]} to "
+        f"{accuracy[0.01][1]}"
+    )
+
+
+@claims(f"{E}/transformer_ag_news_long")
+def ag_news_long(results):
+    """Figure 12, ten times as long: RNC1 falls from its peak and the test accuracy rises."""
+    results = results.squeeze("weight_decay")
+    last = results.isel(step=-1)
+    peak = results.rnc1.where(results.step > 100).argmax("step")
+    peaks, accuracy = results.rnc1.isel(step=peak), results.test_accuracy.isel(step=peak)
+    one, eight = ({"init_scale": scale} for scale in (1.0, 8.0))
+    yield (
+        f"from its peak ({ends(peaks.sel(one), 3)} at scale 1, {ends(peaks.sel(eight), 3)} at 8) RNC1 falls to "
+        f"{ends(last.rnc1.sel(one), 4)} and {ends(last.rnc1.sel(eight), 4)}, the test accuracy rises from "
+        f"{ends(accuracy.sel(one), 2)} and {ends(accuracy.sel(eight), 2)} to {ends(last.test_accuracy.sel(one), 2)} and "
+        f"{ends(last.test_accuracy.sel(eight), 2)}"
     )
 
 

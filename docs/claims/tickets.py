@@ -319,3 +319,21 @@ def networks(conv2, resnet20, control):
     pairs = zip(ticket.train_accuracy.values, other.train_accuracy.values, strict=True)
     yield "| training accuracy: ticket, control | " + " | ".join(f"{mean(a)}, {mean(b)}" for a, b in pairs) + " |"
     yield row("distance of the ticket from theta_0", ticket.distance_from_initial, 1)
+
+
+@claims(f"{E}/lottery_resnet20_fitted")
+def resnet20_fitted(results):
+    """What wrong labels cost ResNet20 where it fits them."""
+    ends_of = [end_of(results.squeeze("weight_decay"), level) for level in (0, 1)]
+    assert all((one.train_accuracy > 0.999).all() for one in ends_of)
+    means = [one.test_accuracy.mean("seed") for one in ends_of]
+    clean, noisy = (
+        [one.sel(learning_rate=rate, flip_rate=flips) for rate in (0.01, 0.1) for one in means]
+        for flips in (0.0, 0.4)
+    )
+    costs = [a - b for a, b in zip(clean, noisy, strict=True)]
+    names = ("test accuracy, right labels", "40 % wrong labels", "cost of the wrong labels")
+    for name, values in zip(names, (clean, noisy, costs), strict=True):
+        yield f"| {name} | " + " | ".join(number(one, 3) for one in values) + " |"
+    shares = [cost / one for cost, one in zip(costs, clean, strict=True)]
+    yield f"as a share of their accuracy {number(shares[1], 2)} at 0.01 and {number(shares[3], 2)} at 0.1 (density 0.327)"
