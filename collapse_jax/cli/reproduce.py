@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from collapse_jax.cli.base import Command, Flag, Options
@@ -12,7 +12,6 @@ from collapse_jax.system.paths import local_path
 
 if TYPE_CHECKING:
     from collapse_jax.publishing.claims import Verdict
-    from collapse_jax.publishing.pages import Coverage
 
 FORMATS = ("text", "json")
 
@@ -28,21 +27,31 @@ def run(options: Options) -> None:
 
 
 def _recompute(root: pathlib.Path, options: Options) -> None:
-    from collapse_jax.publishing import claims, pages  # these import xarray
+    from collapse_jax.publishing import claims, coverage, pages  # these import xarray
 
     only, verdicts = options.flags.only, []
     for verdict in claims.check(root, only):
         verdicts.append(verdict)
         if options.flags.format == "text":
             print(_text(verdict), flush=True)
-    counted = pages.coverage(pages.pages_of(root), [verdict.claimed for verdict in verdicts])
+    found = [
+        one
+        for page in pages.pages_of(root)
+        for one in coverage.numbers_of(page, [verdict.claimed for verdict in verdicts])
+    ]
+    bare = [one for one in found if one.kind == "bare" and not only]
     different = [verdict for verdict in verdicts if not verdict.equal]
     if options.flags.format == "json":
         print(json.dumps([vars(verdict) | {"equal": verdict.equal} for verdict in verdicts], indent=1))
     else:
-        print("", _last_lines(verdicts, counted), sep="\n")
-    if different:
-        raise claims.ClaimError(f"{len(different)} of {len(verdicts)} claims are not what the results say")
+        for one in bare:
+            print(f"BARE       {one.page}: ... {one.context} ...")
+        print("", _last_lines(verdicts, coverage.count(found)), sep="\n")
+    if different or bare:
+        raise claims.ClaimError(
+            f"{len(different)} of {len(verdicts)} claims are not what the results say, "
+            f"{len(bare)} numbers name nothing that makes them"
+        )
 
 
 def _text(verdict: "Verdict") -> str:
@@ -52,14 +61,13 @@ def _text(verdict: "Verdict") -> str:
     return f"DIFFERENT  {verdict.name} ({verdict.page or 'no page'})\n  {said}\n  recomputed {verdict.recomputed}"
 
 
-def _last_lines(verdicts: Sequence["Verdict"], counted: "Coverage") -> str:
+def _last_lines(verdicts: Sequence["Verdict"], counted: Mapping[str, int]) -> str:
     equal = sum(verdict.equal for verdict in verdicts)
-    rest = counted.numbers - counted.derived - counted.measured
     return (
-        f"{equal} of {len(verdicts)} claims are equal to what the shipped results say. They hold\n"
-        f"{counted.derived} of the {counted.numbers} numbers in README.md and docs, settings included;\n"
-        f"of the others {counted.measured} are times, speeds and sizes, which only their command makes again,\n"
-        f"and {rest} are settings, numbers of papers, and results that do not ship."
+        f"{equal} of {len(verdicts)} claims are equal to what the shipped results say.\n"
+        f"Of {sum(counted.values())} numbers in README.md and docs {counted['derived']} stand in these, "
+        f"{counted['setting']} are settings or what papers say,\n{counted['named']} stand beside the command or "
+        f"file that makes them, {counted['bare']} beside nothing."
     )
 
 

@@ -1,17 +1,34 @@
-"""The pages of the documentation as plain text, and how many numbers stand in them."""
+"""The pages of the documentation: their blocks, and their words as a reader sees them."""
 
 import dataclasses
+import functools
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$)", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"!?\[((?:[^\[\]|]|\[[^\[\]|]*\])*)\]\([^()]*\)")
-_NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?![\w.]*\d)|(?<![\w.])-?\.\d+")
-_TIMED = re.compile(
-    r"(?:\d[\d,.]*)\s*(?:ms|s|min|h|hours?|minutes?|seconds?|GB|GiB|GFLOP/s|run-steps(?:/s)?|x|times|cores?)\b"
-)
+# How the lines of a block begin; those of a paragraph begin otherwise.
+_BEGINS = {"heading": r"#+ ", "table": r"\|", "item": r" *(?:[*-]|\d+\.) "}
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A paragraph, an item of a list, a table, a heading, or a block of code.
+
+    Attributes:
+      kind: "paragraph", "item", "table", "heading" or "code".
+      section: how many headings come before it, itself included.
+      markdown: as it stands in the file.
+      marked: its words on one line, without the targets of links and emphasis; code keeps its backticks, a block
+        of code has no words.
+    """
+
+    kind: str
+    section: int
+    markdown: str
+    marked: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,59 +37,61 @@ class Page:
 
     Attributes:
       name: its path from the root of the repository.
-      text: without code blocks, the targets of links and emphasis, all white space one blank.
+      blocks: what it consists of, in order.
     """
 
     name: str
-    text: str
+    blocks: tuple[Block, ...]
 
+    @functools.cached_property
+    def text(self) -> str:
+        """The words of all blocks on one line, without backticks."""
+        return self.marked.replace("`", "")
 
-def plain(markdown: str) -> str:
-    """Return the words of a page in Markdown: what a reader sees of its paragraphs and tables, on one line."""
-    text = _FENCED.sub(" ", _COMMENT.sub(" ", markdown))
-    text = _LINK.sub(r"\1", text).replace("**", "").replace("`", "")
-    return " ".join(text.split())
+    @functools.cached_property
+    def marked(self) -> str:
+        """The same with backticks."""
+        return " ".join(block.marked for block in self.blocks if block.marked)
 
 
 def pages_of(root: pathlib.Path) -> list[Page]:
     """Read README.md and docs/**/*.md."""
     files = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
-    return [Page(str(file.relative_to(root)), plain(file.read_text("utf-8"))) for file in files if file.is_file()]
+    return [page(str(file.relative_to(root)), file.read_text("utf-8")) for file in files if file.is_file()]
 
 
-@dataclasses.dataclass(frozen=True)
-class Coverage:
-    """Numbers of the pages.
-
-    Attributes:
-      numbers: all, those of code blocks, links and names apart.
-      derived: of these, those in sentences that are computed again, the settings that these name among them.
-      measured: of the others, times, speeds and sizes of a machine, which only their command gives again.
-    """
-
-    numbers: int
-    derived: int
-    measured: int
+def page(name: str, markdown: str) -> Page:
+    """Cut Markdown into its blocks."""
+    blocks: list[Block] = []
+    section = 0
+    for kind, lines in _pieces(_COMMENT.sub(" ", markdown)):
+        section += kind == "heading"
+        blocks.append(Block(kind, section, lines, "" if kind == "code" else words(lines)))
+    return Page(name, tuple(blocks))
 
 
-def coverage(pages: Iterable[Page], sentences: Iterable[str]) -> Coverage:
-    """Count the numbers of pages, and those in the sentences that are computed again."""
-    sentences, numbers, derived, measured = list(sentences), 0, 0, 0
-    for page in pages:
-        covered = [span for text in sentences for span in _spans(page.text, text)]
-        timed = [match.span() for match in _TIMED.finditer(page.text)]
-        for match in _NUMBER.finditer(page.text):
-            numbers += 1
-            if _inside(match.start(), covered):
-                derived += 1
-            else:
-                measured += _inside(match.start(), timed)
-    return Coverage(numbers, derived, measured)
+def _pieces(markdown: str) -> Iterator[tuple[str, str]]:
+    for at, part in enumerate(_FENCED.split(markdown)):
+        if at % 2:
+            yield "code", part
+            continue
+        kind, lines = "", list[str]()
+        for line in part.split("\n"):
+            begins = next((name for name, start in _BEGINS.items() if re.match(start, line)), "")
+            continues = kind == begins == "table" or (
+                bool(kind) and not begins and kind not in ("table", "heading")
+            )
+            if not (line.strip() and continues):
+                if lines:
+                    yield kind, "\n".join(lines)
+                kind, lines = "", []
+            if line.strip():
+                kind = kind or begins or "paragraph"
+                lines.append(line)
+        if lines:
+            yield kind, "\n".join(lines)
 
 
-def _spans(text: str, part: str) -> list[tuple[int, int]]:
-    return [(m.start(), m.end()) for m in re.finditer(re.escape(part), text)] if part else []
-
-
-def _inside(at: int, spans: Iterable[tuple[int, int]]) -> bool:
-    return any(start <= at < end for start, end in spans)
+def words(markdown: str) -> str:
+    """Return Markdown as one line of words, code in backticks, without the targets of links and emphasis."""
+    return " ".join(_LINK.sub(r"\1", markdown).replace("**", "").split())
