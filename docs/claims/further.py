@@ -1,7 +1,10 @@
 """Further sentences of the pages of papers and of docs/information.md, one function for each page."""
 
+import re
+
 import numpy as np
 
+from collapse_jax import timescales
 from collapse_jax.analysis.nulls import null_name
 from collapse_jax.publishing.claims import claims
 from collapse_jax.publishing.wording import ends, mean, number
@@ -79,3 +82,60 @@ def collapse_of_tickets(results):
             for at in range(last.sizes["step"])
         ]
         yield f"| {text} | {' | '.join(cells)} |"
+
+
+@claims("benchmarks/results/token_selection.txt")
+def loop(path):
+    """docs/papers/token_selection.md: the map against a PyTorch loop."""
+    text = path.read_text("utf-8")
+    parts = [int(one) / 60 for one in re.search(r"engine (\d+) s of \D+(\d+) s of \D+(\d+) s", text).groups()]
+    times = [(int(seconds) / 3600, ratio) for seconds, ratio in re.findall(r"evaluated .*: (\d+) s, (\d+) x", text)]
+    yield f"CPU seconds of one thread): {number(times[0][0], 0)} hours."
+    yield (
+        f"the engine takes {number(sum(parts), 0)} minutes ({number(parts[0], 1)} of compilation, {number(parts[1], 1)} of training, "
+        f"{number(parts[2], 0)} of evaluation, nearly all of it drawing the examples and W_0 anew): {times[0][1]} times less, "
+        f"{times[1][1]} if the loop evaluates every ten steps"
+    )
+
+
+@claims(f"{E}/modular_synergy/clamp", f"{E}/modular_synergy/temperature")
+def held(clamp, temperature):
+    """docs/papers/synergy.md: which nets fit and grok where the norm is held and the logits are divided."""
+    taus, last = timescales(clamp), clamp.isel(step=-1)
+
+    def test(value, digits=2):
+        return ends(last.test_accuracy.sel(norm_clamp=value), digits)
+
+    yield (
+        f"1 does not fit ({mean(last.train_accuracy.sel(norm_clamp=1), 2)}); 4 fits at "
+        f"{ends(taus.tau_fit.sel(norm_clamp=4), 0)}, test {test(4)}; 8 groks at {ends(taus.tau_grok.sel(norm_clamp=8), 0)}; 16 and "
+        f"50 memorise, test {test(16)} and {test(50, 3)}."
+    )
+    taus, last = timescales(temperature), temperature.isel(step=-1)
+    cold = last.sel(init_scale=8, temperature=0.1)
+    assert int((cold.train_accuracy > 0.99).sum()) == 1
+    yield (
+        f"at scale 8 0.1 fits in one of three seeds (training {ends(cold.train_accuracy, 2)}, test {ends(cold.test_accuracy, 2)})"
+    )
+    ten = {"init_scale": 50, "temperature": 10}
+    yield (
+        f"at scale 50 0.1 memorises, 10 fits at {ends(taus.tau_fit.sel(ten), 0)} with test "
+        f"{ends(last.test_accuracy.sel(ten), 2)}"
+    )
+
+
+@claims(*(f"{E}/modular_synergy/{name}" for name in ("decays", "seeds", "scales")))
+def grokking(decays, seeds, scales):
+    """docs/papers/synergy.md: when the nets of all weight decays and scales fit and grok."""
+    five, twenty, scaled = (timescales(results) for results in (decays, seeds, scales))
+    two, tenth = (five.sel(weight_decay=decay) for decay in (2, 0.1))
+    yield (
+        f"{ends(two.tau_grok, 0)} ({twenty.sizes['seed']} seeds: {ends(twenty.tau_grok.sel(weight_decay=2), 0)}) after the fit at "
+        f"{number(two.tau_fit.median(), 0)}; {ends(tenth.tau_grok, 0)} after {number(tenth.tau_fit.median(), 0)};"
+    )
+    yield (
+        f"groks at {ends(scaled.tau_grok.sel(init_scale=8), 0)}; memorises (fitted at "
+        f"{ends(scaled.tau_fit.sel(init_scale=50), 0)}, test"
+    )
+    zero = twenty.tau_fit.sel(weight_decay=0)
+    yield f"memorises: training accuracy 1 from step {number(zero.median(), 0)}, test accuracy"

@@ -196,3 +196,24 @@ def goodput(path):
     yield f"values at {max(one['log_steps'] for one in bits)} log steps"
     yield f"{number(total / 1e6, 1)} million numbers, no difference."
     yield f"({file['kills']} kills)"
+
+
+@claims(f"{B}/networks.json", f"{B}/sweep_speed.json")
+def faster(networks, sweep):
+    """How many times as fast as PyTorch in its best arrangement, by medians and by minima."""
+    found, ways = read(networks)["networks"], read(sweep)["train"]["ways"]
+    ratio = {name: number(one["times_faster"], 2) for name, one in found.items()}
+    for text, name in (
+        ("channels last", "cnn"),
+        ("the same", "resnet18_width_8"),
+        ("the same", "resnet18_width_16"),
+        ("2 one-thread processes", "transformer"),
+    ):
+        own, best = (found[name]["ways"][way] for way in ("collapse_jax, one run per core", found[name]["best"]))
+        yield f"{text} | {ratio[name]} ({number(best['min'] / own['min'], 2)}) |"
+    yield (
+        f"image transformer {ratio['transformer']} times as fast, CNN {ratio['cnn']}, ResNet18 of width 8 and 16 "
+        f"{ratio['resnet18_width_8']} and {ratio['resnet18_width_16']}"
+    )
+    ours, theirs = (ways[way]["median"] for way in ("collapse_jax", "tensors, 2 processes x 1 thread"))
+    yield f"| MLP (sweep_speed) | {number(ours * 1e3, 3)} | {number(theirs * 1e3, 2)} | {number(theirs / ours, 2)} | - |"
