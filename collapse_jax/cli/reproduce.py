@@ -34,19 +34,16 @@ def _recompute(root: pathlib.Path, options: Options) -> None:
         verdicts.append(verdict)
         if options.flags.format == "text":
             print(_text(verdict), flush=True)
-    found = [
-        one
-        for page in pages.pages_of(root)
-        for one in coverage.numbers_of(page, [verdict.claimed for verdict in verdicts])
-    ]
-    bare = [one for one in found if one.kind == "bare" and not only]
+    texts = [verdict.claimed for verdict in verdicts]
+    found = [] if only else [one for page in pages.pages_of(root) for one in coverage.numbers_of(page, texts)]
+    bare = [one for one in found if one.kind == "bare"]
     different = [verdict for verdict in verdicts if not verdict.equal]
     if options.flags.format == "json":
         print(json.dumps([vars(verdict) | {"equal": verdict.equal} for verdict in verdicts], indent=1))
     else:
         for one in bare:
             print(f"BARE       {one.page}: ... {one.context} ...")
-        print("", _last_lines(verdicts, coverage.count(found)), sep="\n")
+        print(f"\n{_equal(verdicts)}", *([_whence(coverage.count(found))] if found else []), sep="\n")
     if different or bare:
         raise claims.ClaimError(
             f"{len(different)} of {len(verdicts)} claims are not what the results say, "
@@ -61,13 +58,16 @@ def _text(verdict: "Verdict") -> str:
     return f"DIFFERENT  {verdict.name} ({verdict.page or 'no page'})\n  {said}\n  recomputed {verdict.recomputed}"
 
 
-def _last_lines(verdicts: Sequence["Verdict"], counted: Mapping[str, int]) -> str:
+def _equal(verdicts: Sequence["Verdict"]) -> str:
     equal = sum(verdict.equal for verdict in verdicts)
+    return f"{equal} of {len(verdicts)} claims are equal to what the shipped results say."
+
+
+def _whence(counted: Mapping[str, int]) -> str:
     return (
-        f"{equal} of {len(verdicts)} claims are equal to what the shipped results say.\n"
         f"Of {sum(counted.values())} numbers in README.md and docs {counted['derived']} stand in these, "
-        f"{counted['setting']} are settings or what papers say,\n{counted['named']} stand beside the command or "
-        f"file that makes them, {counted['bare']} beside nothing."
+        f"{counted['setting']} are settings or what papers say, {counted['named']} stand beside the command or file "
+        f"that makes them, {counted['bare']} beside nothing."
     )
 
 

@@ -91,3 +91,4 @@ def test_reproduce_fails_on_a_bare_number_and_names_it(tmp_path, capsys):
     assert "Of 2 numbers in README.md and docs 1 stand in these, 0 are settings" in printed.out
     assert "1 numbers name nothing" in printed.err
     assert main(["reproduce", f"--root={tmp_path}", "--only=one"]) == 0
+    assert capsys.readouterr().out.endswith("\n1 of 1 claims are equal to what the shipped results say.\n")
