@@ -66,8 +66,8 @@ def _equal(verdicts: Sequence["Verdict"]) -> str:
 def _whence(counted: Mapping[str, int]) -> str:
     return (
         f"Of {sum(counted.values())} numbers in README.md and docs {counted['derived']} stand in these, "
-        f"{counted['setting']} are settings or what papers say, {counted['named']} stand beside the command or file "
-        f"that makes them, {counted['bare']} beside nothing."
+        f"{counted['setting']} are settings or what papers say, "
+        f"{counted['named']} stand beside the command or file that makes them, {counted['bare']} beside nothing."
     )
 
 
