@@ -120,58 +120,6 @@ def levels_and_blocks(tickets, layerwise):
     )
 
 
-@claims(f"{B}/accelerator.json", f"{B}/accelerator_tf32.json")
-def accelerator(path, tf32):
-    """Throughput on one H100 in float32, on one H200 with TF32 products."""
-    found = read(path)
-    floor = found["ceilings"]["copy_bytes_per_second"] / found["floor_bytes"]
-    for row in [*found["runs"], *read(tf32)["tf32"][:6]]:
-        if row["runs"] == row["tile"]:
-            yield (
-                f"{row['runs']}{' run' if row['runs'] == 1 else ''} | {number(row['run_steps_per_second'], 0)} | "
-                f"{number(row['us_per_step'], 0)} |"
-            )
-    ours = {row["runs"]: row["run_steps_per_second"] for row in found["runs"]}
-    for runs in ours:
-        yield f"| {number(1e6 * runs / ours[runs], 0)} | {number(100 * ours[runs] / floor, 0)} % |"
-    torch = {(one["way"], one["runs"]): one["run_steps_per_second"] for one in found["pytorch"]}
-    for way, text in (("eager", ", eager"), ("compiled", ", torch.compile"), ("graphed", ", as a CUDA graph")):
-        more = " (30 runs)" if way == "eager" else ""
-        ratio = f"{ours[30] / torch[way, 1]:.3g} x{more}"
-        yield f"{text} | {number(torch[way, 1], 0)} | {ratio} |"
-    for way in ("ensemble", "ensemble_graphed", "ensemble_compiled"):
-        yield f"| {number(torch[way, 30], 0)} | {ours[30] / torch[way, 30]:.3g} x |"
-    best = torch["ensemble_compiled", 1024]
-    yield f"1024 runs, compiled, CUDA graph | {number(best, 0)} | {ours[1024] / best:.3g} x |"
-    products = 112e6 * ours[1024]
-    yield (
-        f"which at 1024 runs go at {products / 1e12:.1f} TFLOP/s, {number(100 * products / found['ceilings']['flops_highest'], 0)} % "
-        f"of the {found['ceilings']['flops_highest'] / 1e12:.1f} of a product of 8192 x 8192"
-    )
-    yield (
-        f"190,000 run-steps/s ({number(ours[1024], 0)}), and 20 times the best arrangement of PyTorch for 30 runs "
-        f"({ours[30] / torch['ensemble_compiled', 30]:.2f}; {ours[30] / torch['graphed', 1]:.1f} times the best that trains single runs)"
-    )
-
-
-@claims(f"{B}/tickets_gpu.json")
-def tickets_on_gpu(path):
-    """Whole levels of pruning against one process per run."""
-    found = read(path)
-    seconds = {
-        loop: [found["seconds"][f"PyTorch {loop}, {many} process(es)"] for many in (1, 4, 8)]
-        for loop in ("loader", "graphed")
-    }
-    ours = found["seconds"]["collapse_jax"]
-    loader, graphed = ([f"{one:.3g}" for one in seconds[loop]] for loop in ("loader", "graphed"))
-    yield f"on the H100: {ours:.2f} s in one program."
-    yield (
-        f"as published code has them {loader[0]}, {loader[1]} and {loader[2]} s with 1, 4 and 8 processes at once; all on the "
-        f"device and the step a CUDA graph {graphed[0]}, {graphed[1]} and {graphed[2]} s. So "
-        f"{min(seconds['graphed']) / ours:.1f} times its best arrangement (goal 10)"
-    )
-
-
 @claims("benchmarks/results/complexity_sizes.json")
 def complexity_sizes(path):
     """Bytes of the search against those of a Bayesian optimisation."""
