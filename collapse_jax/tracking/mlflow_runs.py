@@ -1,7 +1,9 @@
 """Runs of MLflow, wherever `MLFLOW_TRACKING_URI` says: a server, a database, or what MLflow takes without it."""
 
+import contextlib
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -37,11 +39,27 @@ class MLflow:
         """See `Tracker`."""
         now = round(1000 * time.time())
         metrics = [Metric(name, value, now, step) for step, values in rows for name, value in values.items()]
-        for first in range(0, len(metrics), AT_ONCE):
-            self._client.log_batch(self._id, metrics=metrics[first : first + AT_ONCE])
+        with _uncollected():
+            for first in range(0, len(metrics), AT_ONCE):
+                self._client.log_batch(self._id, metrics=metrics[first : first + AT_ONCE])
 
     def finish(self, outcome: str, step: int) -> None:
         """See `Tracker`: `outcome` and `outcome_step` are tags, and a run that diverged has failed."""
         tags = [RunTag("outcome", outcome), RunTag("outcome_step", str(step))]
         self._client.log_batch(self._id, tags=tags)
         self._client.set_terminated(self._id, STATUS.get(outcome, "FINISHED"))
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from looking at the objects that MLflow makes of every value of a batch.
+
+    They are a few thousand at a time, dropped with their batch; looking at them took a third of the time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -3,6 +3,8 @@
 Of a library that is not installed the tests are skipped; `pip install "collapse-jax[tensorboard,mlflow]"` say.
 """
 
+import gc
+
 import pytest
 
 from collapse_jax.tracking import TRACKERS, Run, find_tracker
@@ -166,6 +168,7 @@ def test_what_is_read_back_is_what_was_told_and_a_record_that_is_taken_up_says_i
     assert again.start(here(RUN, tmp_path)) == 7
     again.log(ROWS[2:])
     other.log(ROWS[:1])
+    assert gc.isenabled()
     again.finish("diverged", 25)
     other.finish("finished", 0)
     for run, rows in ((RUN, ROWS), (OTHER, ROWS[:1])):
