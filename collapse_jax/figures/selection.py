@@ -67,9 +67,9 @@ def selection_losses(results: xr.Dataset, thresholds: Thresholds | None = None) 
     Dotted: the train loss if every example attended to its relevant token alone, and if it attended to the token
     worth most to its label; the test loss of relevant tokens without noise, 0.4008. `thresholds` is not used.
     """
+    _require(results, "train_loss_selected")
     from collapse_jax.measures.families.attention import selected_loss  # imports jax
 
-    _require(results, "train_loss_selected")
     blue, red = COLOURS[0], COLOURS[2]
     shown = [
         Line("train_loss", "train", blue),

@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 
 from collapse_jax.analysis.groups import DEFAULT_AXIS, carried, groups_of, points_of, take, varying
 from collapse_jax.experiment.axes import AXES, STATIC, symbol
-from collapse_jax.experiment.points import axis_text, describe_point, symbols_text, value_text
+from collapse_jax.experiment.points import axis_text, describe_point, point_text, symbols_text, value_text
 from collapse_jax.figures import style
+from collapse_jax.figures.source import Source, keep
 from collapse_jax.workdir.join import ended, retired_at
 
 T = TypeVar("T")
@@ -59,6 +60,15 @@ class Series:
             (value,) = self.point.values()
             return "0 (none)" if value == 0 else value_text(value)
         return symbols_text(self.point)
+
+    @property
+    def run_names(self) -> list[str]:
+        """What tells its runs apart: "seed 43"."""
+        if "run" not in self.runs.dims:
+            return [""]
+        points = points_of(self.runs)
+        names = varying(points) or ["seed"]
+        return [point_text({name: point[name] for name in names if name in point}) for point in points]
 
     @property
     def title(self) -> str:
@@ -169,15 +179,19 @@ def draw(
     # The axis is logarithmic; steps at which only other variables were measured are no gaps of this one.
     shown = (x > 0) & ~np.isnan(values).all(axis=0)
     common = {"color": series.colour, "gid": variable}
-    style.line(axes, x[shown], mean[shown], linestyle=linestyle, alpha=alpha, label="_" + series.name, **common)
+    look: dict[str, Any] = {"linestyle": linestyle, "alpha": alpha, "label": "_" + series.name}
+    drawn = style.line(axes, x[shown], mean[shown], **look, **common)
     if len(values) > 1:
         axes.fill_between(x[shown], low[shown], high[shown], alpha=style.BAND_ALPHA * alpha, linewidth=0, **common)
+        keep(drawn, Source(runs=dict(zip(series.run_names, values[:, shown], strict=True)), log=log))
     own = np.atleast_2d(series.runs[variable].values)
     for marker, ends in _ends(series.runs).items() if "step" in series.runs[variable].dims else ():
-        for run, at in zip(own, np.atleast_1d(ends), strict=True):
+        for name, run, at in zip(series.run_names, own, np.atleast_1d(ends), strict=True):
             last = np.flatnonzero(np.isfinite(run))
             if at >= 0 and len(last) and x[last[-1]] > 0:
-                axes.plot(x[last[-1]], run[last[-1]], marker=marker, markersize=5, linestyle="none", **common)
+                (end,) = axes.plot(x[last[-1]], run[last[-1]], marker=marker, markersize=5, ls="none", **common)
+                if len(own) > 1:
+                    keep(end, Source(runs={name: run[last[-1:]]}))
 
 
 def _ends(results: xr.Dataset) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 
@@ -185,7 +186,7 @@ def from_zero(axes: Axes) -> None:
     axes.set_ylim(0, 1.03 * axes.get_ylim()[1])
 
 
-def line(axes: Axes, x: np.ndarray, y: np.ndarray, **look: Any) -> None:
+def line(axes: Axes, x: np.ndarray, y: np.ndarray, **look: Any) -> Line2D:
     """Draw a line; values without a neighbour to be joined to are dots, of which there would be nothing to see."""
     known = np.pad(np.isfinite(y), 1)
     alone = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
@@ -194,7 +195,8 @@ def line(axes: Axes, x: np.ndarray, y: np.ndarray, **look: Any) -> None:
         fill = "full" if look.get("linestyle", "-") == "-" else "none"
         whole = alone.size == known.sum()  # nothing else that the frame would have to cut
         dots = {"marker": "o", "markersize": 4, "fillstyle": fill, "markevery": alone, "clip_on": not whole}
-    axes.plot(x, y, **dots, **look)
+    (drawn,) = axes.plot(x, y, **dots, **look)
+    return drawn
 
 
 def heading(figure: Figure, title: str, note: str) -> None:

@@ -21,6 +21,7 @@ from collapse_jax.analysis.timescales import times_of
 from collapse_jax.experiment.points import axis_text, symbols_text
 from collapse_jax.figures import style
 from collapse_jax.figures.series import axis_label
+from collapse_jax.figures.source import Source, keep
 
 MAX_PANELS = 6
 AROUND = 2.6  # inches of title, signs and notes above and below the panels
@@ -91,7 +92,7 @@ def _panel(
         shift = np.exp(side * ((number + 1) // 2) * (-1) ** number)
         for place in places[np.isin(places, at[ok])]:
             mine = ok & (at == place)
-            _column(axes, event, place * shift, y[mine], bound[mine], side)
+            _column(axes, event, place, shift, y[mine], bound[mine], side)
             between = mine & ~bound
             _between(axes, event, place * shift, lower[between], upper[between])
         fit = table.sel(tau=event.tau)
@@ -119,6 +120,7 @@ def _name_axes(axes: Axes, places: np.ndarray) -> None:
 def _between(axes: Axes, event: Event, x: float, lower: np.ndarray, upper: np.ndarray) -> None:
     """Bars between the log steps of which a time is known to lie between."""
     look: dict[str, Any] = {"color": event.colour, "alpha": 0.3, "linewidth": 2.6}
+    look["label"] = "_" + event.title
     axes.vlines(np.full(len(lower), x), np.maximum(lower, 1.0), upper, gid=f"between_{event.name}", **look)
 
 
@@ -127,31 +129,41 @@ def _line(axes: Axes, event: Event, fit: xr.Dataset, span: np.ndarray) -> float:
     slope, scale = float(fit["slope"]), np.exp(float(fit["intercept"]))
     rejected = bool(fit["p"] < REJECTED)
     shape: dict[str, Any] = {"linestyle": ":" if rejected else "-", "alpha": 0.6 if rejected else 1.0}
-    axes.plot(span, scale * span**slope, color=event.colour, linewidth=1.3, gid=f"fit_{event.name}", **shape)
+    shape |= {"linewidth": 1.3, "label": "_" + event.title}
+    axes.plot(span, scale * span**slope, color=event.colour, gid=f"fit_{event.name}", **shape)
     if np.isfinite(fit["theory"]):
         middle = np.sqrt(span.prod())
         ideal = scale * middle**slope * (span / middle) ** float(fit["theory"])
         look: dict[str, Any] = {"color": style.GREY, "linewidth": 1.0, "linestyle": style.DASHED}
+        look["label"] = "_" + event.title
         axes.plot(span, ideal, gid=f"theory_{event.name}", **look)
     return float(scale * span[1] ** slope)
 
 
-def _column(axes: Axes, event: Event, x: float, tau: np.ndarray, bound: np.ndarray, side: float) -> None:
-    """The times of one event at one place, and their geometric mean unless it is unknown."""
-    look: dict[str, Any] = {"color": event.colour, "linestyle": "none"}
+def _column(
+    axes: Axes, event: Event, place: float, shift: float, tau: np.ndarray, bound: np.ndarray, side: float
+) -> None:
+    """The times of one event beside one place, and their geometric mean unless it is unknown."""
+    look: dict[str, Any] = {"color": event.colour, "linestyle": "none", "label": "_" + event.title}
+    x, source = place * shift, Source(place=place)
     reached, open_ = tau[~bound], tau[bound]
     if len(reached):
         dot: dict[str, Any] = {"marker": "o", "markersize": 3.2, "markeredgewidth": 0, "alpha": 0.45}
-        axes.plot(np.full(len(reached), x), reached, **dot, **look)
+        (dots,) = axes.plot(np.full(len(reached), x), reached, gid="run", **dot, **look)
+        keep(dots, source)
     if len(open_):
         # Spread sideways, or runs that were all stopped at the same step would look like one.
         fan = x * np.exp(np.linspace(-0.42, 0.42, len(open_)) * side * (len(open_) > 1))
-        axes.plot(fan, open_, marker="^", markersize=5, fillstyle="none", gid=f"censored_{event.name}", **look)
+        mark: dict[str, Any] = {"marker": "^", "markersize": 5, "fillstyle": "none"}
+        (bounds,) = axes.plot(fan, open_, gid="at_least", **mark, **look)
+        keep(bounds, source)
         return
     centre, spread = np.log(tau).mean(), np.log(tau).std(ddof=1) if len(tau) > 1 else 0.0
     ends = np.exp([centre - spread, centre + spread])
-    axes.plot([x, x], ends, color=look["color"], linewidth=1.3)
-    axes.plot(x, np.exp(centre), marker=event.marker, markersize=5.5, markeredgewidth=0, **look)
+    axes.plot([x, x], ends, **look | {"linestyle": "-", "linewidth": 1.3})
+    mark = {"marker": event.marker, "markersize": 5.5, "markeredgewidth": 0}
+    (mean,) = axes.plot(x, np.exp(centre), gid="geometric_mean", **mark, **look)
+    keep(mean, source)
 
 
 def _slope_text(fit: xr.Dataset, words: str) -> str:

@@ -14,6 +14,7 @@ from collapse_jax.experiment.axes import AXES, TRACED
 from collapse_jax.experiment.extensions import named_files
 from collapse_jax.experiment.points import point_text
 from collapse_jax.figures import style
+from collapse_jax.system.files import is_there
 from collapse_jax.system.paths import path_of
 from collapse_jax.workdir.record import RECORD, read_experiment, read_record
 from collapse_jax.workdir.results import open_results
@@ -116,12 +117,14 @@ def workdir_violins(
       NotDrawableError: the snapshots lack what the figure needs, or it would run files that are not trusted.
       ValueError: a step without a snapshot, or a pair that is not two different classes.
     """
+    if not trust:
+        refuse_to_run(workdir)
+    if not is_there(path_of("workdir", workdir) / "snapshots"):
+        raise style.NotDrawableError("no snapshot is stored")
     # These import jax.
     from collapse_jax.measures.families.margins import check_pairs
     from collapse_jax.measuring.snapshots import open_snapshots
 
-    if not trust:
-        refuse_to_run(workdir)
     snapshots = open_snapshots(workdir, trust=trust)
     stored = [int(step) for step in snapshots.steps]
     if not stored:

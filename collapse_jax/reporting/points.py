@@ -21,7 +21,9 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
-DIGITS = 4
+from collapse_jax.figures.source import source_of
+from collapse_jax.reporting.looks import Band, colour_of, look, number, numbers
+
 UNNAMED = re.compile(r"_child\d+$|_nolegend_$|$")  # labels that matplotlib gives
 COLOUR_BAR = "<colorbar>"
 
@@ -74,7 +76,7 @@ def points(figure: Figure, results: xr.Dataset) -> tuple[dict[str, Any], list[Ar
         found = list(_lines(axes, entries, results)) + list(_cells(axes, results, bar))
         for line, artists in found:
             line["x"] = xs.setdefault(tuple(line["x"]), len(xs))
-            drawn += artists if line["entry"] >= 0 else []
+            drawn += artists if line["entry"] >= 0 or "runs" in line else []
         if any(line["name"] for line, _ in found):
             place = axes.get_position()
             box = [place.x0, 1 - place.y1, place.width, place.height]
@@ -101,10 +103,12 @@ def _entries(figure: Figure) -> Entries:
     named = {
         _name(line): (to_hex(line.get_color()), str(line.get_linestyle()))
         for axes in figure.axes
-        for line in axes.get_lines()
+        for line in reversed(axes.get_lines())  # of several with a name the first says how the entry looks
         if not UNNAMED.match(str(line.get_label())) and str(line.get_label()).startswith("_")
     }
-    return Entries("lines", list(named), list(named.values())) if len(named) > 1 else Entries("", [], [])
+    return (
+        Entries("lines", [*reversed(named)], [*reversed(named.values())]) if len(named) > 1 else Entries("", [], [])
+    )
 
 
 def _title(legend: Legend) -> str:
@@ -123,26 +127,31 @@ def _name(artist: Artist) -> str:
 
 def _lines(axes: Axes, entries: Entries, results: xr.Dataset) -> Iterator[tuple[dict[str, Any], list[Artist]]]:
     """The lines of a panel with their bands, then the areas and bars that belong to an entry and to no line."""
-    bands = [_Band.of(c) for c in axes.collections if isinstance(c, PolyCollection) and c.get_visible()]
+    bands = [Band.of(c) for c in axes.collections if isinstance(c, PolyCollection) and c.get_visible()]
     places = _places(axes.xaxis)
     for line in axes.get_lines():
         x, y = (np.asarray(values, float) for values in line.get_data(orig=False))
         colour = to_hex(line.get_color())
         entry = entries.of(line, colour, str(line.get_linestyle()))
-        # On an axis of few places, others are no values: marks that were moved aside, lines across cells.
-        named = _variable(axes, line, results) if places is None or np.isin(x, places).all() else ""
+        source = source_of(line)
+        # On an axis of few places, others are no values: lines across cells, say.
+        there = places is None or source.place is not None or np.isin(x, places).all()
+        named = _variable(axes, line, results) if there else ""
         if line.get_transform() != axes.transData or not len(x) or not line.get_visible():
             continue
         if not named and entry < 0:
             continue
         band = next((b for b in bands if b and not b.taken and b.colour == colour and b.around(x, y)), None)
         artists: list[Artist] = [line]
-        found = {"name": named, "series": _name(line), "entry": entry, "x": _numbers(x), "y": _numbers(y)}
-        found |= _look(line)
+        found = {"name": named, "series": _name(line), "entry": entry, "x": numbers(x), "y": numbers(y)}
+        found |= look(line) | ({} if source.place is None else {"place": number(source.place)})
+        if source.runs:
+            found |= {"runs": {run: numbers(values) for run, values in source.runs.items()}}
+            found |= {"log": True} if source.log else {}
         if band:
             band.taken = True
             artists.append(band.artist)
-            found |= {"low": _numbers(band.low), "high": _numbers(band.high), "band": band.alpha}
+            found |= {"low": numbers(band.low), "high": numbers(band.high), "band": band.alpha}
         yield found, artists
     for artist in axes.collections:
         if any(band and band.taken and band.artist is artist for band in bands) or not artist.get_visible():
@@ -150,63 +159,22 @@ def _lines(axes: Axes, entries: Entries, results: xr.Dataset) -> Iterator[tuple[
         yield from _rest(artist, entries)
 
 
-@dataclasses.dataclass
-class _Band:
-    """An area between two curves over the same x."""
-
-    artist: PolyCollection
-    colour: str
-    alpha: float
-    x: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    taken: bool = False
-
-    @classmethod
-    def of(cls, artist: PolyCollection) -> "_Band | None":
-        """Read the two curves from the outline: one forth, the other back."""
-        paths = artist.get_paths()
-        corners = np.asarray(paths[0].vertices) if len(paths) == 1 else np.empty((0, 2))
-        if len(corners) < 5 or len(corners) % 2 == 0:
-            return None
-        count = (len(corners) - 3) // 2
-        forth, back = corners[1 : count + 1], corners[count + 2 : 2 * count + 2][::-1]
-        if not np.array_equal(forth[:, 0], back[:, 0]):
-            return None
-        one, other = forth[:, 1], back[:, 1]
-        colour, alpha = _colour(artist.get_facecolor())
-        return cls(artist, colour, alpha, forth[:, 0], np.minimum(one, other), np.maximum(one, other))
-
-    def around(self, x: np.ndarray, y: np.ndarray) -> bool:
-        """Whether a line lies inside."""
-        if not np.array_equal(self.x, x):
-            return False
-        slack = 1e-5 * np.abs(y)
-        return bool(np.all((self.low <= y + slack) & (self.high >= y - slack) | ~np.isfinite(y)))
-
-
-def _colour(rows: Any) -> tuple[str, float]:
-    """Return colour and opacity of a collection whose colours are these."""
-    first = np.atleast_2d(rows)[0]
-    return to_hex(tuple(first[:3])), round(float(first[3]), 3)
-
-
 def _rest(artist: Any, entries: Entries) -> Iterator[tuple[dict[str, Any], list[Artist]]]:
     """Areas and bars in the colour of an entry, without values of their own."""
     if isinstance(artist, PolyCollection) and np.size(artist.get_facecolor()):
-        colour, alpha = _colour(artist.get_facecolor())
-        shapes, look = [path.vertices for path in artist.get_paths()], {"area": alpha}
+        colour, alpha = colour_of(artist.get_facecolor())
+        shapes, shape_look = [path.vertices for path in artist.get_paths()], {"area": alpha}
     elif isinstance(artist, LineCollection) and np.size(artist.get_colors()):
-        colour, alpha = _colour(artist.get_colors())
+        colour, alpha = colour_of(artist.get_colors())
         shapes = list(artist.get_segments())
-        look = {"width": float(np.atleast_1d(artist.get_linewidth())[0]), "alpha": alpha}
+        shape_look = {"width": float(np.atleast_1d(artist.get_linewidth())[0]), "alpha": alpha}
     else:
         return
     entry = entries.of(artist, colour)
     for shape in shapes if entry >= 0 else ():
         x, y = np.asarray(shape, float).T
         common = {"name": "", "series": "", "entry": entry, "colour": colour}
-        yield common | {"x": _numbers(x), "y": _numbers(y)} | look, [artist]
+        yield common | {"x": numbers(x), "y": numbers(y)} | shape_look, [artist]
 
 
 def _cells(axes: Axes, results: xr.Dataset, bar: str) -> Iterator[tuple[dict[str, Any], list[Artist]]]:
@@ -221,8 +189,8 @@ def _cells(axes: Axes, results: xr.Dataset, bar: str) -> Iterator[tuple[dict[str
             name = _axis(axes, "y")["label"]
         else:
             places, name = np.asarray(artist.get_offsets(), float), _variable(axes, artist, results)
-        x, y = (_numbers(column) for column in places.T)
-        shown = _numbers(np.ma.filled(np.ma.asarray(values, float), np.nan).ravel())
+        x, y = (numbers(column) for column in places.T)
+        shown = numbers(np.ma.filled(np.ma.asarray(values, float), np.nan).ravel())
         common = {"name": name, "series": "", "entry": -1, "colour": "#000000", "what": _plain(bar)}
         yield common | {"x": x, "y": y, "z": shown}, [artist]
 
@@ -241,21 +209,6 @@ def _variable(axes: Axes, artist: Artist, results: xr.Dataset) -> str:
     return f"{label} ({words})" if label else words
 
 
-def _look(line: Line2D) -> dict[str, Any]:
-    """How a line is drawn: in points of a figure."""
-    look: dict[str, Any] = {"colour": to_hex(line.get_color()), "alpha": float(line.get_alpha() or 1.0)}
-    look["width"] = 0.0 if line.get_linestyle() == "None" else float(line.get_linewidth())
-    if line.is_dashed():
-        look["dashed"] = True
-    marker = str(line.get_marker())
-    every: Any = line.get_markevery()
-    if marker not in ("None", "none", "", " "):
-        look |= {"marker": marker, "size": float(line.get_markersize())}
-        look |= {"hollow": True} if line.get_fillstyle() == "none" else {}
-        look |= {"every": [int(i) for i in every]} if every is not None else {}
-    return look
-
-
 def _axis(axes: Axes, which: str) -> dict[str, Any]:
     """Ends, scale and title of an axis, and the names of its places where they are words."""
     axis: Axis = getattr(axes, f"{which}axis")
@@ -268,7 +221,7 @@ def _axis(axes: Axes, which: str) -> dict[str, Any]:
     at = _places(axis)
     if at is not None:
         texts = zip(at, axis.get_major_formatter().format_ticks(at), strict=True)
-        found["places"] = [(_number(place), text) for place, text in texts if text]
+        found["places"] = [(number(place), text) for place, text in texts if text]
     return found
 
 
@@ -276,12 +229,3 @@ def _places(axis: Axis) -> list[float] | None:
     """The places of an axis that has but a few; None for any other."""
     locator = axis.get_major_locator()
     return np.asarray(locator(), float).tolist() if isinstance(locator, FixedLocator) else None
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    """Numbers for JSON: whole ones such as steps as they are, others rounded; None where there is none."""
-    return [_number(float(value)) if np.isfinite(value) else None for value in np.asarray(values, float)]
-
-
-def _number(value: float) -> float:
-    return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.{DIGITS}g}")

@@ -162,7 +162,7 @@ def test_timescales_writes_slopes_and_marks_censored_runs(results):
     for phase in ("fit", "grok", "collapse"):
         assert len(gids(figure, f"fit_{phase}")) == len(gids(figure, f"theory_{phase}")) == 1
     early = FIGURES["timescales"](CASES["unfinished"](results))
-    assert sum(len(line.get_xdata()) for line in gids(early, "censored_collapse")) >= 3
+    assert sum(len(line.get_xdata()) for line in gids(early, "at_least")) >= 3
     assert "runs did not reach it" in words(early)
     for change in (lambda r: r, as_zip):
         rates = FIGURES["timescales"](change(CASES["rates"](results)))

@@ -10,6 +10,7 @@ from synthetic_bounds import with_bounds
 from synthetic_families import attention
 from synthetic_results import diverge, make_results
 
+from collapse_jax.analysis import timescales
 from collapse_jax.figures import FIGURES, style
 from collapse_jax.reporting.points import points
 
@@ -103,15 +104,46 @@ def test_cells_have_their_values():
     assert not found["entries"]
 
 
-def test_marks_that_stand_beside_their_place_have_no_values():
+def test_marks_that_stand_beside_their_place_have_the_values_of_it():
     """Times of three events stand side by side at each weight decay; runs against an axis stand where they are."""
-    results = make_results((0.0, 0.03, 0.3), (0, 1), last=3000)
-    assert points(FIGURES["timescales"](results), results) == ({}, [])
+    decays = (0.0, 0.03, 0.3)
+    results = make_results(decays, (0, 1), last=3000)
+    taus = timescales(results)
+    found, _ = points(FIGURES["timescales"](results), results)
+    assert [entry["name"] for entry in found["entries"]] == ["Fit", "Grokking", "Collapse"]
+    for number, name in enumerate(("tau_fit", "tau_grok", "tau_collapse")):
+        own = [line for line in lines_of(found, "training steps until … (") if line["entry"] == number]
+        for decay in decays[1:]:
+            told = [
+                y
+                for line in own
+                if line.get("place") == decay and "geometric" not in line["name"]
+                for y in line["y"]
+            ]
+            np.testing.assert_allclose(sorted(told), np.sort(taus[name].sel(weight_decay=decay)), rtol=6e-4)
+    beside = {x for line in lines_of(found, "training steps until … (run)") for x in found["xs"][line["x"]]}
+    assert beside - set(decays)
     found, _ = points(FIGURES["against_axis"](results), results)
     ends = results["test_accuracy"].isel(step=-1).mean("seed")
     (line,) = [line for line in lines_of(found, "test accuracy") if len(line["y"]) == 3]
     np.testing.assert_allclose(line["y"], ends, rtol=6e-4)
     assert [text for _, text in found["panels"][0]["x"]["places"]] == ["0", "0.03", "0.3"]
+
+
+def test_means_have_the_values_of_their_runs(results):
+    found, _ = points(FIGURES["phases"](diverge(results, 900, weight_decay=0.3, seed=1)), results)
+    for name, variable, log in (("RNC1", "rnc1", True), ("test accuracy", "test_accuracy", False)):
+        line = next(line for line in lines_of(found, name) if line["entry"] == 0)
+        assert ("log" in line) == log
+        assert [*line["runs"]] == ["seed 0", "seed 1", "seed 2"]
+        for seed, values in enumerate(line["runs"].values()):
+            own = results[variable].sel(weight_decay=0.03, seed=seed).values[1:]
+            np.testing.assert_allclose(values, own, rtol=6e-4)
+    (cross,) = [line for line in lines_of(found, "RNC1") if line.get("marker") == "x"]
+    assert cross["runs"] == {"seed 1": cross["y"]}
+    one = results.isel(seed=[0])
+    found, _ = points(FIGURES["phases"](one), one)
+    assert not any("runs" in line for line in lines_of(found, ""))
 
 
 def test_a_figure_without_points_has_none():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from chromium import chromium, needed
 from PIL import Image
-from report_pages import DECAYS, LAST, Page, check, experiment_of, write
+from report_pages import DECAYS, LAST, THRESHOLDS, Page, check, experiment_of, write
 from synthetic_results import make_results
 
 import collapse_jax
@@ -16,7 +16,7 @@ from collapse_jax.figures import registry
 
 pytestmark = [needed, pytest.mark.slow]  # a browser starts, and pages are drawn
 DESK, PHONE = (1280, 900), (390, 844)
-FIGURES = ("phases", "accuracy", "heatmap")
+FIGURES = ("phases", "accuracy", "timescales", "heatmap")
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,11 @@ def names(plot):
     return [entry["name"] for entry in plot["entries"]]
 
 
+def shown_values(rows):
+    """Mean, lowest and highest as the last row of a box has them."""
+    return [float(number) for number in re.findall(r"[\d.e-]+", rows[-1].rpartition(": ")[2])]
+
+
 def press(browser, number, name):
     """Press the entry of a figure with a name."""
     browser.value(
@@ -124,10 +129,110 @@ def test_the_pointer_shows_the_values_of_the_results(browser, pages, results):
         assert series == "λ = 0.3, η = 0.004"
         assert x == f"training step: {step:,}"
         assert y.startswith(variable)
-        shown = [float(number) for number in re.findall(r"[\d.e-]+", y.rpartition(": ")[2])]
-        np.testing.assert_allclose(shown, [mean, values.min(), values.max()], rtol=6e-4)
+        np.testing.assert_allclose(shown_values([y]), [mean, values.min(), values.max()], rtol=6e-4)
     browser.mouse("mouseMoved", 2, 2)
     assert told(browser) == ""
+
+
+def press_run(browser, number, name, run):
+    """Press a run of an entry of a figure; runs are folded away."""
+    browser.value(
+        f"(d => {{ d.open = true; [...d.querySelectorAll('.entries')]"
+        f".find(e => e.firstChild.textContent === {json.dumps(name)}).querySelectorAll('button')[{run}].click() }})"
+        f"(document.querySelectorAll('figure')[{number}].querySelector('.runs'))"
+    )
+
+
+def drawn_entries(browser, number):
+    """Entries of the lines that are drawn anew."""
+    groups = f"[...document.querySelectorAll('.frame')[{number}].querySelectorAll('g[data-entry]')]"
+    return set(browser.value(f"{groups}.map(g => +g.dataset.entry)"))
+
+
+def test_a_run_leaves_the_mean_and_range_of_its_setting_in_all_figures(browser, pages, results):
+    """Without a run the values are those of the others, by the results; without any, there is no line."""
+    visit(browser, pages[0], DESK)
+    phases, accuracy = plots(pages[0])[:2]
+    name = names(phases)[3]
+    runs = results.sel(weight_decay=0.3, learning_rate=4e-3)
+    step = int(runs["step"][runs["test_accuracy"].std("seed").argmax("step")])
+    press_run(browser, 0, name, 0)
+    left = runs.sel(step=step, seed=2)
+    # The lines are no longer where they were: arrows go to the step along each.
+    for number, plot, variable, label in ((0, phases, "rnc1", "RNC1"), (1, accuracy, "test_accuracy", "test acc")):
+        own = dict(xs=plot["xs"], panels=[own_line(panel, 3, variable, left) for panel in plot["panels"]])
+        browser.mouse("mouseMoved", *spot(browser, number, plot | own, label, 3, step))
+        rows = told(browser).splitlines()
+        assert rows[0] == name
+        np.testing.assert_allclose(shown_values(rows), [float(left[variable])], rtol=6e-4)
+    press_run(browser, 0, name, 1)
+    drawn = (
+        "[...document.querySelectorAll('.frame')[0].querySelectorAll('g[data-entry]')].map(g => +g.dataset.entry)"
+    )
+    assert set(browser.value(drawn)) == {0, 1, 2}
+    press(browser, 1, "all")
+    left_out = "document.querySelectorAll('g[data-entry], .entries [aria-pressed=false]:not(.single)').length"
+    assert browser.value(left_out) == 0
+
+
+def own_line(panel, entry, variable, run):
+    """A panel in which a line has the value of one run at its step."""
+    lines = []
+    for line in panel["lines"]:
+        values = list(line["y"])
+        if line["entry"] == entry:
+            values = [float(run[variable])] * len(values)
+        lines.append(line | {"y": values})
+    return panel | {"lines": lines}
+
+
+def test_each_run_has_a_line_of_its_own_where_that_is_asked_for(browser, pages, results):
+    for size, phone in ((DESK, False), (PHONE, True)):
+        visit(browser, pages[0], size, phone=phone)
+        phases = plots(pages[0])[0]
+        press_run(browser, 0, "each run", 0)
+        assert browser.value("document.documentElement.scrollWidth") <= size[0]
+        drawn = (
+            "[...document.querySelectorAll('.frame')[0].querySelectorAll('g[data-run]')].map(g => g.dataset.run)"
+        )
+        means = sum(len(panel["lines"]) for panel in phases["panels"])
+        found = browser.value(drawn)
+        assert [found.count(run) for run in ("", "seed 1", "seed 2")] == [means] * 3
+        step, left = 1000, results.sel(weight_decay=0.3, learning_rate=4e-3, seed=2, step=1000)
+        own = [own_line(panel, 3, "rnc1", left) for panel in phases["panels"]]
+        at = spot(browser, 0, phases | {"panels": own}, "RNC1", 3, step)
+        browser.tap(*at) if phone else browser.mouse("mouseMoved", *at)
+        rows = told(browser).splitlines()
+        assert rows[0] == f"{names(phases)[3]}, seed 2"
+        np.testing.assert_allclose(shown_values(rows), [float(left["rnc1"])], rtol=6e-4)
+        press_run(browser, 1, "each run", 0)
+        assert not browser.value("document.querySelectorAll('g[data-run]').length")
+
+
+def test_times_that_stand_beside_their_weight_decay_show_it(browser, pages, results):
+    """At desktop and phone width: event, weight decay and time of a run; the event can be left out."""
+    taus = collapse_jax.timescales(results, THRESHOLDS)
+    for size, phone in ((DESK, False), (PHONE, True)):
+        visit(browser, pages[0], size, phone=phone)
+        plot = plots(pages[0])[2]
+        assert names(plot) == ["Fit", "Grokking", "Collapse"]
+        panel, line = next(
+            (panel, line)
+            for panel in plot["panels"]
+            for line in panel["lines"]
+            if line["entry"] == 1 and line["name"].endswith("(geometric mean)") and line["place"] == 0.3
+        )
+        x = plot["xs"][line["x"]][0]
+        at = spot(browser, 2, plot | {"panels": [panel | {"lines": [line]}]}, line["name"], 1, x)
+        browser.tap(*at) if phone else browser.mouse("mouseMoved", *at)
+        rows = told(browser).splitlines()
+        assert rows[:2] == ["Grokking", "weight decay λ: 0.3"]
+        rate = 1e-3 if panel is plot["panels"][0] else 4e-3
+        own = taus["tau_grok"].sel(weight_decay=0.3, learning_rate=rate).values.astype(float)
+        shown = float(rows[2].rpartition(": ")[2].replace(",", ""))
+        assert shown == pytest.approx(np.exp(np.log(own).mean()), 1e-3)
+        press(browser, 2, "Grokking")
+        assert drawn_entries(browser, 2) == {0, 2}
 
 
 def test_cells_of_a_plane_show_their_place_and_value(browser, pages, results):
@@ -166,7 +271,7 @@ def test_an_entry_leaves_its_lines_out_of_all_panels_and_figures(browser, pages,
     assert min(darkness()) > 225
     browser.mouse("mouseMoved", *spot(browser, 0, phases, "RNC1", 1, step))
     assert name not in told(browser)
-    assert browser.value("document.querySelectorAll('.entries [aria-pressed=false]').length") == 2
+    assert browser.value("document.querySelectorAll('.entries [aria-pressed=false]:not(.single)').length") == 2
     kept = [line["entry"] for panel in phases["panels"] for line in panel["lines"] if line["entry"] != 1]
     drawn = (
         "[...document.querySelectorAll('.frame')[0].querySelectorAll('g[data-entry]')].map(g => +g.dataset.entry)"
@@ -230,7 +335,7 @@ def test_paper_and_a_browser_without_scripts_have_the_pictures(browser, pages, s
     browser.call("Emulation.setEmulatedMedia", media="print" if scripts else "")
     shown = "filter(i => i.checkVisibility({visibilityProperty: true}) && i.width > 300 && i.alt).length"
     assert browser.value(f"[...document.querySelectorAll('img')].{shown}") == count
-    extras = "[...document.querySelectorAll('.entries, .value, .behind, svg, .scripted')]"
+    extras = "[...document.querySelectorAll('.controls, .entries, .value, .behind, svg, .scripted')]"
     assert not browser.value(f"{extras}.filter(e => e.checkVisibility()).length")
     assert browser.printed().count(b"/Subtype /Image") >= count
     browser.call("Emulation.setEmulatedMedia", media="")
