@@ -14,7 +14,7 @@ import optax
 from flax import linen as nn
 
 from collapse_jax.measures import Probe, Snapshot
-from collapse_jax.training.losses import cross_entropy
+from collapse_jax.models.losses import cross_entropy
 
 MODULUS, TRAIN, BATCH, EPOCHS = 113, 2553, 512, 600
 WIDTH, HEADS = 128, 4

@@ -16,7 +16,7 @@ class Options:
     """What the user asked for.
 
     Attributes:
-      workdir: directory of the sweep; None where the command takes none.
+      workdir: directory of the sweep; None where the command takes none, and where it is an address.
       experiment: None for commands that read a finished sweep.
       flags: all flags of the command.
       argument: the word after the command; "" where there is none.
@@ -55,6 +55,9 @@ class Command:
       needs_workdir: whether it takes --workdir.
       flags: its other flags.
       argument: what the word after the command is, in capitals; "" for a command that takes flags alone.
+      choices: what that word may be.
+      url: whether --workdir may be the https address of published results, which `open_results` reads; then
+        `Options.workdir` is None.
     """
 
     function: Callable[[Options], None]
@@ -64,6 +67,8 @@ class Command:
     needs_workdir: bool = True
     flags: Mapping[str, Flag] = dataclasses.field(default_factory=dict)
     argument: str = ""
+    choices: tuple[str, ...] = ()
+    url: bool = False
 
 
 def each_leaf(experiment: config.Experiment) -> list[tuple[str, config.Experiment]]:

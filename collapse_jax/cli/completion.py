@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from collapse_jax.cli.base import Command, Flag, Options
-from collapse_jax.cli.listing import KINDS
 from collapse_jax.errors import ConfigError, require_one_of
 from collapse_jax.experiment.load import FIELDS
 
@@ -54,5 +53,5 @@ def _parser(commands: Mapping[str, Command], files: Any) -> argparse.ArgumentPar
             help_ = command.flags[flag].help if flag in command.flags else ""
             one.add_argument(f"--{flag}", help=help_.replace("%", "%%")).complete = files  # type: ignore[attr-defined]
         if command.argument:
-            one.add_argument(command.argument, choices=list(KINDS))
+            one.add_argument(command.argument, choices=command.choices)
     return parser

@@ -81,7 +81,7 @@ def _events() -> Lines:
 
 
 def _losses() -> Lines:
-    from collapse_jax.training.losses import LOSSES
+    from collapse_jax.models.losses import LOSSES
 
     return ((name, first_sentence(loss.per_example)) for name, loss in LOSSES.items())
 
@@ -120,4 +120,5 @@ COMMAND = Command(
     "measures",
     needs_workdir=False,
     argument="KIND",
+    choices=tuple(KINDS),
 )

@@ -13,7 +13,7 @@ from collapse_jax.experiment.axes import replaced, require_say
 from collapse_jax.experiment.describe import Field, fields
 from collapse_jax.experiment.load import FIELDS, from_file, unknown_field
 from collapse_jax.experiment.typed import from_text, literal, read
-from collapse_jax.system.paths import path_of
+from collapse_jax.system.paths import is_url, path_of
 
 WORKDIR = Flag("directory of the sweep", None)
 CONFIG = Flag("config file and its argument, FILE.py or FILE.py:ARGUMENT", None)
@@ -54,7 +54,8 @@ def parse(argv: list[str]) -> Options:
     if "workdir" in values and not values.workdir:
         raise ConfigError("--workdir", values.workdir, "name the directory of the sweep")
     experiment = _experiment(values) if "config" in values else None
-    workdir = path_of("--workdir", values.workdir) if "workdir" in values else None
+    url = COMMANDS[argv[0]].url and is_url(values.workdir)
+    workdir = path_of("--workdir", values.workdir) if "workdir" in values and not url else None
     return Options(workdir, experiment, values, argument)
 
 

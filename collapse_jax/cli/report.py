@@ -3,13 +3,11 @@
 import collapse_jax
 from collapse_jax.cli.base import Command, Flag, Options
 from collapse_jax.cli.reading import THRESHOLDS, TRUST, levels
-from collapse_jax.system import runtime
 from collapse_jax.system.paths import path_of
 
 
 def run(options: Options) -> None:
     """Write the page of a sweep, or of several side by side, and print its name."""
-    runtime.start(devices=1)
     given = levels(options.flags)
     workdirs, out = split_workdirs(options.flags.workdir), options.flags.out or None
     print(collapse_jax.report(workdirs, out, given, trust=options.flags.trust))

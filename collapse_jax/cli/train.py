@@ -1,5 +1,7 @@
 """The command `train`."""
 
+from typing import Any
+
 from collapse_jax.cli import plot
 from collapse_jax.cli.base import Command, Flag, Options
 from collapse_jax.experiment.cuts import WHOLE, Shard, parse_shard
@@ -9,19 +11,19 @@ def run(options: Options) -> None:
     """Train a grid or a shard of it, and draw the figures of the whole."""
     assert options.experiment is not None
     assert options.workdir is not None
-    shard, extend = parse_shard(options.flags.shard), options.flags.extend
-    track = options.flags.track or None
+    shard = parse_shard(options.flags.shard)
+    how = {"extend": options.flags.extend, "track": options.flags.track or None}
     if options.flags.distributed:
-        _train_in_job(options, shard)
+        _train_in_job(options, shard, how)
         return
     from collapse_jax.engine.train import train_shard  # imports jax
 
-    train_shard(options.experiment, options.workdir, shard, extend=extend, track=track)
+    train_shard(options.experiment, options.workdir, shard, **how)
     if options.flags.figures and shard == WHOLE:
         plot.draw(options.workdir, {}, trust=True)
 
 
-def _train_in_job(options: Options, asked: Shard) -> None:
+def _train_in_job(options: Options, asked: Shard, how: dict[str, Any]) -> None:
     """Train the share of this process; the first merges all shares when they are done."""
     assert options.experiment is not None
     assert options.workdir is not None
@@ -30,11 +32,10 @@ def _train_in_job(options: Options, asked: Shard) -> None:
     from collapse_jax.system import processes
     from collapse_jax.workdir.results import merge
 
-    extend = options.flags.extend
-    begin(options.experiment, options.workdir, extend=extend)
+    begin(options.experiment, options.workdir, extend=how["extend"])
     shard = asked.divided(*processes.start())
     with processes.ending_together() as stop:
-        train_shard(options.experiment, options.workdir, shard, extend=extend, track=options.flags.track or None)
+        train_shard(options.experiment, options.workdir, shard, **how)
         if processes.wait_for_all(stop) and asked == WHOLE:
             print(merge(options.workdir))
 

@@ -13,7 +13,7 @@ from collapse_jax.measures.array_inputs import read_snapshot
 from collapse_jax.measures.arrays import measure_snapshot
 from collapse_jax.measures.estimators.dense_layers import dense_layers
 from collapse_jax.measures.options import complete, options_of, refuse_idle
-from collapse_jax.training.losses import cross_entropy, squared_error
+from collapse_jax.models.losses import cross_entropy, squared_error
 
 # The losses that the options of the cases name.
 LOSSES = {"squared_error": squared_error, "cross_entropy": cross_entropy}

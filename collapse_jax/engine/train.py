@@ -18,6 +18,7 @@ from collapse_jax.engine.records import Records, runs_of
 from collapse_jax.engine.sweep import NOTHING_DONE, Sweep
 from collapse_jax.engine.validate import begun
 from collapse_jax.errors import StoreError, require
+from collapse_jax.experiment.classes import without_examples
 from collapse_jax.experiment.config import Experiment
 from collapse_jax.experiment.cuts import WHOLE, Shard
 from collapse_jax.experiment.grid import number_of_runs
@@ -122,7 +123,7 @@ def check_leaf(experiment: Experiment, workdir: epath.Path) -> None:
       ConfigError: see `compile.check_model` and `demand.require_memory`.
     """
     data = tasks.load(experiment.task, experiment.dtype)
-    if none := tasks.without_examples(tasks.record(data)["train_class_counts"]):
+    if none := without_examples(tasks.record(data)["train_class_counts"]):
         say(f"WARNING: {none} (task.order='stratified' takes of all)")
     check_model(experiment, data)
     packing = settle_packing(experiment.packing, recorded_packing(workdir))

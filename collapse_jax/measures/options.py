@@ -12,9 +12,11 @@ from typing import Any
 from collapse_jax.errors import ConfigError, require, unknown
 from collapse_jax.experiment.typed import WORDS
 from collapse_jax.measures.base import Measure
+from collapse_jax.models.losses import find_loss
 
 # The functions of a measure; each gets those options that it names.
 PARTS = ("function", "prepare", "finish", "coords")
+LOSS = "loss"
 
 
 def options_of(measure: Measure) -> dict[str, inspect.Parameter]:
@@ -53,12 +55,16 @@ def refuse_idle(measures: Iterable[Measure], names: Iterable[str]) -> None:
 def complete(measure: Measure, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value of every option of a measure, of those given (text in the option's type) or by default.
 
+    A function is given as it is, and a loss also by its name.
+
     Raises:
       ConfigError: an option without a default is not given, or text is no value of its type.
     """
-    values = {}
+    values, given = {}, dict(given)
     for name, option in options_of(measure).items():
         if name in given and _is_function(option):
+            if name == LOSS and isinstance(given[name], str):
+                given[name] = find_loss(given[name]).per_example
             allowed = "must be a function" + (", not its name" if isinstance(given[name], str) else "")
             require(callable(given[name]), f"options.{name}", given[name], allowed)
         values[name] = _read(option, given[name]) if name in given else option.default

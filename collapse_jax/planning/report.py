@@ -35,6 +35,7 @@ class Plan:
       collectives: communication operations in any of the programs; must be ().
       bound: "memory" or "compute".
       seconds: of training and of in-line measures, by the roofline.
+      retires: first and last step at which a stop rule may end a run; () without one.
     """
 
     target: Target
@@ -51,6 +52,7 @@ class Plan:
     collectives: tuple[str, ...]
     bound: str
     seconds: tuple[float, float]
+    retires: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         train, measure = self.seconds
@@ -76,6 +78,7 @@ class Plan:
                 f"{self.bound}-bound",
                 f"time        at least {_time(train)} of training{measures}: an ESTIMATE from peak rates, never "
                 "measured on this chip; small grids are slower (launch-bound)",
+                *(_stop_text(*self.retires) if self.retires else ()),
             ]
         )
 
@@ -107,6 +110,19 @@ def plan(experiment: config.Experiment, target: str | None = None, *, fast: bool
     experiment = validate(experiment)
     with runtime.numbers(experiment):
         return _of_shapes(experiment, chips) if fast else _compiled(experiment, chips, on_tpu)
+
+
+def _retires(experiment: config.Experiment) -> tuple[int, ...]:
+    """Return the first and the last step at which the stop rule of an experiment may end a run."""
+    stop = experiment.stop
+    return (stop.at_least or 0, min(stop.at_most or experiment.steps, experiment.steps)) if stop.events else ()
+
+
+def _stop_text(first: int, last: int) -> list[str]:
+    return [
+        f"stop rule   no plan knows when: time is that of runs that all go on to step {last:,}; they may retire "
+        f"from step {first:,} on"
+    ]
 
 
 def _packed(experiment: config.Experiment, chips: Target, available: int, needed: Any) -> tuple[int, int]:
@@ -145,7 +161,8 @@ def _of_shapes(experiment: config.Experiment, chips: Target) -> Plan:
     needed = memory.Memory(
         per_device * least.per_run, least.shared, tile * least.per_tile_run, 0, int(chips.chip.memory)
     )
-    seconds = -(-per_device // tile) * tile * experiment.steps * step.seconds(chips.chip, experiment.precision)
+    steps = [experiment.steps, *_retires(experiment)][-1]
+    seconds = -(-per_device // tile) * tile * steps * step.seconds(chips.chip, experiment.precision)
     return Plan(
         target=chips,
         compiled_for="",
@@ -161,6 +178,7 @@ def _of_shapes(experiment: config.Experiment, chips: Target) -> Plan:
         collectives=(),
         bound=step.bound(chips.chip, experiment.precision),
         seconds=(seconds, 0.0),
+        retires=_retires(experiment),
     )
 
 
@@ -186,7 +204,8 @@ def _compiled(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Pla
     log_point = cost.of_log_point(compiled, tile)
     texts = [program.as_text() or "" for program in (compiled.advance, compiled.measure, compiled.snapshot)]
     analysis = memory.analysis(compiled.advance)
-    points = len(schedule_steps(experiment.log, experiment.steps))
+    steps = [experiment.steps, *_retires(experiment)][-1]
+    points = int((schedule_steps(experiment.log, experiment.steps) <= steps).sum())
     padded = layout.padded // devices
     return Plan(
         target=chips,
@@ -203,9 +222,10 @@ def _compiled(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Pla
         collectives=tuple(sorted({match[1] for text in texts for match in COLLECTIVE.finditer(text)})),
         bound=step.bound(chips.chip, experiment.precision),
         seconds=(
-            padded * experiment.steps * step.seconds(chips.chip, experiment.precision),
+            padded * steps * step.seconds(chips.chip, experiment.precision),
             padded * points * log_point.seconds(chips.chip, experiment.precision),
         ),
+        retires=_retires(experiment),
     )
 
 

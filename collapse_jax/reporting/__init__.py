@@ -8,7 +8,6 @@ from etils import epath
 from collapse_jax.errors import ConfigError
 from collapse_jax.reporting.page import page
 from collapse_jax.reporting.sweeps import load
-from collapse_jax.system import runtime
 from collapse_jax.system.files import make_folder, replacing, storing
 from collapse_jax.system.paths import path_of
 
@@ -50,7 +49,6 @@ def report(
       WorkdirError: a workdir does not exist, has no results, or holds damaged or foreign files.
       StoreError: the file cannot be written.
     """
-    runtime.start()
     given = [workdirs] if isinstance(workdirs, str | os.PathLike) else workdirs
     sweeps = load(given, thresholds)
     path = _target(out) if out else sweeps[0].workdir / (ONE if len(sweeps) == 1 else SEVERAL)

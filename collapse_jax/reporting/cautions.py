@@ -10,10 +10,10 @@ from collapse_jax.analysis.events import EVENTS
 from collapse_jax.analysis.groups import at_the_end
 from collapse_jax.analysis.linearity import REJECTED
 from collapse_jax.analysis.nulls import LEVEL, holm, null_name
+from collapse_jax.experiment.classes import without_examples
 from collapse_jax.experiment.points import point_text
 from collapse_jax.reporting.sweeps import Sweep
 from collapse_jax.system.progress import listed
-from collapse_jax.tasks import without_examples
 from collapse_jax.workdir.join import all_points
 from collapse_jax.workdir.record import RECORD
 from collapse_jax.workdir.results import ENDS, RESULTS

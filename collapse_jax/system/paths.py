@@ -36,6 +36,11 @@ def path_of(field: str, name: Any) -> epath.Path:
     return epath.Path(text)
 
 
+def is_url(name: str) -> bool:
+    """Whether a name is an address of the web and no path."""
+    return re.match(r"https?://", name) is not None
+
+
 def local_path(field: str, name: Any) -> pathlib.Path:
     """Return the same for what can only be on this machine.
 

@@ -5,7 +5,7 @@ To add one, write a file with a `TaskInfo` and name it in `catalogue.TASKS`, or,
 """
 
 from collapse_jax.tasks.assemble import record
-from collapse_jax.tasks.base import Dataset, TaskInfo, without_examples
+from collapse_jax.tasks.base import Dataset, TaskInfo
 from collapse_jax.tasks.catalogue import TASKS, find_task, load
 from collapse_jax.tasks.check import FIELDS, RELATIONS, check_task
 
@@ -19,5 +19,4 @@ __all__ = [
     "find_task",
     "load",
     "record",
-    "without_examples",
 ]

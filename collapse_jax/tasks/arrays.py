@@ -13,10 +13,11 @@ import numpy as np
 
 from collapse_jax.errors import ConfigError, first_line
 from collapse_jax.experiment import config
+from collapse_jax.experiment.classes import without_examples
 from collapse_jax.system.paths import local_path, version_of
 from collapse_jax.tasks import subset, text
 from collapse_jax.tasks.assemble import ARRAYS, assemble
-from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond, without_examples
+from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond
 
 
 def is_archive(dataset: str) -> bool:

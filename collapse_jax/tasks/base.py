@@ -14,7 +14,6 @@ from collapse_jax.experiment import config
 from collapse_jax.experiment.keys import Purpose
 
 KINDS = ("image", "vector", "text", "tokens", "sequence")
-MAX_NAMED = 10
 
 
 @struct.dataclass
@@ -108,17 +107,6 @@ class TaskInfo:
 def beyond(largest: int, train_size: int) -> str:
     """Say that the largest training label is so large that most classes would have no example."""
     return f"label {largest} among {train_size} training examples; must be 0 ... K - 1, K at most their number"
-
-
-def without_examples(counts: Sequence[int] | np.ndarray) -> str:
-    """Say which classes have no training example, "" if each has one.
-
-    Args:
-      counts: [K] training examples of each class.
-    """
-    empty = [str(label) for label, count in enumerate(counts) if not count]
-    listed = ", ".join(empty[:MAX_NAMED]) + (", ..." if len(empty) > MAX_NAMED else "")
-    return f"no training example of {len(empty)} of the {len(counts)} classes: {listed}" if empty else ""
 
 
 class Split(Protocol):

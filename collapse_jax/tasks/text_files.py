@@ -25,9 +25,10 @@ import numpy as np
 
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import config
+from collapse_jax.experiment.classes import without_examples
 from collapse_jax.system.paths import local_path, version_of
 from collapse_jax.tasks.assemble import assemble
-from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond, without_examples
+from collapse_jax.tasks.base import Dataset, InMemory, TaskInfo, beyond
 
 Rows = list[tuple[str, int | str]]
 Parsed = tuple[int, Any, Any]  # line, text, label

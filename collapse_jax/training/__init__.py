@@ -1,7 +1,7 @@
 """Training of one run: losses, optimizers, batches, and the step as a chain of terms."""
 
+from collapse_jax.models.losses import LOSSES, Loss, find_loss
 from collapse_jax.training.check import FIELDS, RELATIONS, check_schemes
-from collapse_jax.training.losses import LOSSES, Loss, find_loss
 from collapse_jax.training.observe import measurable, observe_probe, observe_run
 from collapse_jax.training.optimizers import OPTIMIZERS, OwnOptimizer, options_of_optimizer
 from collapse_jax.training.run import advance_run, constants_of, forward_of, init_run, network_of

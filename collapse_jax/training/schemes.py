@@ -10,11 +10,11 @@ import jax.numpy as jnp
 from collapse_jax.errors import require
 from collapse_jax.experiment.training import Local, Training
 from collapse_jax.models import HEAD, ModelInfo
+from collapse_jax.models.losses import Loss
 from collapse_jax.training.blocks import Blocks, owners_of
 from collapse_jax.training.hyperparameters import Hyperparameters
 from collapse_jax.training.local_heads import EMBEDDING, LINEAR, apply_head, init_head, rows_of
 from collapse_jax.training.local_losses import EMBEDDINGS, batch_nhsic
-from collapse_jax.training.losses import Loss
 from collapse_jax.training.trees import LOCAL_HEADS, own
 
 SIMULTANEOUS, SEQUENTIAL = "layerwise", "layerwise_sequential"

@@ -13,9 +13,9 @@ from collapse_jax import models
 from collapse_jax.experiment import config
 from collapse_jax.experiment.training import Levels
 from collapse_jax.models import Coordinates, InitialScale
+from collapse_jax.models.losses import Loss, find_loss
 from collapse_jax.tasks import Dataset
 from collapse_jax.training.levels import SMALLEST, Division, Equal, Pruning, Unequal
-from collapse_jax.training.losses import Loss, find_loss
 from collapse_jax.training.masks import MaskFile
 from collapse_jax.training.optimizers import MakeOptimizer, optimizer_of
 from collapse_jax.training.rates import Factor, make_factor

@@ -17,8 +17,8 @@ import optax
 from collapse_jax.experiment import config
 from collapse_jax.experiment.axes import AXES, traced_axes
 from collapse_jax.experiment.keys import Purpose
+from collapse_jax.models.losses import Loss
 from collapse_jax.training.hyperparameters import Hyperparameters
-from collapse_jax.training.losses import Loss
 from collapse_jax.training.spectral import spectral_entropy
 from collapse_jax.training.trees import kernels, map_kernels, own
 

@@ -3,7 +3,6 @@
 import http.client
 import os
 import pathlib
-import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,11 +13,6 @@ from collapse_jax.system.files import make_folder, replacing
 
 RESULTS = "results.nc"
 TIMEOUT = 60.0  # seconds without any byte
-
-
-def is_url(name: str) -> bool:
-    """Whether a name is an address of the web and no path."""
-    return re.match(r"https?://", name) is not None
 
 
 def fetch(url: str) -> pathlib.Path:

@@ -13,10 +13,10 @@ from collapse_jax.experiment import config
 from collapse_jax.experiment.grid import grid_coordinates
 from collapse_jax.measures.variable import Variable
 from collapse_jax.system.files import is_there
-from collapse_jax.system.paths import path_of
+from collapse_jax.system.paths import is_url, path_of
 from collapse_jax.system.progress import say
 from collapse_jax.workdir.agreement import mixture, require_one_origin
-from collapse_jax.workdir.fetched import fetch, is_url
+from collapse_jax.workdir.fetched import fetch
 from collapse_jax.workdir.join import ended, join, name_axes, reached_steps
 from collapse_jax.workdir.measured import join_measures
 from collapse_jax.workdir.netcdf import read_dataset, write_dataset

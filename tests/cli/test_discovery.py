@@ -20,7 +20,7 @@ from collapse_jax.experiment.typed import field_types
 from collapse_jax.figures import FIGURES
 from collapse_jax.measures import MEASURES
 from collapse_jax.models import MODELS
-from collapse_jax.training.losses import LOSSES
+from collapse_jax.models.losses import LOSSES
 from collapse_jax.training.terms import TERMS
 
 ROOT = pathlib.Path(__file__).parents[2]

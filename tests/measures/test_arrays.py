@@ -44,6 +44,14 @@ def test_equals_the_measure_on_a_snapshot():
     assert list(values)[: len(MEASURES["collapse"].variables)] == list(MEASURES["collapse"].variables)
 
 
+def test_a_loss_is_a_function_or_its_name():
+    logits = FEATURES @ KERNEL
+    shifted = logits - logits.max(1, keepdims=True)
+    nats = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(LABELS)), LABELS]
+    values = measure_arrays("fit", **TRAIN, head_kernel=KERNEL, loss="cross_entropy")
+    assert values["train_loss"] == pytest.approx(nats.mean(), rel=1e-5)
+
+
 def test_head_without_bias():
     values = measure_arrays("fit", **TRAIN, head_kernel=KERNEL, loss=squared)
     expected = np.sum((FEATURES @ KERNEL - np.eye(3)[LABELS]) ** 2) / 12
@@ -159,6 +167,12 @@ def test_errors_name_argument_value_and_what_is_allowed(change, message):
             {"loss": squared, "los": 1},
             r"options='los': unknown option; did you mean 'loss'\? known: loss",
         ),
+        (
+            "fit",
+            {"loss": "cross_entrop"},
+            r"loss='cross_entrop': unknown loss; did you mean 'cross_entropy'\?",
+        ),
+        ("fit", {"loss": 3}, "options.loss=3: must be a function"),
         ("norms", {}, "measures='norms': needs 'weights'; give head_kernel"),
     ],
 )

@@ -22,9 +22,9 @@ from collapse_jax.measures import Probe, Snapshot
 from collapse_jax.measures.families.attention import TOKEN_KINDS, attention, logistic, selected_loss
 from collapse_jax.measures.families.collapse import collapse
 from collapse_jax.measures.families.memorisation import memorisation
+from collapse_jax.models.losses import cross_entropy
 from collapse_jax.training import forward_of, make_recipe, network_of, observe_run
 from collapse_jax.training.hyperparameters import stack_hyperparameters
-from collapse_jax.training.losses import cross_entropy
 
 N, T, D, M = 10, 6, 40, 50
 STEPS = 60

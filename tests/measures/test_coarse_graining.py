@@ -15,7 +15,7 @@ from collapse_jax.measures.estimators import coarse_graining as coarse
 from collapse_jax.measures.estimators import messages
 from collapse_jax.measures.estimators.evaluation import evaluate, thinned
 from collapse_jax.measures.estimators.unused_rows import used_rows
-from collapse_jax.training.losses import cross_entropy
+from collapse_jax.models.losses import cross_entropy
 
 
 def random_params(rng):

@@ -12,7 +12,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.measures import MEASURES, Probe, Snapshot, measure_arrays
 from collapse_jax.measures.families.complexity import COMPLEXITY, complexity, coordinates, distortion
 from collapse_jax.measures.families.complexity_host import smallest
-from collapse_jax.training.losses import cross_entropy
+from collapse_jax.models.losses import cross_entropy
 
 LIMITS = (1.0, 0.3, 0.05)
 IN, HIDDEN, CLASSES, COUNT = 60, 50, 4, 128

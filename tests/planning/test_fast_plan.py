@@ -8,6 +8,7 @@ import pytest
 from collapse_jax.engine import compile as programs
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Grid, Model, Task
+from collapse_jax.experiment.stopping import Stop
 from collapse_jax.planning import plan
 
 SIZES = (784, 50, 40, 10)
@@ -40,6 +41,19 @@ def test_operations_and_bytes_are_those_of_the_formulas(experiment, monkeypatch)
     assert "in place" not in str(found)
     compute, traffic = found.flops_per_run_step / (197e12 / 6), found.bytes_per_run_step / 0.82e12
     assert found.seconds[0] == pytest.approx(3 * experiment.steps * max(compute, traffic))
+
+
+def test_of_a_stop_rule_the_longest_time_is_told(experiment):
+    """That of its last step; nothing is said where no rule is."""
+    whole = plan(experiment, "tpu-v5e:2x2", fast=True)
+    ruled = dataclasses.replace(experiment, stop=Stop(events=("fit",), at_least=4, at_most=experiment.steps // 2))
+    found = plan(ruled, "tpu-v5e:2x2", fast=True)
+    assert found.seconds[0] == pytest.approx(whole.seconds[0] / 2)
+    (line,) = [line for line in str(found).splitlines() if "stop rule" in line]
+    assert f"go on to step {experiment.steps // 2}; they may retire from step 4 on" in line
+    assert "stop rule" not in str(whole)
+    open_ended = dataclasses.replace(experiment, stop=Stop(events=("fit",)))
+    assert plan(open_ended, "tpu-v5e:2x2", fast=True).seconds == whole.seconds
 
 
 def test_what_does_not_fit_is_refused_with_the_shards_that_would(experiment):

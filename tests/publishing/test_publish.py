@@ -179,6 +179,20 @@ def test_a_url_is_read_once_and_then_from_the_cache(published, cache):
     assert asked == ["/SHA256SUMS", "/results.nc"]
 
 
+def test_show_reads_a_url(published, cache, capsys):
+    assert main(["show", f"--workdir={published}"]) == 0
+    told = capsys.readouterr().out
+    with served(published) as (url, _):
+        assert main(["show", f"--workdir={url}"]) == 0
+        assert capsys.readouterr().out == told
+        assert main(["show", f"--workdir={url}/nothing"]) == 2
+        said = capsys.readouterr().err
+        assert main(["plot", f"--workdir={url}"]) == 2
+        refused = capsys.readouterr().err
+    assert said == f"collapse-jax: {url}/nothing/SHA256SUMS: not there (404 File not found)\n"
+    assert refused.startswith(f"collapse-jax: --workdir='{url}': must be on a disk or in an object store")
+
+
 def test_a_wrong_file_is_told_and_not_kept(published, cache, tmp_path, rng):
     folder = shutil.copytree(published, tmp_path / "copy")
     content = bytearray((folder / "results.nc").read_bytes())

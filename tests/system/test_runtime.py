@@ -56,6 +56,7 @@ def test_commands_that_read_import_what_they_use(tmp_path):
         said("status", "--workdir={recorded}")
         said("show", "--workdir={workdir}", "--format=json")
         said("plot", "--workdir={workdir}", "--figures=phases")
+        said("report", "--workdir={workdir}")
     """
     lines = [line for line in run_python(code, XLA_FLAGS="").splitlines() if line.startswith("imported: ")]
     assert lines == [
@@ -63,6 +64,7 @@ def test_commands_that_read_import_what_they_use(tmp_path):
         "imported: status xarray",
         "imported: show xarray",
         "imported: plot xarray matplotlib",
+        "imported: report xarray matplotlib scipy.optimize",
     ]
 
 

@@ -10,9 +10,9 @@ from collapse_jax.engine.compile import check_model
 from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError
 from collapse_jax.experiment.config import Optimizer
+from collapse_jax.models.losses import stablemax_cross_entropy
 from collapse_jax.tasks import load
 from collapse_jax.training.hyperparameters import Hyperparameters
-from collapse_jax.training.losses import stablemax_cross_entropy
 from collapse_jax.training.optimizers import optimizer_of
 from collapse_jax.workdir.record import read_record
 

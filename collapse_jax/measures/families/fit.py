@@ -26,7 +26,8 @@ def fit(snapshot: Snapshot, *, loss: Callable[[jax.Array, jax.Array], jax.Array]
 
     Args:
       snapshot: reads the logits and labels of the probes.
-      loss: `loss(logits [N, K], labels [N])` -> loss of each example [N], without weight decay.
+      loss: `loss(logits [N, K], labels [N])` -> loss of each example [N], without weight decay; or the
+        name of a loss (`list losses`).
 
     Returns:
       `train_accuracy`, `train_loss`, `test_accuracy`, `test_loss`, for the probes that have logits.

@@ -37,7 +37,8 @@ def memorisation(snapshot: Snapshot, *, loss: Callable[[jax.Array, jax.Array], j
 
     Args:
       snapshot: reads logits, labels and true labels of `train`.
-      loss: `loss(logits [N, K], labels [N])` -> loss of each example [N], without weight decay.
+      loss: `loss(logits [N, K], labels [N])` -> loss of each example [N], without weight decay; or the
+        name of a loss (`list losses`).
 
     Returns:
       The variables; nothing without logits.
