@@ -108,3 +108,17 @@ def join_parts(axes, parts):
     whole = Experiment(grid=Grid(**axes, **traced))
     leaves = {str(node.point): node for node in planned(epath.Path("w"), whole) if node.is_leaf}
     return join(whole, [(leaves[str(point)], results) for point, results in parts])
+
+
+def retire(results, at, axis="weight_decay"):
+    """The results with some runs retired, at {(value of the axis, seed): step}."""
+    steps = xr.zeros_like(results["diverged_at"]) - 1
+    for (value, seed), step in at.items():
+        steps.loc[{axis: value, "seed": seed}] = step
+    kept = (steps < 0) | (results["step"] <= steps)
+    curves = {
+        name: values.where(kept).transpose(*values.dims)
+        for name, values in results.items()
+        if "step" in values.dims
+    }
+    return results.assign(curves | {"retired_at": steps})

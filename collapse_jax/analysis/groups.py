@@ -81,6 +81,18 @@ def carried(runs: xr.Dataset, name: str) -> xr.DataArray:
     return array.where(~held, moved.copy(data=filled)).transpose(*array.dims)
 
 
+def until_the_first_retires(runs: xr.Dataset) -> xr.Dataset:
+    """Return runs [run, ..., step] without the steps after the first of them retired.
+
+    For means beside what goes on with the steps, such as the density of levels or a law in time: there the last
+    value of a run that is trained no more says nothing, and a mean over the others alone would jump.
+    """
+    at = retired_at(runs) if "retired_at" in runs else None
+    if at is None or not bool((at >= 0).any()):
+        return runs
+    return runs.isel(step=np.flatnonzero(runs["step"].values <= int(at.where(at >= 0).min())))
+
+
 def points_of(results: xr.Dataset) -> list[Point]:
     """Return the hyperparameters of each run, as far as they tell runs apart."""
     columns = {name: flat(results[name], results).tolist() for name in run_axes(results)}

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.analysis.groups import DEFAULT_AXIS, until_the_first_retires
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 from collapse_jax.figures.bounds import logged
@@ -91,7 +91,7 @@ def balancedness(
     ]
     grid[0, 0].legend(handles=handles, loc="lower left", handlelength=2.6)
     lines.legend(figure, list(grid.flat), groups)
-    note = lines.reading_note(results, groups)
+    note = f"{lines.reading_note(results, groups, crosses=False)}{lines.shortened_note(results)}"
     note += "\nBelow: measured against theory, time runs to the right; on the grey diagonal they agree."
     style.heading(figure, "Balancedness of layers against theory", f"{note}\n{_verdict(laws, deviations)}")
     return figure
@@ -129,7 +129,7 @@ def _column(
     largest, least, theory_least = 0.0, 1.0, 1.0
     # Where the law holds all weight decays share one line: the shortest is drawn last.
     for order, group in enumerate(groups):
-        group = logged(group, rule.variable)
+        group = logged(dataclasses.replace(group, runs=until_the_first_retires(group.runs)), rule.variable)
         if not group.runs.sizes["step"]:
             continue
         steps, measured, theory = relative(group.runs, rule.variable, pair)

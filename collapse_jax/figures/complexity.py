@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import DEFAULT_AXIS, at_the_end
+from collapse_jax.analysis.groups import DEFAULT_AXIS, at_the_end, carried
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 
@@ -98,7 +98,7 @@ def rate_distortion(
     shades = style.colormap()(np.linspace(0, 1, len(distortions)))
     steps = results["step"].values
     for number in np.argsort(distortions):
-        rate = first.runs["complexity"].isel(distortion=number).transpose("run", "step").values
+        rate = carried(first.runs, "complexity").isel(distortion=number).transpose("run", "step").values
         mean = lines.mean_and_range(rate, False)[0]
         look = {"color": shades[number], "label": f"{distortions[number]:g}"}
         style.line(right, steps, mean, gid="complexity_over_steps", **look)

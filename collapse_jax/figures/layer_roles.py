@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import DEFAULT_AXIS, at_the_end, points_of, varying
+from collapse_jax.analysis.groups import DEFAULT_AXIS, at_the_end, carried, points_of, varying
 from collapse_jax.analysis.nulls import null_name
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
@@ -179,7 +179,7 @@ def _trajectory(axes: Axes, runs: xr.Dataset, suffix: str, shade: Any) -> None:
 
 
 def _mean(runs: xr.Dataset, name: str) -> np.ndarray:
-    return lines.mean_and_range(np.atleast_2d(runs[name].values), False)[0]
+    return lines.mean_and_range(np.atleast_2d(carried(runs, name).values), False)[0]
 
 
 def _null(axes: Axes, group: Series, name: str, x: np.ndarray) -> None:

@@ -283,6 +283,12 @@ def reading_note(
     return " ".join([*parts, *_static_note(results), progress_note(results, *further)]).strip()
 
 
+def shortened_note(results: xr.Dataset) -> str:
+    """That means end early, of figures that take `until_the_first_retires`; "" where no run retired."""
+    early = bool((retired_at(results) >= 0).any()) if "retired_at" in results else False
+    return " Means end where the first of their runs retires." if early else ""
+
+
 def _static_note(results: xr.Dataset) -> list[str]:
     """Which program of a grid with static axes is drawn."""
     point = {name: results[name].item() for name in STATIC if name in results.coords and not results[name].dims}

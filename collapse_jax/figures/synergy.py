@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds, thresholds_of
 from collapse_jax.analysis.change_points import change_points
-from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 
@@ -105,7 +105,7 @@ def _fitted(group: lines.Series, thresholds: Thresholds) -> bool:
 def _null(axes: Axes, group: lines.Series, name: str, look: Any, alpha: float) -> None:
     """The mean over runs of a null, without a band."""
     steps = group.runs["step"].values.astype(float)
-    mean = lines.mean_and_range(group.runs[name].transpose("run", "step").values, False)[0]
+    mean = lines.mean_and_range(carried(group.runs, name).transpose("run", "step").values, False)[0]
     shown = (steps > 0) & np.isfinite(mean)
     axes.plot(
         steps[shown], mean[shown], linestyle=look, linewidth=1.0, color=group.colour, alpha=0.8 * alpha, gid=name

@@ -1,5 +1,6 @@
 """Levels of pruning: what the tickets reach, how far they moved, how flat their minima are, and what they cost."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
-from collapse_jax.analysis.groups import points_of
+from collapse_jax.analysis.groups import points_of, until_the_first_retires
 from collapse_jax.figures import series as lines
 from collapse_jax.figures import style
 
@@ -64,7 +65,7 @@ def tickets(
     columns = min(4, len(panels))
     figure = style.new_figure(1.2 + 3.1 * columns, 1.5 + 2.6 * -(-len(panels) // columns))
     grid = style.panels(figure, len(panels), columns)
-    groups = lines.split(ends.drop_vars("diverged_at", errors="ignore"), colour)
+    groups = [dataclasses.replace(group, runs=_unmarked(group.runs)) for group in _series(ends, colour)]
     edges = 0.9 * float(ends["density"].min()), 1.1 * float(ends["density"].max())
     for axes, panel in zip(grid, panels, strict=True):
         for group in groups:
@@ -82,7 +83,8 @@ def tickets(
     lines.legend(figure, grid, groups)
     note = "At the end of each level; weights are pruned from right to left. "
     note += "Dashed: the same masks with other initial weights. " if controls else ""
-    style.heading(figure, "Tickets", note + lines.reading_note(ends, groups, False, crosses=False))
+    note += f"{lines.reading_note(ends, groups, False, crosses=False)}{lines.shortened_note(ends)}"
+    style.heading(figure, "Tickets", note)
     return figure
 
 
@@ -99,7 +101,7 @@ def bound_parts(results: xr.Dataset, thresholds: Thresholds | None = None, *, co
     sigmas = ends["posterior_sigma"].values
     nearest = int(np.abs(np.log(sigmas / 0.01815)).argmin())
     ends = ends.isel(posterior_sigma=nearest)
-    groups = lines.split(ends, colour)
+    groups = _series(ends, colour)
     figure = style.new_figure(1.2 + 2.9 * len(groups), 5.9)
     grid, below = figure.subplots(2, len(groups), squeeze=False, sharey="row")
     shades = style.colormap()((0.35, 0.75))
@@ -117,7 +119,8 @@ def bound_parts(results: xr.Dataset, thresholds: Thresholds | None = None, *, co
     below[0].set_ylabel("error")
     grid[0].legend(fontsize=7.5)
     below[-1].legend(fontsize=7.5)
-    style.heading(figure, "What a ticket costs", lines.reading_note(ends, groups, False, spread="", crosses=False))
+    note = lines.reading_note(ends, groups, False, spread="", crosses=False)
+    style.heading(figure, "What a ticket costs", f"{note}{lines.shortened_note(ends)}")
     return figure
 
 
@@ -167,6 +170,17 @@ def _levels_with(values: xr.DataArray) -> int:
 
 def _but_for_seeds(results: xr.Dataset) -> list[dict]:
     return [{name: value for name, value in point.items() if name != "seed"} for point in points_of(results)]
+
+
+def _series(ends: xr.Dataset, colour: str) -> list[lines.Series]:
+    """The series, each up to the level at which its first run retires: what it keeps falls from level to level."""
+    every = lines.split(ends, colour)
+    return [dataclasses.replace(group, runs=until_the_first_retires(group.runs)) for group in every]
+
+
+def _unmarked(runs: xr.Dataset) -> xr.Dataset:
+    """Without the steps at which runs ended: these are no levels."""
+    return runs.drop_vars(["diverged_at", "retired_at"], errors="ignore")
 
 
 def _mean(group: lines.Series, name: str) -> np.ndarray:

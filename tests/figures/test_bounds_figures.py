@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from figure_texts import check, note
 from synthetic_bounds import with_balancedness, with_bounds
-from synthetic_results import as_zip, diverge, make_results
+from synthetic_results import as_zip, diverge, make_results, retire
 
 from collapse_jax.figures import FIGURES, NotDrawableError
 from collapse_jax.figures.balancedness import deviation, law, relative
@@ -64,6 +64,21 @@ def test_bounds_lie_above_the_truth_and_keep_their_steps(results):
     np.testing.assert_allclose(bound.get_ydata() / truth.get_ydata()[at], 40, rtol=1e-5)
     assert "condition of its theorem" in note(figure)
     assert "1, above which" in note(figure)
+
+
+def test_means_of_balancedness_end_where_the_first_run_retires(results):
+    """The law goes on; a last value that is kept would leave it, and a mean over the others jump."""
+    whole = with_balancedness(results, error=0.02, floor=0.0)
+    decay, seed = (float(whole["weight_decay"][0]), int(whole["seed"][0]))
+    at = int(whole["step"][len(whole["step"]) // 2])
+    ended, free = (FIGURES["balancedness"](r) for r in (retire(whole, {(decay, seed): at}), whole))
+    every = ([line for axes in figure.axes for line in gids(axes, "relative")] for figure in (ended, free))
+    curves = [[line for line in found if line.get_linestyle() != "None"] for found in every]  # no marks of ends
+    for cut, line in zip(*curves, strict=True):
+        x, count = cut.get_xdata(), len(cut.get_xdata())
+        np.testing.assert_array_equal(cut.get_ydata(), line.get_ydata()[:count])
+        assert x.max() <= at or count == len(line.get_xdata())
+    assert any(len(cut.get_xdata()) < len(line.get_xdata()) for cut, line in zip(*curves, strict=True))
 
 
 def test_balancedness_against_theory(results):

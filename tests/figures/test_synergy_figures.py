@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from figure_texts import check, note
 from synthetic_families import HIGH, LOW, with_synergy
-from synthetic_results import as_zip, diverge, make_results
+from synthetic_results import as_zip, diverge, make_results, retire
 
 from collapse_jax.analysis.order import order
 from collapse_jax.figures import FIGURES, NotDrawableError
@@ -47,6 +47,17 @@ def test_bits_and_nulls_are_those_of_the_results_and_what_does_not_fit_is_named(
     assert "Faint, does not fit: λ = 0.3." in note(figure)
     alphas = [line.get_alpha() for line in drawn(figure, "synergy")]
     assert alphas[0] == 1 > alphas[1]
+
+
+def test_nulls_are_taken_of_the_runs_that_the_bits_are_taken_of(results):
+    """A run that retires keeps its last value in both: they do not part where it does."""
+    at = int(results["step"][-1] // 3)
+    early = retire(results, {(0.03, 0): at})
+    for name in ("synergy", "synergy_null"):
+        array = early[name].sel(weight_decay=0.03).dropna("step", how="all")
+        kept = array.transpose("seed", "step").to_pandas().ffill(axis=1).mean()
+        found = drawn(FIGURES["synergy"](early), name)[0].get_ydata()
+        np.testing.assert_allclose(found, kept.values[1:], rtol=1e-5)
 
 
 def test_phases_are_cut_where_the_curves_change(results):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from figure_texts import check
+from figure_texts import check, note
 from synthetic_families import LEVELS, RATES, SIGMAS, STEPS, tickets
+from synthetic_results import retire
 
 import collapse_jax
 from collapse_jax.experiment.config import Grid, Model, Schedule, Snapshots, Training
@@ -27,6 +28,19 @@ def test_tickets_are_drawn_at_the_ends_of_levels(results):
     for line, rate in zip(found, RATES, strict=True):
         np.testing.assert_allclose(line.get_xdata(), 0.8 ** np.arange(3))
         np.testing.assert_allclose(line.get_ydata(), right.sel(learning_rate=rate))
+
+
+def test_means_end_at_the_level_at_which_the_first_run_retires(results):
+    """A run that is pruned no more has no value at later densities, and no mean is taken without it."""
+    early = retire(results, {(RATES[0], 0): 12}, axis="learning_rate")
+    for name, gid in (("tickets", "test_accuracy"), ("bound_parts", "pac_bound_slab")):
+        figure = FIGURES[name](early)
+        assert note(figure).endswith("Means end where the first of their runs retires.")
+        found = [line for axes in figure.axes for line in axes.get_lines() if line.get_gid() == gid]
+        for line, rate, last in zip(found, RATES, (12, 18), strict=True):
+            right = results[gid].sel(learning_rate=rate, step=[s for s in (6, 12, 18) if s <= last]).mean("seed")
+            np.testing.assert_allclose(line.get_ydata(), right)
+    assert "Means end" not in note(FIGURES["tickets"](results))
 
 
 def test_the_parts_of_the_bound_stand_on_each_other(results):

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from figure_texts import note
 from report_pages import DECAYS, LAST, SEEDS, THRESHOLDS, experiment_of, one_figure, write
-from synthetic_results import diverge, join_parts, make_results
+from synthetic_results import diverge, join_parts, make_results, retire
 
 from collapse_jax.analysis import tables, timescales
 from collapse_jax.analysis.groups import at_the_end, carried, take
@@ -25,16 +25,6 @@ from collapse_jax.workdir.results import reached_step
 __all__ = ["one_figure"]
 
 AT = {(0.3, 1): 1000, (0.3, 2): 1400, (0.1, 1): 2000}  # and one run that goes on to the end
-
-
-def retire(results, at):
-    """The results with some runs retired, at {(weight decay, seed): step}."""
-    steps = xr.zeros_like(results["diverged_at"]) - 1
-    for (decay, seed), step in at.items():
-        steps.loc[{"weight_decay": decay, "seed": seed}] = step
-    kept = (steps < 0) | (results["step"] <= steps)
-    curves = {name: values.where(kept) for name, values in results.items() if "step" in values.dims}
-    return results.assign(curves | {"retired_at": steps})
 
 
 @pytest.fixture
