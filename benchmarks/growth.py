@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true", help="a few steps, one round")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--warm_up", type=int, default=1, help="rounds that do not count")
     parser.add_argument("--steps", type=int, default=4000, help="of the sweep that grows")
     arguments = parser.parse_args()
     steps, repeats = (20, 1) if arguments.tiny else (arguments.steps, arguments.repeats)
@@ -56,7 +57,7 @@ def main() -> None:
             "twice the runs, --extend": lambda: train(wider, small),
         }
         new = {"in one go": 2 * steps * len(SEEDS)} | dict.fromkeys([*ways][1:], steps * len(SEEDS))
-        compared = interleave(ways, repeats, new)
+        compared = interleave(ways, repeats, new, warm_up=arguments.warm_up)
     print(compared.table("CPU time of a new run-step"))
     if not arguments.tiny:
         print(machine.write("growth", {"steps": steps, **compared.record()}))

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import digamma
 
+from collapse_jax.measures.estimators.counts import counts, counts_of_table
 from collapse_jax.measures.estimators.ksg import ksg_information, ross_information
+from collapse_jax.measures.estimators.neighbours import LANES, distances_max, table_of
 from collapse_jax.measures.estimators.ties import local_information
 
 _ksg = jax.jit(jax.vmap(ksg_information, (0, 0, None)), static_argnums=2)
@@ -22,6 +24,27 @@ def mean_information(draw, repeats, k=5):
     else:
         values = np.asarray(_ksg(first, jnp.asarray(second.reshape(*second.shape[:2], -1), jnp.float32), k))
     return values.mean(), values.std(ddof=1) / repeats**0.5
+
+
+@pytest.mark.parametrize("number", [1, LANES, 5 * LANES + 1, 8 * LANES, 11 * LANES, 79 * LANES])
+def test_rows_are_counted_whatever_their_number(rng, number):
+    """Points on a grid, of which many are at the radius, in groups that fill chunks and that do not."""
+    points = rng.integers(0, 6, (number, 3)).astype(np.float32)
+
+    def of_row(point):
+        def distances(columns, labels):
+            return distances_max(point[:1], columns[:1]), distances_max(point[1:], columns[1:])
+
+        return counts_of_table(table_of(jnp.asarray(points)), distances, jnp.asarray(2.0))
+
+    found = np.asarray(jax.jit(jax.vmap(of_row))(jnp.asarray(points[:9])))
+    for row, values in zip(points, found, strict=False):
+        apart = np.abs(points - row)
+        first, second = (np.sign(d - 2).astype(int) + 1 for d in (apart[:, 0], apart[:, 1:].max(1)))
+        expected = np.zeros((3, 3))
+        np.add.at(expected, (first, second), 1)
+        expected[2, 2] = values[2, 2]  # with the points at infinity that fill the table up
+        assert values.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("step", [2, 0.5, 0.1])
@@ -56,11 +79,9 @@ def test_repeated_points(rng, places):
     kept = both > 5
     expected = digamma(both) - digamma(np.bincount(first)[first]) - digamma(np.bincount(second)[second])
     points = jnp.asarray(np.eye(10)[first], jnp.float32)
-    values = jax.vmap(local_information, (0, 0, 0, None))(
+    values = jax.vmap(lambda one, other: local_information(counts(one, other, jnp.zeros(())), jnp.zeros(()), 5))(
         jnp.asarray(10.0 * (first[:, None, None] != first[None, None, :])),
         jnp.asarray(10.0 * (second[:, None, None] != second[None, None, :])),
-        jnp.zeros(400),
-        5,
     )
     assert np.asarray(values) == pytest.approx(expected, abs=1e-5)
     if kept.all():
@@ -98,9 +119,8 @@ def test_the_value_is_the_mean_over_orders(rng, levels):
         if radius == 0:
             continue
         mean, error = random_order(first, second, radius, k, 3000, rng)
-        value = float(
-            local_information(jnp.asarray(first[None]), jnp.asarray(second[None]), jnp.asarray(radius), k)
-        )
+        numbers = counts(jnp.asarray(first[None]), jnp.asarray(second[None]), jnp.asarray(radius))
+        value = float(local_information(numbers, jnp.asarray(radius), k))
         assert value == pytest.approx(mean, abs=0.03 + 4 * error)
 
 

@@ -1,32 +1,44 @@
 """Kernel matrices of a batch, their bandwidths, and the smoothers that HSIC is normalised with."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.scipy.linalg import cho_factor, cho_solve
+from jax.scipy.linalg import cho_solve
 
 from collapse_jax.measures.precision import matmul
+
+Solve = Callable[[jax.Array, jax.Array], jax.Array]
+# Rows of a triangular matrix that are substituted one after the other.
+_LEAF = 13
 
 
 def squared_distances(points: jax.Array) -> jax.Array:
     """[n, n] squared Euclidean distances of the rows of `points` [n, d]; 0 below their rounding error."""
     # A common offset would take digits from the products, and so would the mean of rows of which one is far away.
-    points = points - _middle(points)
-    squares = jnp.sum(points**2, axis=1)
+    points = points - jnp.mean(points, axis=0, keepdims=True)
+    points = points - _middle(points)[None]
+    products = matmul(points, points.T)
+    squares = jnp.diagonal(products)
     sums = squares[:, None] + squares[None, :]
-    distances = sums - 2 * matmul(points, points.T)
+    distances = sums - 2 * products
     equal = jnp.eye(len(points), dtype=bool) | (distances <= 4 * jnp.finfo(points.dtype).eps * sums)
     return jnp.where(equal, distances * 0, distances)
 
 
 def _middle(points: jax.Array) -> jax.Array:
-    """[1, d] a place among the rows of `points` [n, d] that fewer than half of them cannot move far."""
-    centre = jnp.mean(points, axis=0, keepdims=True)
-    for _ in range(2):
+    """[d] a place among the rows of `points` [n, d], of mean 0, that fewer than half of them cannot move far."""
+    # Products throughout: XLA on CPU adds up the last axis number by number.
+    squares = matmul(points**2, jnp.ones(points.shape[1], points.dtype))
+    from_centre = squares
+    for again in (True, False):
         # What half of the rows is nearest to: a single far row loses its pull at the first pass.
-        squares = jnp.sum((points - centre) ** 2, axis=1)
-        near = squares <= jnp.median(squares)
-        centre = jnp.sum(jnp.where(near[:, None], points, 0), axis=0, keepdims=True) / jnp.sum(near)
+        near = (from_centre <= jnp.median(from_centre)).astype(points.dtype)
+        centre = matmul(near / jnp.sum(near), points)
+        if again:
+            # Up to what is the same for all rows. Its rounding is below what tells near rows from far ones.
+            from_centre = squares - 2 * matmul(points, centre)
     return centre
 
 
@@ -66,13 +78,68 @@ def largest_norm(points: jax.Array) -> jax.Array:
     return largest * jnp.sqrt(jnp.max(jnp.sum((points / largest) ** 2, axis=1)))
 
 
-def smoother(kernel: jax.Array, constant: float, one_sided: bool = False) -> jax.Array:
-    """[n, n] R = A (A + c I)^-1 with A = HKH, or A = KH if `one_sided`, of a symmetric kernel K."""
+def smoother(
+    kernel: jax.Array, constant: float, one_sided: bool = False, *, solve: Solve | None = None
+) -> jax.Array:
+    """[n, n] R = A (A + c I)^-1 with A = HKH, or A = KH if `one_sided`, of a symmetric kernel K.
+
+    `solve` is `by_substitution` (None), or `by_products`, faster on CPU where nothing is derived.
+    """
     # K H (K H + c)^-1 = K H (H K H + c)^-1, so both need one Cholesky factor of a symmetric matrix.
-    half = kernel - jnp.mean(kernel, axis=0, keepdims=True)
-    centred = half - jnp.mean(half, axis=1, keepdims=True)
-    factor = cho_factor(centred + constant * jnp.eye(len(kernel), dtype=kernel.dtype))
-    return cho_solve(factor, half if one_sided else centred).T
+    means = jnp.mean(kernel, axis=0)
+    half = kernel - means[None, :]
+    centred = half - (means - jnp.mean(means))[:, None]
+    factor = jnp.linalg.cholesky(centred + constant * jnp.eye(len(kernel), dtype=kernel.dtype))
+    return (solve or by_substitution)(factor, half if one_sided else centred).T
+
+
+def by_substitution(factor: jax.Array, right: jax.Array) -> jax.Array:
+    """[n, m] (L L^T)^-1 B of a lower triangular `factor` L [n, n] and `right` B [n, m]."""
+    return cho_solve((factor, True), right)
+
+
+def by_products(factor: jax.Array, right: jax.Array) -> jax.Array:
+    """As `by_substitution`; on CPU by products, which need no LAPACK, whose threads wait for each other.
+
+    For values: gradients through it take longer, and many times as long to compile.
+    """
+    return lax.platform_dependent(factor, right, cpu=_by_products, default=by_substitution)
+
+
+def _by_products(factor: jax.Array, right: jax.Array) -> jax.Array:
+    inverse = inverse_of_lower(factor)
+    return matmul(inverse.T, matmul(inverse, right))
+
+
+def inverse_of_lower(factor: jax.Array) -> jax.Array:
+    """[n, n] the inverse of a lower triangular matrix, by products of blocks that double in size."""
+    count = len(factor)
+    levels = max(0, (count - 1) // _LEAF).bit_length()
+    size = -(-count // 2**levels)
+    total = size * 2**levels
+    added = jnp.diag((jnp.arange(total) >= count).astype(factor.dtype))
+    whole = jnp.pad(factor, (0, total - count)) + added
+
+    def blocks(size: int, step: int, below: int) -> jax.Array:
+        return jnp.stack([whole[i + below : i + below + size, i : i + size] for i in range(0, total, step)])
+
+    inverse = _substituted(blocks(size, size, 0))
+    while size < total:
+        upper, lower = inverse[0::2], inverse[1::2]
+        corner = -matmul(lower, matmul(blocks(size, 2 * size, size), upper))
+        inverse = jnp.block([[upper, jnp.zeros_like(upper)], [corner, lower]])
+        size *= 2
+    return inverse[0, :count, :count]
+
+
+def _substituted(blocks: jax.Array) -> jax.Array:
+    """[B, s, s] the inverses of lower triangular matrices of a few rows: all at once, row by row."""
+    size = blocks.shape[-1]
+    rows: list[jax.Array] = []
+    for i, unit in enumerate(jnp.eye(size, dtype=blocks.dtype)):
+        known = [blocks[:, i, j, None] * row for j, row in enumerate(rows)]
+        rows.append((unit[None] - sum(known)) / blocks[:, i, i, None])
+    return jnp.stack(rows, axis=1)
 
 
 def label_smoother(one_hot: jax.Array, constant: float) -> jax.Array:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import digamma
 
+from collapse_jax.measures.estimators.counts import counts_of_table
 from collapse_jax.measures.estimators.neighbours import distances_max, each_point, nearest, table_of
 from collapse_jax.measures.estimators.ties import local_information
 
@@ -36,9 +37,11 @@ def ksg_information(first: jax.Array, second: jax.Array, k: int = 5, rows: jax.A
     def local(index: jax.Array) -> jax.Array:
         point = table.point(index)
         radius = nearest(table, distances_max, index, point, k)[-1]
-        in_first = distances_max(point[:dim], table.columns[:dim])
-        in_second = distances_max(point[dim:], table.columns[dim:])
-        return local_information(in_first, in_second, radius, k)
+
+        def distances(columns: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return distances_max(point[:dim], columns[:dim]), distances_max(point[dim:], columns[dim:])
+
+        return local_information(counts_of_table(table, distances, radius), radius, k)
 
     return jnp.mean(each_point(local, rows=jnp.arange(count) if rows is None else rows)) + digamma(
         jnp.asarray(count, first.dtype)
@@ -68,8 +71,11 @@ def ross_information(points: jax.Array, labels: jax.Array, k: int = 5, rows: jax
         point = table.point(index)
         rank = jnp.clip(size - 1, 1, k)
         radius = nearest(table, distances_max, index, point, k, label)[rank - 1]
-        in_labels = jnp.where(table.labels == label, jnp.zeros_like(radius), jnp.inf)
-        return local_information(distances_max(point, table.columns), in_labels, radius, rank)
+
+        def distances(columns: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return distances_max(point, columns), jnp.where(labels == label, jnp.zeros_like(radius), jnp.inf)
+
+        return local_information(counts_of_table(table, distances, radius), radius, rank)
 
     counted = kept if rows is None else kept[rows]
     values = jnp.where(counted, each_point(local, labels, sizes, rows=rows), 0)

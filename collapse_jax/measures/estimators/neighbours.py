@@ -1,5 +1,6 @@
 """Distances to the nearest neighbours by brute force, tile by tile."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,6 +10,9 @@ from jax import lax
 
 # Rows whose distances to all N points are held at once, and groups into which the points are dealt.
 TILE, LANES = 64, 128
+# Members of all groups that a loop on CPU takes at once; at most `MOST`.
+LEAST, MOST = 4, 7
+_VECTOR = 16
 
 
 class Table(NamedTuple):
@@ -29,10 +33,19 @@ class Table(NamedTuple):
         return self.columns[:, index // LANES, index % LANES]
 
 
+class Members(NamedTuple):
+    """One point of every group: `columns` [d, LANES], `labels` [LANES] and `indices` [LANES] of rows."""
+
+    columns: jax.Array
+    labels: jax.Array
+    indices: jax.Array
+
+
 def table_of(points: jax.Array, labels: jax.Array | None = None) -> Table:
     """The table of `points` [N, d] and their `labels` [N] (None: all the same)."""
     count, dim = points.shape
     size = -(-count // LANES)
+    size += -size % chunk_of(size)
     labels = jnp.zeros(count, jnp.int32) if labels is None else labels
     padding = (0, size * LANES - count)
     columns = jnp.pad(points, (padding, (0, 0)), constant_values=jnp.inf).T.reshape(dim, size, LANES)
@@ -40,6 +53,31 @@ def table_of(points: jax.Array, labels: jax.Array | None = None) -> Table:
     table = Table(columns, columns.transpose(2, 0, 1), labels)
     # Without the barrier the transposition moves into the loop over tiles, whose reads are then four times slower.
     return lax.optimization_barrier(table)
+
+
+def chunk_of(size: int) -> int:
+    """Into how many members groups of `size` are divided best: few are to be filled up."""
+    return size if size <= MOST else min(range(MOST, LEAST - 1, -1), key=lambda chunk: -size % chunk)
+
+
+def over_chunks(table: Table, step: Callable[[jax.Array, jax.Array, list[Members]], jax.Array], start: Any) -> Any:
+    """What becomes of `start` by `step(value, number, members)` for one chunk of all groups after the other.
+
+    For CPU: a loop over so few points stays in the cache of a core, and XLA makes vector instructions of it, if
+    `value` is one array; each of several would be computed from the beginning.
+    """
+    size = table.columns.shape[1]
+    chunk = chunk_of(size)
+
+    def body(number: jax.Array, value: Any) -> Any:
+        begin = number * chunk
+        columns = lax.dynamic_slice_in_dim(table.columns, begin, chunk, 1)
+        labels = lax.dynamic_slice_in_dim(table.labels, begin, chunk, 0)
+        lanes = jnp.arange(LANES)
+        members = [Members(columns[:, i], labels[i], (begin + i) * LANES + lanes) for i in range(chunk)]
+        return step(value, number, members)
+
+    return lax.fori_loop(0, size // chunk, body, start)
 
 
 def distances_max(point: jax.Array, columns: jax.Array) -> jax.Array:
@@ -81,9 +119,18 @@ def nearest(
             others &= labels == label
         return jnp.where(others, distances(point, columns), jnp.inf)
 
+    def at_once() -> jax.Array:
+        return jnp.min(allowed(table.columns, table.labels, indices), axis=0)
+
+    def in_turn() -> jax.Array:
+        def step(least: jax.Array, _: jax.Array, members: list[Members]) -> jax.Array:
+            return functools.reduce(jnp.minimum, (allowed(*m) for m in members), least)
+
+        return over_chunks(table, step, jnp.full(LANES, jnp.inf, table.columns.dtype))
+
     # The k nearest points lie in the k groups whose nearest members are the nearest: one pass over all points finds
     # these groups, and only their members are ranked.
-    remaining = jnp.min(allowed(table.columns, table.labels, indices), axis=0)
+    remaining = lax.platform_dependent(cpu=in_turn, default=at_once)
     chosen = []
     for _ in range(k if k < LANES else 0):
         chosen.append(jnp.argmin(remaining))
@@ -97,13 +144,21 @@ def nearest(
 
 def smallest(distances: jax.Array, k: int) -> jax.Array:
     """[k] the smallest of `distances` [N], ascending; inf where there are fewer."""
-    # Passes over the row: XLA on CPU turns some uses of lax.top_k into a full sort, 30 times slower.
-    found = [jnp.min(distances)]
+    # Passes over the row: XLA on CPU turns some uses of lax.top_k into a full sort, 30 times slower. Each goes over
+    # the first axis first, in vector instructions.
+    distances = jnp.pad(distances, (0, -len(distances) % _VECTOR), constant_values=jnp.inf).reshape(-1, _VECTOR)
+
+    def least(values: jax.Array) -> jax.Array:
+        return jnp.min(jnp.min(values, axis=0))
+
+    found = [least(distances)]
     for rank in range(1, k):
         last = found[-1]
-        following = jnp.min(jnp.where(distances > last, distances, jnp.inf))
+        following = least(jnp.where(distances > last, distances, jnp.inf))
         # Equal distances are neighbours of their own.
-        found.append(jnp.where(jnp.sum(distances <= last) > rank, last, following))
+        found.append(
+            jnp.where(jnp.sum(jnp.sum(distances <= last, axis=0, dtype=jnp.int32)) > rank, last, following)
+        )
     return jnp.stack(found)
 
 

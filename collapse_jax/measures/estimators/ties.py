@@ -24,12 +24,13 @@ class Shell(NamedTuple):
     farther: jax.Array
 
 
-def local_information(first: jax.Array, second: jax.Array, radius: jax.Array, k: int | jax.Array) -> jax.Array:
+def local_information(counts: jax.Array, radius: jax.Array, k: int | jax.Array) -> jax.Array:
     r"""psi(k) - psi(a) - psi(b) of one row, rows at equal distance being in random order.
 
-    `radius` r is the distance to the k-th neighbour in the joint space, whose distances are the larger of `first`
-    and `second` (to all rows; that of the row itself is 0 in both). a and b count the rows closer than r, the row
-    itself among them (Kraskov et al. 2004). That is all where no other row is at r.
+    `radius` r is the distance to the k-th neighbour in the joint space, whose distances are the larger of those in
+    the first and in the second. `counts` [3, 3] says how many of all rows, the row itself among them, are closer
+    than r, at r and farther in the first space and (columns) in the second. a and b count the rows closer than r,
+    the row itself among them (Kraskov et al. 2004). That is all where no other row is at r.
 
     Where several are, an infinitesimal independent noise in each space would bring them into an order, and leave
     the information as it is. The value is the mean over these orders. At r = 0, k of n equal rows stand at random
@@ -40,19 +41,17 @@ def local_information(first: jax.Array, second: jax.Array, radius: jax.Array, k:
     At r > 0 mean and variance of a and b enter (`_moments`): the bias of independent normal variables on
     grids stays below 0.01 (steps of 0.1 to 2, k from 1 to 5, one to four coordinates).
     """
-    joint = jnp.maximum(first, second)
-    inside, in_first, in_second = (_size(distances < radius) for distances in (joint, first, second))
-    at_first, at_second = first == radius, second == radius
-    same = _size(at_first & at_second)
-    of_first = Shell(_size(at_first & (second < radius)), same, _size(at_first & (second > radius)))
-    of_second = Shell(_size(at_second & (first < radius)), same, _size(at_second & (first > radius)))
-    rank = jnp.maximum(k - inside + 1, 1).astype(first.dtype)  # of the k-th neighbour among those at r
+    inside, same = counts[0, 0], counts[1, 1]
+    in_first, in_second = jnp.sum(counts[0]), jnp.sum(counts[:, 0])
+    of_first = Shell(counts[1, 0], same, counts[1, 2])
+    of_second = Shell(counts[0, 1], same, counts[2, 1])
+    rank = jnp.maximum(k - inside + 1, 1).astype(radius.dtype)  # of the k-th neighbour among those at r
     mean_a, shape_a = _moments(in_first, of_first, of_second.closer, rank)
     mean_b, shape_b = _moments(in_second, of_second, of_first.closer, rank)
     repeated = [same, same + of_first.farther, same + of_second.farther]
     # One digamma function of all: it is long, and compiled once.
     numbers = [k, mean_a, mean_b, shape_a, shape_b, *repeated]
-    psi = digamma(jnp.stack([jnp.asarray(number, first.dtype) for number in numbers]))
+    psi = digamma(jnp.stack([jnp.asarray(number, radius.dtype) for number in numbers]))
     positive = psi[0] - psi[1] - psi[2] - (psi[3] - jnp.log(shape_a)) - (psi[4] - jnp.log(shape_b))
     return jnp.where(radius == 0, psi[5] - psi[6] - psi[7], positive)
 
@@ -87,8 +86,3 @@ def _moments(count: jax.Array, shell: Shell, other: jax.Array, rank: jax.Array) 
     divided = (rank - 1) * own * other / total**2 * (1 - share)
     variance = free**2 * u_variance + binomial + divided
     return mean, mean**2 / jnp.maximum(variance, mean**2 / _CERTAIN)
-
-
-def _size(rows: jax.Array) -> jax.Array:
-    # First over the groups, so that the additions are those of vectors.
-    return jnp.sum(jnp.sum(rows, axis=0, dtype=jnp.int32))

@@ -7,6 +7,7 @@ from jax import lax
 from collapse_jax.errors import require_one_of
 from collapse_jax.measures.base import Measure, Scalars, Snapshot, Variable
 from collapse_jax.measures.estimators.kernels import (
+    by_products,
     label_smoother,
     largest_norm,
     median_distance,
@@ -133,7 +134,7 @@ def nhsic(
         else:
             scale = median_distance(squares) if bandwidth == "median" else largest_norm(points)
         # K - 1 in the place of K: centring removes the 1, and with it the digits it would cost in float32.
-        return smoother(jnp.expm1(-squares / (2 * (sigma * scale) ** 2)), constant, one_sided)
+        return smoother(jnp.expm1(-squares / (2 * (sigma * scale) ** 2)), constant, one_sided, solve=by_products)
 
     def one_batch(batch: tuple[jax.Array, jax.Array]) -> tuple[Scalars, Scalars]:
         chosen, null_key = batch
@@ -149,7 +150,7 @@ def nhsic(
         elif mode == BOTTLENECK:
             smoothers["y"] = smoothed(one_hot)
         else:
-            smoothers["y"] = smoother(matmul(one_hot, one_hot.T), constant)
+            smoothers["y"] = smoother(matmul(one_hot, one_hot.T), constant, solve=by_products)
         return _traces(smoothers, labels, null_key, permutations)
 
     values, draws = lax.map(one_batch, (rows, jax.random.split(null_key, len(rows))))
@@ -173,7 +174,10 @@ def _traces(
         return matmul(moved, smoothers["z"].reshape(-1))
 
     sides = [name for name in ("x", "y") if name in smoothers]
-    values = {f"nhsic_z{name}": jnp.sum(smoothers["z"] * smoothers[name].T) for name in sides}
+    # A product, since XLA on CPU adds up the last axis number by number.
+    others = jnp.stack([smoothers[name].T.reshape(-1) for name in sides])
+    traces = matmul(others, smoothers["z"].reshape(-1))
+    values = {f"nhsic_z{name}": trace for name, trace in zip(sides, traces, strict=True)}
     if "x" in smoothers:
         values["superfluous_nhsic"] = values["nhsic_zx"] - values["nhsic_zy"]
     if not permutations:
