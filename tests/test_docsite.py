@@ -63,6 +63,7 @@ def test_code_has_no_links():
 def test_a_page_of_a_source_is_its_text_and_one_of_a_folder_names_its_files():
     text = (links.ROOT / "configs" / "quickstart.py").read_text()
     assert text.rstrip() in source_page("configs/quickstart.py")
+    assert "No text: " in source_page("docs/theory_mlp/results.nc")
     listed = source_page("docs/theory_mlp")
     assert "| `results.nc` |" in listed
     assert "![timescales.png](timescales.png)" in listed

@@ -15,7 +15,10 @@ def source_page(path: str) -> str:
 
 
 def _file(path: str, file: Path) -> str:
-    text = file.read_text()
+    try:
+        text = file.read_text()
+    except UnicodeDecodeError:  # results, say
+        return f"# {_title(path)}\n\nNo text: {file.stat().st_size / 1000:,.1f} kB, in the repository.\n"
     if file.suffix == ".md":
         return text
     note = f"The first {MOST:,} of {len(text):,} characters; the rest is in the repository.\n\n"
