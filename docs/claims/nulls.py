@@ -14,6 +14,11 @@ def p_values(results, name):
     return results[null_name(results[name], "p")].dropna("step", how="all")
 
 
+def measured(results, name):
+    """A variable over the seeds at the steps at which it was measured."""
+    return results[name].dropna("step", how="all")
+
+
 @claims(FOLDER)
 def tested(results):
     """Which values lie in the range of their null."""
@@ -59,3 +64,31 @@ def loose(results):
         f"The bounds on collapse hold and are, at the end, loose by {ends(np.stack(first), 0)} orders of magnitude, Jacot's on NC1 by "
         f"{ends(orders('_bound_jacot', 'nc1'), 0)}"
     )
+
+
+@claims(FOLDER)
+def bounds(results):
+    """Theorem 3.2 at the end, and where its directional form says anything."""
+    bound, directional = (measured(results, f"test_error_bound{kind}") for kind in ("", "_directional"))
+    error = measured(results, "test_error").isel(step=-1)
+    below = (directional < 1).mean().item()
+    yield (
+        f"at the end its bound on the error is {ends(bound.isel(step=-1), 1)} over the 30 runs, in the directional "
+        f"form {number(directional.isel(step=-1).min(), 2)} to {number(directional.isel(step=-1).max(), 1)} (below 1 "
+        f"for {number(100 * below, 0)} % of runs and snapshots), the error {ends(error, 2)}."
+    )
+
+
+@claims(FOLDER)
+def sandwich(results):
+    """Theorem 3.4: estimate, log-det bound, trace bound at three sizes of noise."""
+    compared, above, most, errors = 0, 0, 0.0, 0.0
+    for sigma in ("003", "010", "030"):
+        value, error = (measured(results, f"noisy_zx_given_y{kind}_sigma{sigma}").values for kind in ("", "_error"))
+        excess = value - results[f"log_det_bound_sigma{sigma}"].dropna("step", how="all").values
+        compared += 1
+        above += int((excess > 0).sum())
+        most, errors = max(most, excess.max()), max(errors, (excess / error).max())
+        assert sigma == "030" or not (excess > 0).any()
+    yield f"In all {compared} x {excess.size:,} comparisons (sigma 0.03, 0.1, 0.3)"
+    yield f"at 0.3 above it in {above}, by {number(most, 3)} nats and {number(errors, 1)} of its error at most."
