@@ -74,6 +74,7 @@ def go_on_with_fewer(experiment, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.bits
 def test_nine_runs_on_eight_devices(tiny, tmp_path):
     command = [sys.executable, "-c", EIGHT, str(ROOT / "tests"), str(tmp_path / "eight")]
     done = subprocess.run(

@@ -92,6 +92,7 @@ def test_the_final_state_is_that_of_the_others_with_and_without_the_rule(whole, 
 
 
 @pytest.mark.slow  # compiles two sweeps of each model
+@pytest.mark.bits
 @pytest.mark.parametrize(
     "model",
     [Model(hidden=(16, 12), norm="batch"), Model("cnn", width=2), Model("transformer", width=8, heads=2)],

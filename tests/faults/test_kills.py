@@ -36,6 +36,7 @@ undisturbed = harness.undisturbed_sweep(WHAT)
 
 
 @pytest.mark.slow
+@pytest.mark.bits
 @pytest.mark.timeout(1200)
 def test_sigkill_at_random_moments(undisturbed, tmp_path, request, rng):
     """Three kills, one of them inside a save; with --faults=N, N of them over as many sweeps as it takes."""
