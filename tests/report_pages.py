@@ -54,7 +54,7 @@ def write(workdir: Path, results: xr.Dataset | None = None, experiment=None, man
 def one_figure(monkeypatch, request):
     """Draw one figure, which is enough for all tests but the one that asks for all."""
     if "all_figures" not in request.fixturenames:
-        few = {name: registry.FIGURES[name] for name in ("programs", "phases")}
+        few = {name: registry.FIGURES[name] for name in ("programs", "accuracy")}
         monkeypatch.setattr(registry, "FIGURES", few)
 
 

@@ -90,8 +90,8 @@ def test_several_sweeps_side_by_side(tmp_path):
     assert [bool(cell) for cell in both["0.01"]] == [False, True]
     assert all(both["0.1"])
     assert [image["alt"].partition(".")[0] for image in page.all("img")] == [
-        "Phases of training (first)",
-        "Phases of training (second)",
+        "Accuracy (first)",
+        "Accuracy (second)",
     ]
     assert "The thresholds differ" not in page.text
 
