@@ -23,7 +23,7 @@ def train(experiment, cuts=(), layout=None, data=None):
     data = packing.place(layout, data, shared=True)
     hparams = packing.place(layout, stack_hyperparameters(runs))
     states = initial(hparams, data)
-    for start, stop in itertools.pairwise([0, *cuts, experiment.steps]):
+    for start, stop in itertools.pairwise([0, *cuts, experiment.steps] if experiment.steps else []):
         states = advance(states, hparams, data, np.int32(start), np.int32(stop))
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(runs)], states)
 

@@ -41,7 +41,7 @@ def clusters(spread):
     return places[LABELS] + spread * rng.normal(size=(COUNT, DIM)), inputs, shared
 
 
-@pytest.mark.parametrize("spread", [0.3, 0.1, 1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("spread", [0.3, 1e-2, 1e-4])
 def test_collapse_leaves_the_default_right(spread):
     features, inputs, shared = clusters(spread)
     values = measure(features, inputs, permutations=20)

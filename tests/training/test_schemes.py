@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import tiny_experiment
 from runs import assert_same_bits, begin, distance, one, take, train
 
 import collapse_jax
 from collapse_jax.experiment.config import Grid, Model, Snapshots, Training
 from collapse_jax.experiment.training import Local
 from collapse_jax.models import HEAD, find_model, make_model
-from collapse_jax.training import network_of, observe_probe
+from collapse_jax.training import init_run, network_of, observe_probe
 from collapse_jax.training.blocks import owners_of
 from collapse_jax.training.run import update
 from collapse_jax.training.schemes import Pass
@@ -67,24 +68,15 @@ def losses(recipe, state, data, h):
     return objectives
 
 
-def began(name, local, made={}):  # noqa: B006 - shared by all tests of the session
-    """Return recipe, hyperparameters, data and initial state of a layer-wise run."""
-    if (key := repr((name, local))) not in made:
-        made[key] = _began(name, local)
-    return made[key]
-
-
-def _began(name, local):
-    from conftest import tiny_experiment
-
+def layerwise(name, local):
+    """Return recipe, hyperparameters and data of a layer-wise run."""
     augment = ("crop",) if local.loss == "supervised_contrastive" else None
     training = Training(scheme="layerwise", local=local, augment=augment)
     weights = {"nhsic": (0.1,)} if local.nhsic else {}
     experiment = tiny_experiment(
         model=BLOCKS[name][0], training=training, batch_size=20, grid=Grid(init_scale=(1.0,), **weights)
     )
-    recipe, h, data = one(experiment)
-    return recipe, h, data, begin(recipe, h, data)
+    return one(experiment)
 
 
 KINDS = [
@@ -100,10 +92,12 @@ KINDS = [
 @pytest.mark.parametrize(("name", "local"), KINDS)
 def test_the_loss_of_a_block_reaches_its_own_parameters_alone(name, local):
     blocks = BLOCKS[name][1]
-    recipe, h, data, state = began(name, local)
-    each, total = jax.jit(losses(recipe, state, data, h))(state.params)
+    recipe, h, data = layerwise(name, local)
+    state = begin(recipe, h, data)
+    objectives = losses(recipe, state, data, h)
+    both = jax.jit(jax.jacrev(lambda p: ((each := objectives(p))[0], each), has_aux=True))  # one program
+    jacobian, (each, total) = both(state.params)
     np.testing.assert_allclose(total, each.sum(), rtol=1e-6)
-    jacobian = jax.jit(jax.jacrev(lambda p: losses(recipe, state, data, h)(p)[0]))(state.params)
     owners = [[*names, f"{LOCAL_HEADS}/head_{i}"] for i, names in enumerate(blocks)] + [[HEAD]]
     parts = {name: tree for name, tree in jacobian.items() if name != LOCAL_HEADS}
     parts |= {f"{LOCAL_HEADS}/{name}": tree for name, tree in jacobian[LOCAL_HEADS].items() if tree}
@@ -202,7 +196,10 @@ def count(tree):
     ],
 )
 def test_local_heads_have_as_many_parameters_as_their_blocks_have_outputs(name, local, expected):
-    heads = began(name, local)[-1].params[LOCAL_HEADS]
+    recipe, *arguments = layerwise(name, local)
+    heads = jax.eval_shape(functools.partial(init_run, recipe), *arguments).params[
+        LOCAL_HEADS
+    ]  # nothing is compiled
     assert [count(heads[f"head_{i}"]) for i in range(len(expected))] == expected
     assert len(heads) == len(BLOCKS[name][1])
 

@@ -82,10 +82,10 @@ def test_the_norm_cutoff_pulls_only_arrays_beyond_it():
     assert float(jnp.abs(gradient["small"]).max()) == float(jnp.abs(gradient["zero"]).max()) == 0
 
 
-@pytest.mark.parametrize("name", ["weight_noise", "l1", "grokfast", "spectral_entropy"])
-def test_a_term_of_strength_0_is_none(tiny, name):
-    """To rounding: the program is another one."""
-    experiment = tiny(grid=Grid(weight_decay=(0.1, 0.01), seed=(1, 2), init_scale=(1.0,), **{name: (0.0,)}))
+def test_terms_of_strength_0_are_none(tiny):
+    """To rounding: the program, here of all of them, is another one."""
+    strengths = dict.fromkeys(("weight_noise", "l1", "grokfast", "spectral_entropy"), (0.0,))
+    experiment = tiny(grid=Grid(weight_decay=(0.1, 0.01), seed=(1, 2), init_scale=(1.0,), **strengths))
     assert distance(train(experiment).params, train(tiny()).params) < 1e-6
 
 
