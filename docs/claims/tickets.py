@@ -198,7 +198,7 @@ def by_claim(digits, control, conv2, conv2_control, density, noise):
     ahead = by_rate(advantage(right, control.sel(flip_rate=0.0).squeeze("weight_decay")))
     yield f"digits {mean(ahead[1], 2)} at rate 0.01, {mean(ahead[4])} at 0.3;"
     small, large = by_rate(advantage(conv2.squeeze("weight_decay"), conv2_control.squeeze("weight_decay"), 5))
-    yield f"Conv-2 {mean(small)} at 0.003, {mean(large)} at 0.03."
+    yield f"Conv-2 {mean(small)} at 0.003, {mean(large)} at 0.03;"
     yield f"ahead of their control by {mean(ahead[1], 2)} at rate 0.01 and {mean(ahead[4])} at 0.3, as the paper has it"
     far = [by_rate(ticket.distance_from_initial)[rate].mean() for rate in ends_of]
     yield f"digits {number(far[0], 1)} at 0.01, {number(far[1], 1)} at 0.3"
