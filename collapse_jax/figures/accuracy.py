@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from collapse_jax.analysis import Thresholds, thresholds_of
 from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.experiment.points import symbols_text
-from collapse_jax.figures import marks, style
+from collapse_jax.figures import marks, notes, style
 from collapse_jax.figures import series as lines
 from collapse_jax.workdir.join import all_points, select_part
 
@@ -45,7 +45,7 @@ def accuracy(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
     grid[0][0].set_ylim(-0.02, 1.03)
     every = [group for groups in shown.values() for group in groups]
     lines.legend(figure, list(grid.ravel()), max(shown.values(), key=len))
-    note = lines.reading_note(results, every, False)
+    note = notes.reading_note(results, every, False)
     left_out = len(rows) - len(shown)
     style.heading(figure, "Accuracy", f"{note} {left_out} further settings are not shown." if left_out else note)
     return figure

@@ -13,7 +13,7 @@ from collapse_jax.analysis import EVENTS, Thresholds, thresholds_of
 from collapse_jax.analysis.groups import DEFAULT_AXIS, points_of, varying
 from collapse_jax.analysis.quantities import mean, quantity
 from collapse_jax.experiment.points import axis_text, value_text
-from collapse_jax.figures import marks, style
+from collapse_jax.figures import marks, notes, style
 from collapse_jax.figures import series as lines
 from collapse_jax.figures.heatmap import ordered
 
@@ -164,4 +164,4 @@ def _note(results: xr.Dataset, bounded: bool) -> str:
     retired = int((results["retired_at"] >= 0).sum()) if "retired_at" in results else 0
     if retired:
         parts.append(f"Of {retired} runs that the stop rule ended the values are those of that step.")
-    return " ".join([*parts, "Dotted: thresholds.", lines.progress_note(results)]).strip()
+    return " ".join([*parts, "Dotted: thresholds.", notes.progress_note(results)]).strip()

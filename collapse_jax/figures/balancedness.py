@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS, until_the_first_retires
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 from collapse_jax.figures.bounds import logged
 
 MAX_PAIRS = 4
@@ -91,7 +91,7 @@ def balancedness(
     ]
     grid[0, 0].legend(handles=handles, loc="lower left", handlelength=2.6)
     lines.legend(figure, list(grid.flat), groups)
-    note = f"{lines.reading_note(results, groups, crosses=False)}{lines.shortened_note(results)}"
+    note = f"{notes.reading_note(results, groups, crosses=False)}{notes.shortened_note(results)}"
     note += "\nBelow: measured against theory, time runs to the right; on the grey diagonal they agree."
     style.heading(figure, "Balancedness of layers against theory", f"{note}\n{_verdict(laws, deviations)}")
     return figure

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 
 class Panel(NamedTuple):
@@ -102,7 +102,7 @@ def bounds(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour:
     for axes in grid[: max(0, len(panels) - columns)]:
         axes.set_xlabel("")
     lines.legend(figure, grid, groups)
-    note = lines.reading_note(results, groups)
+    note = notes.reading_note(results, groups)
     if PANELS[0] in panels:
         note += " Grey line: 1, above which a bound on an error says nothing."
     if any(infinite):

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds, scaled_time, thresholds_of
 from collapse_jax.analysis.groups import DEFAULT_AXIS
-from collapse_jax.figures import marks, style
+from collapse_jax.figures import marks, notes, style
 from collapse_jax.figures import series as lines
 
 # Variable -> title, and whether its axis is logarithmic.
@@ -64,7 +64,7 @@ def collapse_time(
     grid[0, 1].set_xlim(min(left, 0.1), max(float(e.max()) for e in ends))
     grid[-1, 1].set_xlabel("scaled time η·λ·t (learning rate · weight decay · step)")
     lines.legend(figure, list(grid.flat), groups)
-    note = lines.reading_note(results, groups)
+    note = notes.reading_note(results, groups)
     note += (
         "\nIf weight decay sets the clock, the curves on the right coincide. Dotted: threshold. "
         "Dashed: η·λ·t = 1, in which decay alone shrinks a weight by the factor e."

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS, at_the_end, carried
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 MEASURE = "the measure complexity"
 
@@ -67,7 +67,7 @@ def complexity(
         style.step_axis(axes, results["step"].values)
     lines.legend(figure, grid, groups)
     note = f"Smallest description found whose train loss differs by less than {allowed:g}. "
-    style.heading(figure, "Complexity of the weights", note + lines.reading_note(results, groups, False))
+    style.heading(figure, "Complexity of the weights", note + notes.reading_note(results, groups, False))
     return figure
 
 
@@ -107,7 +107,7 @@ def rate_distortion(
     right.set_ylabel(style.label(results, "complexity"))
     right.set_title(f"Over the steps{', ' + first.title if first.point else ''}", fontsize=9.5)
     right.legend(title="distortion", fontsize=7.5)
-    style.heading(figure, "Rate and distortion", lines.reading_note(results, groups, False))
+    style.heading(figure, "Rate and distortion", notes.reading_note(results, groups, False))
     return figure
 
 

@@ -16,7 +16,8 @@ from collapse_jax.analysis.groups import DEFAULT_AXIS, groups_of, points_of, var
 from collapse_jax.analysis.quantities import Quantity, mean, quantity
 from collapse_jax.experiment.points import axis_text, symbols_text, value_text
 from collapse_jax.figures import style
-from collapse_jax.figures.series import axis_label, evenly, progress_note
+from collapse_jax.figures.notes import progress_note
+from collapse_jax.figures.series import axis_label, evenly
 
 MAX_PANELS = 6
 MAX_TICKS, FEWER_TICKS = 16, 10  # of an axis; the second, evenly, where there are more values

@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
 from collapse_jax.analysis.nulls import null_name
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 from collapse_jax.figures.nulls import null_of
 from collapse_jax.figures.series import Series
 
@@ -130,7 +130,7 @@ def _note(results: xr.Dataset, planes: list[Plane]) -> str:
     if any(null_name(results[plane.y]) in results for plane in planes):
         note += "\nCrosses and bars: mean and standard deviation of the null, rows permuted"
         note += "\n(labels, for noise and bins)."
-    note += f" {lines.progress_note(results)}"
+    note += f" {notes.progress_note(results)}"
     if any("noisy" in plane.x or "binned" in plane.x for plane in planes):
         note += "\nI(Z;X) through noise or bins depends on no pairing: its cross is at the value."
     return note.strip()

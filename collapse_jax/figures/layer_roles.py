@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS, at_the_end, carried, points_of, varying
 from collapse_jax.analysis.nulls import null_name
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 from collapse_jax.figures.series import Series
 
 ZX, ZY = "layer_nhsic_zx", "layer_nhsic_zy"
@@ -56,7 +56,7 @@ def layer_planes(results: xr.Dataset, thresholds: Thresholds | None = None, *, c
     handles = [Line2D([], [], color=shade, linewidth=2.4, label=str(i + 1)) for i, shade in enumerate(shades)]
     figure.legend(handles=handles, title="hidden layer", loc="outside right upper", alignment="left")
     note = f"Mean over seeds. Circle: step {int(results['step'].values[0]):,}; dot: the last step; cross: its null."
-    style.heading(figure, "Layers in the nHSIC plane", f"{note} {lines.progress_note(results)}".strip())
+    style.heading(figure, "Layers in the nHSIC plane", f"{note} {notes.progress_note(results)}".strip())
     return figure
 
 
@@ -94,7 +94,7 @@ def layer_profile(
         axes.set_xticks(_depths(last))
         axes.set_ylabel(style.label(results, name).replace(", by layer", ""))
     lines.legend(figure, grid, groups)
-    note = f"Step {int(last['step']):,}. {lines.reading_note(results, groups, False)} {NULLS}"
+    note = f"Step {int(last['step']):,}. {notes.reading_note(results, groups, False)} {NULLS}"
     style.heading(figure, "What layers keep, by depth", note)
     return figure
 
@@ -121,7 +121,7 @@ def last_layer(results: xr.Dataset, thresholds: Thresholds | None = None, *, col
             style.step_axis(axes, results["step"].values)
         row[0].set_ylabel(kernel)
     lines.legend(figure, list(grid.ravel()), groups)
-    note = f"{lines.reading_note(results, groups, False)} {NULLS}"
+    note = f"{notes.reading_note(results, groups, False)} {NULLS}"
     style.heading(figure, "The last hidden layer forgets the input, or not", note)
     return figure
 

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 # Variable -> label, and whether its axis is logarithmic.
 ROWS = {
@@ -46,6 +46,6 @@ def layers(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour:
     for row, name in zip(grid, names, strict=True):
         row[0].set_ylabel(ROWS[name][0])
     lines.legend(figure, list(grid.ravel()), groups)
-    note = lines.reading_note(results, groups) + " The last hidden layer holds the features."
+    note = notes.reading_note(results, groups) + " The last hidden layer holds the features."
     style.heading(figure, "Collapse, layer by layer", note)
     return figure

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.experiment.points import axis_text, describe_point
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 from collapse_jax.workdir.join import all_points, axes_of, select_part
 
 ACCURACY = ("train_accuracy", "test_accuracy")
@@ -86,7 +86,7 @@ def _rows(
             row[0].set_ylabel(f"{label}\n{row[0].get_ylabel()}")
     lines.legend(figure, list(grid.ravel()), groups)
     first, *further = parts.values()
-    note = lines.reading_note(first, every, True, *further)
+    note = notes.reading_note(first, every, True, *further)
     if left_out > 0:
         note += f" {left_out} further programs are not shown."
     style.heading(figure, title, note)

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 MAX_ROWS = 3
 # Okabe-Ito colours; from the loosest bound to the estimate.
@@ -64,7 +64,7 @@ def sandwich(results: xr.Dataset, thresholds: Thresholds | None = None, *, colou
     handles = [Line2D([], [], label=text, **look) for text, look in LOOKS.values() if text]
     place: dict[str, Any] = {"loc": "outside right upper", "alignment": "left", "handlelength": 2.4}
     lines.beside(figure, figure.legend(handles=handles, **place))
-    note = lines.reading_note(results, groups) + "\nσ: noise relative to the largest feature norm. The estimate"
+    note = notes.reading_note(results, groups) + "\nσ: noise relative to the largest feature norm. The estimate"
     note += " saturates at the log of the number of examples of a class; bounds do not."
     if len(groups) < len(every):
         note += f" {len(groups)} of {len(every)} {lines.kind(every)} shown."

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import carried, groups_of, points_of, take, varying
 from collapse_jax.experiment.points import symbols_text
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 MAX_COLUMNS, MAX_ROWS = 4, 4
 COLOURS = ("#1b6ca8", "#7fb7dd", "#d1495b", "#9a9a9a")  # of the kinds of tokens
@@ -119,7 +119,7 @@ def _panels(results: xr.Dataset, shown: Sequence[Line], title: str, ylabel: str,
         note += f"{len(used)} of {len(groups)} settings are shown. "
     counts = sorted({len(runs) for _, runs in groups})
     seeds = f"mean of {counts[0]} runs" if len(counts) == 1 else f"mean of {counts[0]} to {counts[-1]} runs"
-    note += f"Line: {seeds}; band: lowest to highest. {lines.progress_note(results)}"
+    note += f"Line: {seeds}; band: lowest to highest. {notes.progress_note(results)}"
     style.heading(figure, title, note.strip())
     return figure
 

@@ -14,7 +14,7 @@ from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import points_of, varying
 from collapse_jax.analysis.quantities import quantity
 from collapse_jax.figures import heatmap, style
-from collapse_jax.figures.series import progress_note
+from collapse_jax.figures.notes import progress_note
 
 ACROSS, DIMENSION = "signal_norm", "dimension"
 UPWARDS = (DIMENSION, "weight_decay", "flip_rate")

@@ -10,8 +10,8 @@ from matplotlib.patches import Patch
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
 from collapse_jax.analysis.nulls import LEVEL, null_name
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 from collapse_jax.figures.nulls import explained_name, null_of, with_verdicts
 from collapse_jax.figures.series import Series
 
@@ -60,7 +60,7 @@ def superfluous(results: xr.Dataset, thresholds: Thresholds | None = None, *, co
         handle = (Line2D([], [], color=style.GREY, linestyle="--"), Patch(color=style.GREY, alpha=style.BAND_ALPHA))
         grid[0].legend([handle], ["null of permutations"], loc="best", handlelength=2.4)
     lines.legend(figure, grid, groups)
-    note = lines.reading_note(results, groups, log=False)
+    note = notes.reading_note(results, groups, log=False)
     style.heading(
         figure, "Superfluous information and within-class variance", f"{note}\n{_note(results, found, tested)}"
     )

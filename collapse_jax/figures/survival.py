@@ -10,8 +10,8 @@ from collapse_jax.analysis import survival as estimate
 from collapse_jax.analysis.events import events_of
 from collapse_jax.analysis.groups import DEFAULT_AXIS
 from collapse_jax.analysis.turnbull import Curve
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 
 @style.styled
@@ -95,4 +95,4 @@ def _note(results: xr.Dataset, left_out: int) -> str:
     ]
     if left_out:
         parts.append(f"Left out: {left_out} times of runs without values, or past the level from the start.")
-    return " ".join([*parts, lines.progress_note(results)]).strip()
+    return " ".join([*parts, notes.progress_note(results)]).strip()

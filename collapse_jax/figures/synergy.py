@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from collapse_jax.analysis import Thresholds, thresholds_of
 from collapse_jax.analysis.change_points import change_points
 from collapse_jax.analysis.groups import DEFAULT_AXIS, carried
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 EXTREMES = ("synergy", "redundancy")
 NULLS: dict[str, Any] = {"_null": (0, (1, 1.5)), "_spectrum_null": (0, (5, 2))}
@@ -55,7 +55,7 @@ def synergy(results: xr.Dataset, thresholds: Thresholds | None = None, *, colour
     thin = [group.title for group in groups if faint[group.name] < 1]
     note = "Nulls: dotted, neurons permuted; dashed, same spectrum, random directions. "
     note += f"Faint, does not fit: {'; '.join(thin)}. " if thin else ""
-    style.heading(figure, "Do neurons act together?", note + lines.reading_note(results, groups, False))
+    style.heading(figure, "Do neurons act together?", note + notes.reading_note(results, groups, False))
     return figure
 
 

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import points_of, varying
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 from collapse_jax.figures.against_axis import axis_of
 from collapse_jax.figures.heatmap import ordered
 from collapse_jax.figures.tickets import CONTROL, PANELS, RATE, Panel, ends_of_levels, with_controls
@@ -63,7 +63,7 @@ def ticket_rates(
         if len(groups) > 1:
             row[0].set_ylabel(group.title)
     _legend(figure, ends, levels, shades)
-    note = "At the end of a level. " + lines.reading_note(ends, lines.split(ends), spread="bar", crosses=False)
+    note = "At the end of a level. " + notes.reading_note(ends, lines.split(ends), spread="bar", crosses=False)
     style.heading(figure, "Tickets by learning rate", note)
     return figure
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from collapse_jax.analysis import Thresholds
 from collapse_jax.analysis.groups import points_of, until_the_first_retires
+from collapse_jax.figures import notes, style
 from collapse_jax.figures import series as lines
-from collapse_jax.figures import style
 
 RATE = "learning_rate"
 CONTROL = "control_accuracy"  # test accuracy of the masks with other initial weights
@@ -83,7 +83,7 @@ def tickets(
     lines.legend(figure, grid, groups)
     note = "At the end of each level; weights are pruned from right to left. "
     note += "Dashed: the same masks with other initial weights. " if controls else ""
-    note += f"{lines.reading_note(ends, groups, False, crosses=False)}{lines.shortened_note(ends)}"
+    note += f"{notes.reading_note(ends, groups, False, crosses=False)}{notes.shortened_note(ends)}"
     style.heading(figure, "Tickets", note)
     return figure
 
@@ -119,8 +119,8 @@ def bound_parts(results: xr.Dataset, thresholds: Thresholds | None = None, *, co
     below[0].set_ylabel("error")
     grid[0].legend(fontsize=7.5)
     below[-1].legend(fontsize=7.5)
-    note = lines.reading_note(ends, groups, False, spread="", crosses=False)
-    style.heading(figure, "What a ticket costs", f"{note}{lines.shortened_note(ends)}")
+    note = notes.reading_note(ends, groups, False, spread="", crosses=False)
+    style.heading(figure, "What a ticket costs", f"{note}{notes.shortened_note(ends)}")
     return figure
 
 

@@ -14,7 +14,7 @@ from collapse_jax.analysis.groups import run_dims
 from collapse_jax.experiment.axes import TRACED
 from collapse_jax.experiment.points import point_text
 from collapse_jax.figures import marks, style
-from collapse_jax.figures.series import progress_note
+from collapse_jax.figures.notes import progress_note
 
 INK = "#222222"
 # Variables that share a panel, and whether it is logarithmic; those of further events follow.

@@ -16,7 +16,7 @@ from collapse_jax.analysis.quantities import quantity
 from collapse_jax.analysis.summary import summarise
 from collapse_jax.experiment.stopping import Stop
 from collapse_jax.figures import FIGURES
-from collapse_jax.figures.series import progress_note
+from collapse_jax.figures.notes import progress_note
 from collapse_jax.reporting.cautions import cautions
 from collapse_jax.reporting.page import headline
 from collapse_jax.reporting.sweeps import load
