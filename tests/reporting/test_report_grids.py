@@ -68,7 +68,7 @@ def test_parts_of_static_axes(tmp_path):
     titles = [image["alt"].partition(". ")[0] for image in page.all("img")]
     assert titles[0] == "Programs: depth, optimizer"
     begun = ("depth=1_optimizer=adamw", "depth=1_optimizer=sgd", "depth=2_optimizer=adamw")
-    assert titles[1:] == [f"Phases of training ({name})" for name in begun]
+    assert titles[1:] == ["Accuracy", *(f"Accuracy ({name})" for name in begun)]
     assert ["git commit", "0123abc"] in page.rows
     assert "size of results.nc" in page.text
 
