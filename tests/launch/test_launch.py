@@ -235,7 +235,6 @@ def test_ctrl_c_reaches_each_process_of_local_once(tmp_path):
     while not (tmp_path / "ready").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(0.3)  # bash keeps a signal that comes just before `wait` until the process ends
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 75
     assert (tmp_path / "heard").read_text() == "SIGTERM "
