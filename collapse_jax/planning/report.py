@@ -118,6 +118,11 @@ def _retires(experiment: config.Experiment) -> tuple[int, ...]:
     return (stop.at_least or 0, min(stop.at_most or experiment.steps, experiment.steps)) if stop.events else ()
 
 
+def _last_step(experiment: config.Experiment) -> int:
+    """Return the step at which the last run ends, if none retires before it must."""
+    return _retires(experiment)[1] if experiment.stop.events else experiment.steps
+
+
 def _stop_text(first: int, last: int) -> list[str]:
     return [
         f"stop rule   no plan knows when: time is that of runs that all go on to step {last:,}; they may retire "
@@ -161,7 +166,7 @@ def _of_shapes(experiment: config.Experiment, chips: Target) -> Plan:
     needed = memory.Memory(
         per_device * least.per_run, least.shared, tile * least.per_tile_run, 0, int(chips.chip.memory)
     )
-    steps = [experiment.steps, *_retires(experiment)][-1]
+    steps = _last_step(experiment)
     seconds = -(-per_device // tile) * tile * steps * step.seconds(chips.chip, experiment.precision)
     return Plan(
         target=chips,
@@ -204,7 +209,7 @@ def _compiled(experiment: config.Experiment, chips: Target, on_tpu: bool) -> Pla
     log_point = cost.of_log_point(compiled, tile)
     texts = [program.as_text() or "" for program in (compiled.advance, compiled.measure, compiled.snapshot)]
     analysis = memory.analysis(compiled.advance)
-    steps = [experiment.steps, *_retires(experiment)][-1]
+    steps = _last_step(experiment)
     points = int((schedule_steps(experiment.log, experiment.steps) <= steps).sum())
     padded = layout.padded // devices
     return Plan(
