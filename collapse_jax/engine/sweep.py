@@ -293,5 +293,7 @@ class Sweep:
 
     def close(self) -> None:
         """Wait for the stores and release them."""
-        self.snapshots.close()
-        self.checkpoints.close()
+        try:
+            self.snapshots.close()
+        finally:
+            self.checkpoints.close()

@@ -7,11 +7,7 @@ favour.
 """
 
 import contextlib
-import functools
-import logging
 import os
-import shutil
-import sys
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -20,21 +16,12 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
-from orbax.checkpoint._src.multihost import multihost
 
 from collapse_jax.errors import DamagedError, StoreError, WorkdirError, first_line
 from collapse_jax.system.files import is_remote, make_folder, require_readable, sync_tree
 from collapse_jax.system.progress import say
+from collapse_jax.workdir import orbax_habits as habits
 from collapse_jax.workdir.lock import Lock
-
-# Orbax reports each save, and each failure of one with a traceback; the caller learns of both in one line.
-logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
-# So it does with each leaf that cannot be read, since Orbax reports the first and drops the others.
-logging.getLogger("asyncio").addFilter(
-    lambda record: not any(name in record.getMessage() for name in ("_wrap_awaitable", "OCDBT"))
-)
-
-ORBAX_TEMPORARY = ".orbax-checkpoint-tmp"
 
 
 def to_flat(tree: Any) -> dict[str, np.ndarray]:
@@ -93,9 +80,10 @@ class TreeStore:
         self.directory, self.lock, self.keep, self.fingerprint = epath.Path(directory), lock, keep, fingerprint
         self._unsynced: list[int] = []
         self._unverified: list[int] = []
+        self._failed = False
         options = (
             ocp.CheckpointManagerOptions(
-                cleanup_tmp_directories=True, create=False, multiprocessing_options=_alone()
+                cleanup_tmp_directories=True, create=False, multiprocessing_options=habits.alone()
             )
             if lock
             else ocp.CheckpointManagerOptions(read_only=True, save_interval_steps=0, create=False)
@@ -104,9 +92,9 @@ class TreeStore:
         absolute = self.directory if is_remote(self.directory) else self.directory.resolve()
         try:
             if lock:
-                _ignore_closed_loops()
+                habits.ignore_closed_loops()
                 make_folder(self.directory)
-                self._remove_left_overs()
+                habits.remove_left_overs(self.directory)
             self._manager = ocp.CheckpointManager(absolute, options=options)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or first_line(error)
@@ -199,18 +187,12 @@ class TreeStore:
         for old in self.steps()[: -(self.keep - 1)]:
             self._manager.delete(old)
 
-    def _remove_left_overs(self) -> None:
-        for path in self.directory.glob(f"*{ORBAX_TEMPORARY}*"):
-            if is_remote(path):
-                path.rmtree(missing_ok=True)
-            else:
-                shutil.rmtree(path, ignore_errors=True)
-
     def _failure(self, what: str, error: Exception) -> StoreError:
         """Describe a failed save, and free the space that it took."""
         self._unsynced.clear()
         self._unverified.clear()
-        self._remove_left_overs()
+        self._failed = True
+        habits.remove_left_overs(self.directory)
         reason = getattr(error, "strerror", None) or first_line(error)
         return StoreError(f"{self.directory}: {what}: {reason}")
 
@@ -265,27 +247,5 @@ class TreeStore:
         finally:
             with contextlib.suppress(Exception):  # said by `wait`
                 self._manager.close()
-
-
-@functools.cache
-def _ignore_closed_loops() -> None:
-    """Keep quiet about the leaves of a failed save after the first, whose event loop Orbax has closed by then."""
-    before = sys.unraisablehook
-
-    def report(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            before(unraisable)
-
-    sys.unraisablehook = report
-
-
-def _alone() -> ocp.options.MultiprocessingOptions:
-    """Make Orbax work as if this process were the only one: each process of a job saves to directories of its own.
-
-    Orbax (0.12.8) writes host arrays and JSON in the process of index 0 alone, whatever its primary host is, and
-    commits an empty checkpoint elsewhere. So every process is given that index, and waits for no other.
-    """
-    if jax.process_count() == 1:
-        return ocp.options.MultiprocessingOptions()
-    multihost.process_index = lambda: 0
-    return ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
+            if self._failed:
+                habits.remove_late_writes(self.directory)

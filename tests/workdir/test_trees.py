@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -71,6 +72,40 @@ def test_what_the_system_does_not_hand_out_is_not_damaged(tmp_path):
         path.write_bytes(content)
     assert seen >= 4
     assert TreeStore(tmp_path / "checkpoints").load(3).keys() == {"a/b", "c"}
+
+
+def test_what_a_failed_save_writes_late_is_removed(tmp_path, monkeypatch):
+    """A leaf lands after the save has failed, and one after the manager has closed."""
+    folder = tmp_path / "snapshots"
+    late = folder / "4.orbax-checkpoint-tmp" / "tree.orbax-checkpoint-tmp"
+
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def land():
+        late.mkdir(parents=True, exist_ok=True)
+        (late / "leaf").write_bytes(bytes(10))
+
+    with one_writer(tmp_path) as lock:
+        writer = TreeStore(folder, lock=lock)
+        writer.save(3, TREE)
+        writer.wait()
+        monkeypatch.setattr(writer._manager, "save", fail)
+        with pytest.raises(StoreError, match="saving step 4 failed: No space left on device"):
+            writer.save(4, TREE)
+        land()
+        close = writer._manager.close
+
+        def close_and_land():
+            close()
+            land()
+            timer.start()
+
+        timer = threading.Timer(0.05, land)
+        monkeypatch.setattr(writer._manager, "close", close_and_land)
+        writer.close()
+        timer.join()
+        assert sorted(path.name for path in folder.iterdir()) == ["3"]
 
 
 def test_a_save_that_does_not_reach_the_disk_is_none(tmp_path, monkeypatch):
