@@ -4,9 +4,9 @@ Command: python -m benchmarks.growth            (minutes on 2 cores)
          python -m benchmarks.growth --tiny     (seconds)
 
 The main network, 4 runs. Grown are the steps (twice as many) and the runs (twice as many). What the new run-steps
-take in one go is the time of the whole sweep less that of the small one, so start and compilation cancel there, and
-are counted where the sweep grows. Late steps are measured more seldom than early ones: each growth has a whole of
-its own.
+take in one go is the time of the whole sweep less that of the small one: start and compilation cancel there, and
+count where the sweep grows. All log and store at equal distances: schedules that depend on the number of steps would
+measure the same steps more often in a small sweep than in a whole one.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from benchmarks.interleave import interleave
 
 SEEDS = (42, 43, 44, 45)
 MORE = (46, 47, 48, 49)
+LOG, SNAPSHOT = 400, 2000  # steps from one to the next
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="a few steps, one round")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--warm_up", type=int, default=1, help="rounds that do not count")
-    parser.add_argument("--steps", type=int, default=4000, help="of the sweep that grows")
+    parser.add_argument("--steps", type=int, default=8000, help="of the sweep that grows")
     arguments = parser.parse_args()
     steps, repeats = (20, 1) if arguments.tiny else (arguments.steps, arguments.repeats)
     from collapse_jax.system import runtime
@@ -38,12 +39,18 @@ def main() -> None:
     runtime.start(training=True)
     import collapse_jax
     from benchmarks.engine import main_experiment
+    from collapse_jax.experiment import config
 
-    base = main_experiment(steps=steps, checkpoint_seconds=1e6)
-    grid = dataclasses.replace(base.grid, weight_decay=(0.1,), seed=SEEDS)
-    small = dataclasses.replace(base, grid=grid)
-    longer = dataclasses.replace(small, steps=2 * steps)
-    wider = dataclasses.replace(small, grid=dataclasses.replace(grid, seed=SEEDS + MORE))
+    def experiment(steps, seeds):
+        base = main_experiment(steps=steps, checkpoint_seconds=1e6)
+        every, rarely = (
+            config.Schedule("explicit", at=tuple(range(0, steps, distance))) for distance in (LOG, SNAPSHOT)
+        )
+        grid = dataclasses.replace(base.grid, weight_decay=(0.1,), seed=seeds)
+        snapshots = dataclasses.replace(base.snapshots, schedule=rarely)
+        return dataclasses.replace(base, grid=grid, log=every, snapshots=snapshots)
+
+    small, longer, wider = experiment(steps, SEEDS), experiment(2 * steps, SEEDS), experiment(steps, SEEDS + MORE)
     with tempfile.TemporaryDirectory() as folder:
         names = (pathlib.Path(folder) / str(number) for number in itertools.count())
 
@@ -66,13 +73,13 @@ def main() -> None:
         }
         compared = interleave(ways, repeats, warm_up=arguments.warm_up)
     print(compared.table("CPU time of a sweep", unit="s", scale=1))
-    ratios = {}
+    costs = {}
     for way in ("twice the steps", "twice the runs"):
-        new = compared[way].median - compared["small"].median
-        ratios[way] = compared[f"{way}, --extend"].median / new
-        print(f"{way}: {ratios[way]:.2f} times the new run-steps in one go")
+        new, grown = compared[way].median - compared["small"].median, compared[f"{way}, --extend"].median
+        costs[way] = {"in_one_go": new, "extend": grown, "ratio": grown / new, "beyond": grown - new}
+        print(f"{way}: {grown:.1f} s instead of {new:.1f} s, {grown / new:.3f} times, {grown - new:.1f} s more")
     if not arguments.tiny:
-        print(machine.write("growth", {"steps": steps, "ratios": ratios, **compared.record()}))
+        print(machine.write("growth", {"steps": steps, "costs": costs, **compared.record()}))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ def both(function, *given):
 
 @pytest.mark.parametrize("channels", [FEW - 1, FEW])
 @pytest.mark.parametrize(
-    ("size", "stride", "side"), [(3, 1, 5), (3, 2, 5), (3, 2, 6), (5, 2, 6), (3, 3, 7), (1, 2, 5)]
+    ("size", "stride", "side"),
+    [(3, 1, 5), (3, 1, 7), (3, 2, 5), (3, 2, 6), (3, 2, 7), (5, 2, 6), (3, 3, 7), (1, 2, 5)],
 )
 def test_values_and_derivatives_are_those_of_the_plain_form(rng, size, stride, side, channels):
     x, kernel = arrays(rng, size, side, channels)
