@@ -5,7 +5,7 @@ Command: python -m benchmarks.growth            (minutes on 2 cores)
 
 The main network, 4 runs. Grown are the steps (twice as many) and the runs (twice as many). What the new run-steps
 take in one go is the time of the whole sweep less that of the small one: start and compilation cancel there, and
-count where the sweep grows. All log and store at equal distances: schedules that depend on the number of steps would
+count where the sweep grows. All log and store at equal distances: schedules that depend on the length would
 measure the same steps more often in a small sweep than in a whole one.
 """
 
