@@ -72,17 +72,17 @@ def _side_by_side(x: jax.Array, kernel: jax.Array, *, stride: int, pads: Pads, d
     meet a window that is wider by stride (b - 1), and are b F columns of one kernel, in which each pixel's taps are
     zero where the window is not its own: more products, in less time. Their order is that of the images.
     """
-    (size, taps, channels, features), how = kernel.shape, {"stride": stride, "pads": pads, "dilation": dilation}
-    out = _shape(x, kernel, **how).shape
+    size, taps, channels, features = kernel.shape
+    out = _shape(x, kernel, stride=stride, pads=pads, dilation=dilation).shape
     most = (WIDE if channels >= FEW else 2 * WIDE) // features
     beside = next((count for count in (8, 4, 2) if count <= most and out[2] % count == 0), 1)
     if beside == 1 or dilation > 1:
-        return _plain(x, kernel, **how)
+        return _plain(x, kernel, stride=stride, pads=pads, dilation=dilation)
     spare = stride * (beside - 1)
     places = (((0, 0), (at, spare - at), (0, 0), (0, 0)) for at in range(0, spare + 1, stride))
     merged = jnp.stack([jnp.pad(kernel, place) for place in places], 3)
     merged = merged.reshape(size, taps + spare, channels, beside * features)
-    return _plain(x, merged, **how, beside=beside).reshape(out)
+    return _plain(x, merged, stride=stride, pads=pads, beside=beside).reshape(out)
 
 
 def _input_gradient(

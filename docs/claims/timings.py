@@ -207,8 +207,8 @@ def faster(networks, sweep):
     found, ways = read(networks)["networks"], read(sweep)["train"]["ways"]
     ratio = {name: number(one["times_faster"], 2) for name, one in found.items()}
     for text, name in (
-        ("channels last", "cnn"),
-        ("the same", "resnet18_width_8"),
+        ("2 one-thread processes", "cnn"),
+        ("channels last", "resnet18_width_8"),
         ("the same", "resnet18_width_16"),
         ("2 one-thread processes", "transformer"),
     ):
