@@ -41,6 +41,8 @@ sweep.Sweep._checkpoint = slowly
 sys.exit(main(sys.argv[3:]))
 """
 
+STARTED: list[subprocess.Popen] = []
+
 
 def free_port():
     with socket.socket() as free:
@@ -52,7 +54,7 @@ def start_two(config, workdir, *pauses, last=0):
     """Start both; each pauses for so many seconds after every save, and for `last` after the one at the end."""
     job = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
     command = ["train", "--distributed", f"--config={config}", f"--workdir={workdir}", "--config.packing.devices=2"]
-    return [
+    both = [
         subprocess.Popen(
             [sys.executable, "-c", ONE_OF_TWO, str(pauses[index]), str(last), *command],
             env=os.environ | job | {"JAX_PROCESS_ID": str(index), "PYTHONPATH": str(ROOT)},
@@ -62,6 +64,19 @@ def start_two(config, workdir, *pauses, last=0):
         )
         for index in range(2)
     ]
+    STARTED.extend(both)
+    return both
+
+
+@pytest.fixture(autouse=True)
+def no_survivors():
+    """End what a failed test leaves behind, which the next test of this worker would be blamed for."""
+    yield
+    for process in STARTED:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    STARTED.clear()
 
 
 def until(process, start, step=0):
