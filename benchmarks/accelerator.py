@@ -104,26 +104,37 @@ def steps_per_call(train: Callable[[int], Any], size: Size) -> int:
 
 
 def ceilings(size: Size) -> dict[str, float]:
-    """Measure the bandwidth of a copy [bytes/s] and float32 products, also as the default precision has them."""
+    """Measure the bandwidth of a copy [bytes/s], and of products in each precision the speed [1/s] and the error.
+
+    The error is the largest one of a product of normal numbers, relative to its largest element.
+    """
     import jax
     import jax.numpy as jnp
+
+    from benchmarks import engine
+    from collapse_jax.system import runtime
 
     array = jnp.ones(size.copy // 8, jnp.float32)
     copy = jax.jit(lambda x: x + 1)
     matrix = jax.random.normal(jax.random.key(0), (min(8192, size.copy // 2**17),) * 2)
-    found = {"copy": lambda: jax.block_until_ready(copy(array))}
-    for precision in ("highest", "default"):
-        product = jax.jit(lambda a, p=precision: jnp.matmul(a, a, precision=p))
+    found, errors = {"copy": lambda: jax.block_until_ready(copy(array))}, {}
+    small = np.asarray(matrix[:1024, :1024], np.float64)
+    exact = small @ small
+    for precision in ("highest", "high", "default"):
+        with runtime.numbers(engine.main_experiment(precision=precision)):
+            product = jax.jit(lambda a: a @ a).lower(matrix).compile()
+            rounded = jax.jit(lambda a: a @ a)(matrix[:1024, :1024])
         found[precision] = lambda product=product: jax.block_until_ready(product(matrix))
+        errors[precision] = float(np.abs(rounded - exact).max() / np.abs(exact).max())
     timings = interleave(
         {name: lambda call=call: (call(), None)[1] for name, call in found.items()}, 3 * size.repeats, warm_up=2
     )
     flops = 2 * len(matrix) ** 3
-    return {
-        "copy_bytes_per_second": size.copy / timings["copy"].best,
-        "flops_highest": flops / timings["highest"].best,
-        "flops_default": flops / timings["default"].best,
-    }
+    return (
+        {"copy_bytes_per_second": size.copy / timings["copy"].best}
+        | {f"flops_{precision}": flops / timings[precision].best for precision in errors}
+        | {f"error_{precision}": error for precision, error in errors.items()}
+    )
 
 
 def floor_bytes() -> int:
@@ -235,6 +246,7 @@ def main() -> None:
         "runs": lambda: series([experiment_of(runs) for runs in size.runs]),
         "pytorch": lambda: opponents(size, on_gpu),
         "tf32": lambda: series([experiment_of(runs, precision="default") for runs in size.compared]),
+        "tf32x3": lambda: series([experiment_of(runs, precision="high") for runs in size.compared]),
         "bits": lambda: bits(size.compared[0]),
         "tiles": lambda: series([experiment_of(largest, tile=tile) for tile in size.tiles]),
         "transformer": lambda: series([experiment_of(runs, "transformer") for runs in size.models]),

@@ -241,8 +241,8 @@ class Experiment:
       checkpoint_seconds: time between checkpoints.
       chunk_seconds: time of one call of the training program, after which a signal is heeded and the bar moves.
       packing: layout on the hardware.
-      precision: of matrix multiplications, "highest", "high" or "default" (float32 truncated to bfloat16 on TPU,
-        TF32 on GPU).
+      precision: of matrix multiplications, "highest" (float32), "default" (float32 truncated to bfloat16 on TPU, to
+        TF32 on GPU) or "high" (the sum of three such products, nearly float32; of convolutions on GPU one).
       dtype: "float32" or "float64", of inputs, parameters, the optimizer's state and the measures. Inputs and
         initial parameters are made in float32 in either case, so that runs of both types begin equal; results
         are stored in float32.

@@ -14,6 +14,24 @@ POSITIONS = 513  # CLS and up to 512 tokens
 PADDING = 0
 
 
+class Projection(nn.Module):
+    """Kernel [D, features], uniform in +-`bound`, and zero bias of a dense layer that is not applied as one.
+
+    Attributes:
+      features: outputs.
+      bound: of the initial kernel.
+    """
+
+    features: int
+    bound: float
+
+    @nn.compact
+    def __call__(self, size: int) -> tuple[jax.Array, jax.Array]:
+        """Return both for inputs of `size`."""
+        kernel = self.param("kernel", uniform(self.bound), (size, self.features))
+        return kernel, self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+
+
 class SelfAttention(nn.Module):
     """`torch.nn.MultiheadAttention` of a sequence with itself: softmax(q k^T / sqrt(d_head)) v per head, projected.
 
@@ -22,22 +40,43 @@ class SelfAttention(nn.Module):
 
     Attributes:
       heads: number of heads; divides D.
+      first: whether the first token alone is returned. Then keys and values of the others need not exist:
+        q (W_k x) = (W_k^T q) x and sum_t a_t (W_v x_t) = W_v (sum_t a_t x_t).
     """
 
     heads: int
+    first: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
-        """Map x [N, T, D] to [N, T, D]; `mask` [N, T] says which tokens may be attended to (None: all)."""
+        """Map x [N, T, D] to [N, T, D], or [N, 1, D]; `mask` [N, T] says what may be attended to (None: all)."""
         size = x.shape[-1]
         # Xavier: sqrt(6 / (fan_in + fan_out)) of the stacked [D, 3 D] kernel.
-        qkv = nn.Dense(3 * size, kernel_init=uniform((6 / (4 * size)) ** 0.5), name="in_proj")(x)
+        kernel, bias = Projection(3 * size, (6 / (4 * size)) ** 0.5, name="in_proj")(size)
+        attend = self._attend_from_first if self.first else self._attend
+        mixed = attend(x, mask, kernel, bias)
+        return nn.Dense(size, kernel_init=uniform(size**-0.5), name="out_proj")(mixed)
+
+    def _attend(self, x: jax.Array, mask: jax.Array | None, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+        qkv = x @ kernel + bias[None, None]
         q, k, v = jnp.moveaxis(qkv.reshape(*x.shape[:2], 3, self.heads, -1), 2, 0)
         scores = jnp.einsum("nqhd,nkhd->nhqk", q, k) * q.shape[-1] ** -0.5
         if mask is not None:
             scores = jnp.where(mask[:, None, None, :], scores, -jnp.inf)
-        mixed = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(scores), v).reshape(x.shape)
-        return nn.Dense(size, kernel_init=uniform(size**-0.5), name="out_proj")(mixed)
+        return jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(scores), v).reshape(x.shape)
+
+    def _attend_from_first(
+        self, x: jax.Array, mask: jax.Array | None, kernel: jax.Array, bias: jax.Array
+    ) -> jax.Array:
+        of_q, of_k, of_v = jnp.moveaxis(kernel.reshape(x.shape[-1], 3, self.heads, -1), 1, 0)
+        b_q, b_k, b_v = bias.reshape(3, 1, self.heads, -1)
+        q = (jnp.einsum("nc,chd->nhd", x[:, 0], of_q) + b_q) * b_q.shape[-1] ** -0.5
+        scores = jnp.einsum("nkc,nhc->nhk", x, jnp.einsum("nhd,chd->nhc", q, of_k))
+        scores = scores + (q * b_k).sum(-1, keepdims=True)  # the softmax forgets it, as it does in PyTorch
+        if mask is not None:
+            scores = jnp.where(mask[:, None, :], scores, -jnp.inf)
+        mixed = jnp.einsum("nhk,nkc->nhc", jax.nn.softmax(scores), x)
+        return (jnp.einsum("nhc,chd->nhd", mixed, of_v) + b_v).reshape(len(x), 1, -1)
 
 
 class EncoderLayer(nn.Module):
@@ -47,16 +86,19 @@ class EncoderLayer(nn.Module):
       heads: number of attention heads.
       feedforward: width between the two linear layers.
       activation: name in `ACTIVATIONS`.
+      first: whether the first token alone is returned; the others are read by its attention alone.
     """
 
     heads: int
     feedforward: int
     activation: str = "relu"
+    first: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        """Map x [N, T, D] to the outputs [N, T, D] of the attention block and of the feed-forward block."""
-        attended = layer_norm("norm1")(x + SelfAttention(self.heads, name="attention")(x, mask))
+        """Map x [N, T, D] to the outputs [N, T or 1, D] of the attention block and of the feed-forward block."""
+        attending = x[:, :1] if self.first else x
+        attended = layer_norm("norm1")(attending + SelfAttention(self.heads, self.first, name="attention")(x, mask))
         hidden = ACTIVATIONS[self.activation](torch_linear(self.feedforward, x.shape[-1], "linear1")(attended))
         output = torch_linear(x.shape[-1], self.feedforward, "linear2")(hidden)
         return attended, layer_norm("norm2")(attended + output)
@@ -108,7 +150,8 @@ class Transformer(nn.Module):
         h = h + positions[:, : h.shape[1]]
         layers = []
         for i in range(self.depth):
-            layer = EncoderLayer(self.heads, 2 * self.width, self.activation, name=f"layer_{i}")
+            last = i == self.depth - 1
+            layer = EncoderLayer(self.heads, 2 * self.width, self.activation, first=last, name=f"layer_{i}")
             attended, h = layer(h, mask)
             layers += [attended[:, 0], h[:, 0]]
         return torch_linear(self.num_classes, self.width, "head")(h[:, 0]), tuple(layers)

@@ -35,7 +35,7 @@ def _tpu(memory: float, bandwidth: float, bf16: float, dimensions: int, most: in
 
 
 def _gpu(memory: float, bandwidth: float, float32: float, tf32: float) -> Chip:
-    return Chip(memory, bandwidth, {"highest": float32, "high": tf32, "default": tf32})
+    return Chip(memory, bandwidth, {"highest": float32, "high": tf32 / 3, "default": tf32})
 
 
 CHIPS = {

@@ -11,7 +11,7 @@ from collapse_jax.errors import ConfigError
 from collapse_jax.experiment import config
 from collapse_jax.models.images import as_images
 from collapse_jax.models.layers import max_pool
-from collapse_jax.models.transformer import Transformer
+from collapse_jax.models.transformer import SelfAttention, Transformer
 
 COUNTS = [
     ("cnn", (28, 28, 1), 809_034),
@@ -92,6 +92,25 @@ def test_padding_changes_nothing():
     np.testing.assert_allclose(short, longer, atol=1e-6)
     np.testing.assert_allclose(short[1], logits(text[1:, :2])[0], atol=1e-6)
     assert np.abs(short[0] - logits(np.array([[3, 1, 4, 0, 0]] * 2, np.int32))[0]).max() > 1e-3  # tokens do count
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_from_the_first_token_alone(masked):
+    with jax.enable_x64(True):
+        x = jax.random.normal(jax.random.key(0), (3, 6, 8), jnp.float64)
+        mask = jnp.arange(6)[None] < jnp.array([[1], [4], [6]]) if masked else None
+        whole, first = (SelfAttention(2, first=only) for only in (False, True))
+        variables = jax.tree.map(  # biases begin at zero
+            lambda leaf: leaf + jnp.linspace(-1, 1, leaf.size).reshape(leaf.shape),
+            whole.init(jax.random.key(1), x, mask),
+        )
+
+        def loss(variables, x, model):
+            return (model.apply(variables, x, mask)[:, 0] ** 3).sum()
+
+        for order in (loss, jax.grad(loss, (0, 1))):
+            some, every = order(variables, x, first), order(variables, x, whole)
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), some, every)
 
 
 def test_too_many_tokens_and_too_small_images():

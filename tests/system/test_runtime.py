@@ -114,6 +114,16 @@ def test_numbers_are_those_of_the_experiment_where_a_program_is_traced():
             assert f"Precision.{precision.upper()}" in text
 
 
+def test_high_is_three_products_of_tf32_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    product = jax.jit(lambda x: x @ x)
+    for dtype, products in (("float32", 1), ("float64", 0)):
+        with runtime.numbers(Experiment(dtype=dtype, precision="high")):
+            lowered = product.trace(np.ones((2, 2), dtype)).lower(lowering_platforms=("cuda",)).as_text()
+        assert lowered.count("lhs_precision_type = tf32") == products
+        assert lowered.count("num_primitive_operations = 3") == products
+
+
 TRAIN = """
     import sys
     {before}
