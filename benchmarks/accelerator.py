@@ -1,6 +1,7 @@
 """What one GPU does: throughput, memory, models, measures, bits, and PyTorch on the same GPU; JSON and a figure.
 
 Command: python -m benchmarks.accelerator            (<= 9 minutes on an H100)
+         python -m benchmarks.accelerator --sections tiles     (narrower tiles, beside the rest of the JSON)
          python -m benchmarks.accelerator --tiny     (seconds; what a CPU can check of it)
 
 Every way of doing the same work is called in turn, twice and more. The floor of a run-step is what must pass
@@ -47,7 +48,7 @@ class Size:
     tiles: tuple[int, ...] = (8, 32, 128)
     models: tuple[int, ...] = (1, 32)
     probe: int = 20
-    call: float = 0.7
+    call: float = 0.5
     repeats: int = 3
     snapshots: int = 30
     copy: int = 8 * 2**30
@@ -255,7 +256,8 @@ def main() -> None:
     }
     found = accelerator_figure.read(options.out) if options.sections else {}
     found |= {"device": device.device_kind, "floor_bytes": floor_bytes()}
-    for name in options.sections or sections:
+    further = [] if options.tiny else ["tiles"]
+    for name in options.sections or [name for name in sections if name not in further]:
         found[name] = sections[name]()
         found["seconds"] = time.monotonic() - began
         print(f"{name}: {found[name]} ({found['seconds']:.0f} s)\n", flush=True)

@@ -83,6 +83,7 @@ class Compiled:
       hparams: shapes of the hyperparameters.
       values: shapes of what `measure` returns.
       variables: descriptions of those of the in-line measures.
+      operations: of a training step of one run, as XLA counts those of the program as it is written.
     """
 
     recipe: Recipe
@@ -94,6 +95,7 @@ class Compiled:
     hparams: Any
     values: dict[str, jax.ShapeDtypeStruct]
     variables: Mapping[str, Variable]
+    operations: float
 
     def memory(self, data: Dataset, limit: int | None = None) -> memory.Memory:
         """Return what a sweep takes on each device; `limit` in bytes, by default what the device has."""
@@ -160,8 +162,10 @@ def compile_programs(experiment: config.Experiment, layout: Layout, data: Datase
             say(f"compiling for {runs_per_tile} run(s) per tile, which hold all that have not retired ...")
         return compile_for(experiment, dataclasses.replace(layout, runs_per_tile=runs_per_tile), data)
 
+    narrowest = living.narrowest(layout, experiment.steps * compiled_for(layout.runs_per_tile).operations)
+
     def among(alive: np.ndarray) -> Programs:
-        placement = living.placement(layout, alive)
+        placement = living.placement(layout, alive, narrowest)
         compiled = compiled_for(placement.layout.runs_per_tile)
         here = placement.place(hparams)
         shared = (placement.counts(),) if has_rule(experiment) else ()
@@ -203,7 +207,9 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     lifted_measure = lift(one_by_one(layout), functools.partial(measure_run, recipe, families))
     values = jax.eval_shape(lifted_measure, observed, *shared, step)  # a measure that cannot be taken says so first
     lifted = lift_in_place(layout, functools.partial(advance_run, recipe))
-    advance = lifted.lower(states, hparams, *shared, step, step).compile()
+    lowered = lifted.lower(states, hparams, *shared, step, step)
+    advance, counted = lowered.compile(), lowered.cost_analysis() or {}
+    operations = counted.get("flops", 0.0) / layout.runs_per_tile  # those of one turn of its loops
     measure = lifted_measure.lower(observed, *shared, step).compile()
     lifted_snapshot = lift(layout, functools.partial(snapshot_run, recipe, experiment.snapshots))
     snapshot = lifted_snapshot.lower(observed, *shared).compile()
@@ -213,7 +219,7 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     for family in families:
         own = {name: values[name].shape[1:] for name in family.variables if name in values}
         variables |= described(family, own, shapes)
-    return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, variables)
+    return Compiled(recipe, initial, advance, measure, snapshot, states, hparams, values, variables, operations)
 
 
 def one_by_one(layout: Layout) -> Layout:

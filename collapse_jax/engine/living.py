@@ -2,7 +2,8 @@
 
 The runs that live come first on each device, so that a program goes through as many tiles as these fill. With one
 run per tile nothing else changes: a retired run costs nothing, and the bits of the others stay. A wide tile is
-halved when half of it holds all that live, by a program compiled for that width, which may give other last bits.
+halved when half of it holds all that live, by a program compiled for that width, which may give other last bits;
+unless it would save less than the time to compile that program.
 """
 
 import dataclasses
@@ -17,6 +18,11 @@ from jax.sharding import NamedSharding
 
 from collapse_jax.engine import packing
 from collapse_jax.engine.packing import Layout
+
+# Operations in about the time that one more program takes to compile: 5 s of a core, 25 s of a GPU at 16 TFLOP/s.
+# Not measured anew each time, for a sweep that is killed and continued must take the same widths.
+COMPILED = {"cpu": 5e11}
+COMPILED_ELSEWHERE = 4e14
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +53,15 @@ class Placement:
         return jax.tree.map(lambda leaf: np.asarray(leaf)[slots], tree)
 
 
-def placement(layout: Layout, alive: np.ndarray) -> Placement:
+def placement(layout: Layout, alive: np.ndarray, narrowest: int = 1) -> Placement:
     """Place the runs that live on as few tiles as they fill, shared by all devices; retired ones stay behind them.
 
     Args:
       layout: of a sweep of which all runs live.
       alive: [R] which do.
+      narrowest: tile that is not halved.
     """
-    tile = width(layout, int(alive.sum()))
+    tile = width(layout, int(alive.sum()), narrowest)
     layout = dataclasses.replace(layout, runs_per_tile=tile)
     runs = np.flatnonzero(alive)
     share = -(-len(runs) // (layout.devices * tile)) * tile
@@ -68,10 +75,23 @@ def placement(layout: Layout, alive: np.ndarray) -> Placement:
     return Placement(layout, np.array(order), np.array(living, np.int32))
 
 
-def width(layout: Layout, living: int) -> int:
+def width(layout: Layout, living: int, narrowest: int = 1) -> int:
     """Return the runs of a tile: those of the layout, halved as often as the living of a device fit into one."""
     tile, needed = layout.runs_per_tile, -(-living // layout.devices)
-    while tile > 1 and -(-tile // 2) >= needed:
+    while tile > narrowest and -(-tile // 2) >= needed:
+        tile = -(-tile // 2)
+    return tile
+
+
+def narrowest(layout: Layout, operations: float) -> int:
+    """Return the narrowest tile for which a program is compiled.
+
+    Args:
+      layout: of the sweep.
+      operations: of the training of one run, to its last step; those of half a tile are what halving can save.
+    """
+    tile, worth = layout.runs_per_tile, COMPILED.get(layout.mesh.devices.flat[0].platform, COMPILED_ELSEWHERE)
+    while tile > 1 and tile // 2 * operations >= worth:
         tile = -(-tile // 2)
     return tile
 

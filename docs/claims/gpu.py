@@ -44,34 +44,68 @@ def grids(path, tf32):
         f"read) at the {number(own['ceilings']['copy_bytes_per_second'] / 1e12, 2)} TB/s of a copy."
     )
     compiling = sum(row["compile_seconds"] for row in own["runs"])
-    yield f"{number(own['seconds'], 0)} s, of which {number(compiling, -1)} s compile our six grids;"
+    parts = [number(seconds, 0) for seconds in own["seconds"]]
+    yield f"in two parts of {parts[0]} and {parts[1]} s"
+    yield f"Our six grids compile in {number(compiling, -1)} s of it."
 
 
-@claims(f"{B}/accelerator_tf32.json")
-def tf32(path):
-    """Tiles, other models and measures with TF32 products."""
-    found = read(path)
-    rows = {row["runs"]: row for row in found["tf32"]}
-    times = [number(row["us_per_step"] / rows[1024]["us_per_step"], 1) for row in found["tiles"]]
+@claims(*BOTH)
+def tiles(path, tf32):
+    """Narrower tiles beside one wide one."""
+    times, tile = [], [row["tile"] for row in read(path)["tiles"]]
+    for found, name in ((read(path), "runs"), (read(tf32), "tf32")):
+        wide = next(row["us_per_step"] for row in found[name] if row["runs"] == 1024)
+        times.append([number(row["us_per_step"] / wide, 1) for row in found["tiles"]])
+    own, other = times
     yield (
-        f"1024 runs in tiles of {found['tiles'][0]['tile']}, {found['tiles'][1]['tile']} and {found['tiles'][2]['tile']} take "
-        f"{times[0]}, {times[1]} and {times[2]} times as long."
+        f"runs in tiles of {tile[0]}, {tile[1]} and {tile[2]} take {own[0]}, {own[1]} and {own[2]} times as long in float32 (on the "
+        f"H200 with TF32 {other[0]}, {other[1]} and {other[2]})."
     )
-    speeds = {name: [row["run_steps_per_second"] for row in found[name]] for name in ("transformer", "cnn")}
-    cells = {name: [number(one, 0) for one in own] for name, own in speeds.items()}
-    yield f"| image transformer | {cells['transformer'][0]} run-steps/s | {cells['transformer'][1]} |"
-    yield f"| CNN | {cells['cnn'][0]} | {cells['cnn'][1]} |"
-    yield f"A batch of CNNs gains {number(speeds['cnn'][1] / speeds['cnn'][0], 1)} times only"
-    measures = found["measures_seconds_per_run_snapshot"]
+
+
+@claims(*BOTH)
+def other_models(path, tf32):
+    """Transformer and CNN, measures, and what 32 CNNs gain."""
+    own, other = read(path), read(tf32)
+    names = {"transformer": "image transformer, all tokens through the last layer", "cnn": "CNN"}
+    for name, title in names.items():
+        cells = [number(row["run_steps_per_second"], 0) for found in (own, other) for row in found[name]]
+        cells[0] += " run-steps/s" if name == "transformer" else ""
+        yield f"| {title} | {' | '.join(cells)} |"
+    gain = own["cnn"][1]["run_steps_per_second"] / own["cnn"][0]["run_steps_per_second"]
+    yield f"A batch of CNNs gains {number(gain, 1)} times only"
+    measures = own["measures_seconds_per_run_snapshot"]
     yield (
         f"collapse {number(measures['collapse'], 3)}, nHSIC (reference) {number(measures['nhsic'], 3)}, mutual information of 2000 "
         f"examples {number(measures['mutual_information'], 3)};"
     )
-    many = [number(rows[runs]["run_steps_per_second"], -3) for runs in (30, 4096)]
-    share = rows[4096]["run_steps_per_second"] * found["floor_bytes"] / found["ceilings"]["copy_bytes_per_second"]
+
+
+@claims(f"{B}/accelerator.json")
+def precisions(path):
+    """Speed and error of a product in each precision, and grids that train so."""
+    found = read(path)
+    ceilings = found["ceilings"]
+    errors = [f"{ceilings[f'error_{name}']:.1e}".replace("e-0", "e-") for name in ("highest", "high", "default")]
     yield (
-        f"on one H200 {many[0]} run-steps/s with 30 runs and {many[1]} with 4096, {number(100 * share, 0)} % of its floor."
+        f"is wrong by {errors[0]} of its largest element in float32, by {errors[1]} with three and by {errors[2]} with one: three are "
+        "no less exact than float32 itself."
     )
+    yield (
+        f"Of 8192 x 8192 they go at {number(ceilings['flops_high'] / 1e12, 0)} TFLOP/s, with one product at "
+        f"{number(ceilings['flops_default'] / 1e12, 0)};"
+    )
+    titles = {
+        "runs": "float32 (highest, the default)",
+        "tf32x3": "three TF32 products (high)",
+        "tf32": "one TF32 product (default)",
+    }
+    for name, title in titles.items():
+        few, many = (
+            next(row["run_steps_per_second"] for row in found[name] if row["runs"] == runs) for runs in (30, 1024)
+        )
+        unit = " run-steps/s" if name == "runs" else ""
+        yield f"| {title} | {number(few, 0)}{unit} | {number(many, 0)} |"
 
 
 @claims(f"{B}/accelerator.json", f"{B}/tickets_gpu.json")

@@ -34,6 +34,16 @@ def test_every_run_has_a_place_and_the_living_come_first(alive, devices, tile):
     jax.tree.map(np.testing.assert_array_equal, placed.rows(placed.place(tree)), tree)
 
 
+HALVED = {0: 13, 8e10: 13, 9e10: 7, 2e11: 4, 3e11: 2, 6e11: 1}  # operations of a run -> narrowest tile
+
+
+@pytest.mark.parametrize(("operations", "narrowest"), HALVED.items())
+def test_a_tile_is_halved_where_that_saves_more_than_the_time_to_compile(operations, narrowest):
+    layout = Layout(13, 1, 13)
+    assert living.narrowest(layout, operations) == narrowest
+    assert living.placement(layout, np.arange(13) == 4, narrowest).layout.runs_per_tile == narrowest
+
+
 @pytest.mark.parametrize("tile", [1, 2])
 def test_programs_go_over_the_living_alone(tile):
     """Tiles behind those of the living are not touched: their states stay, their values are not computed."""
