@@ -4,7 +4,8 @@ Command: python -m benchmarks.networks             (minutes on 2 cores)
          python -m benchmarks.networks --tiny      (a step each)
 
 Ours with one run per core; PyTorch as one process with all cores and as one one-thread process per core, each in
-both memory formats where there are convolutions. Batch 100, AdamW, squared error; `sweep_speed` has the MLP.
+both memory formats where there are convolutions, and the transformer also with a last layer that computes the CLS
+token alone, as ours does. Batch 100, AdamW, squared error; `sweep_speed` has the MLP.
 """
 
 import argparse
@@ -99,14 +100,16 @@ def _images(folder: pathlib.Path) -> pathlib.Path:
 @contextlib.contextmanager
 def _theirs(name: str) -> Iterator[list[tuple[str, Workers, int]]]:
     """Start PyTorch in every arrangement; yields (name, workers, processes)."""
-    formats = [""] if name == "transformer" else ["", "--channels_last"]
+    variants = {(name,): "", (name, "--channels_last"): ", channels last"}
+    if name == "transformer":
+        variants = {(name,): "", ("transformer_cls_alone",): ", CLS alone"}
     with contextlib.ExitStack() as stack:
         ways = []
         for arrangement, (processes, threads) in ARRANGEMENTS.items():
-            for layout in formats:
-                options = [name, f"--threads={threads}", *filter(None, [layout])]
+            for variant, title in variants.items():
+                options = [*variant, f"--threads={threads}"]
                 workers = stack.enter_context(Workers("benchmarks.pytorch_networks", options, processes))
-                ways.append((f"PyTorch, {arrangement}{', channels last' * bool(layout)}", workers, processes))
+                ways.append((f"PyTorch, {arrangement}{title}", workers, processes))
         yield ways
 
 

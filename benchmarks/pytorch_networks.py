@@ -66,10 +66,15 @@ class ResNet18(nn.Sequential):
 
 
 class Transformer(nn.Module):
-    """Patches of 4 x 4 pixels behind a CLS token, one encoder layer, the head on CLS."""
+    """Patches of 4 x 4 pixels behind a CLS token, one encoder layer, the head on CLS.
 
-    def __init__(self) -> None:
+    Attributes:
+      cls_alone: whether the layer computes what the head reads and no more, as ours does.
+    """
+
+    def __init__(self, cls_alone: bool = False) -> None:
         super().__init__()
+        self.cls_alone = cls_alone
         self.patches = nn.Conv2d(1, 128, 4, 4)
         self.cls, self.positions = nn.Parameter(torch.randn(1, 1, 128)), nn.Parameter(torch.zeros(1, 50, 128))
         self.layer = nn.TransformerEncoderLayer(128, 4, 256, dropout=0.0, batch_first=True)
@@ -79,7 +84,18 @@ class Transformer(nn.Module):
         """Map images to logits."""
         tokens = self.patches(x).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], 1) + self.positions
-        return self.head(self.layer(tokens)[:, 0])
+        return self.head(self._of_cls(tokens) if self.cls_alone else self.layer(tokens)[:, 0])
+
+    def _of_cls(self, x: torch.Tensor) -> torch.Tensor:
+        layer, attention, einsum = self.layer, self.layer.self_attn, torch.einsum
+        of_q, of_k, of_v = attention.in_proj_weight.view(3, 4, 32, 128)
+        b_q, _, b_v = attention.in_proj_bias.view(3, 4, 32)  # the softmax forgets that of the keys
+        q = (einsum("nc,hdc->nhd", x[:, 0], of_q) + b_q) * 32**-0.5
+        scores = einsum("nkc,nhc->nhk", x, einsum("nhd,hdc->nhc", q, of_k))
+        mixed = einsum("nhk,nkc->nhc", scores.softmax(-1), x)
+        mixed = (einsum("nhc,hdc->nhd", mixed, of_v) + b_v).flatten(1)
+        h = layer.norm1(x[:, 0] + attention.out_proj(mixed))
+        return layer.norm2(h + layer.linear2(nn.functional.relu(layer.linear1(h))))
 
 
 # Name -> (constructor, shape of an image).
@@ -88,6 +104,7 @@ NETWORKS = {
     "resnet18_width_8": (lambda: ResNet18(8), CIFAR),
     "resnet18_width_16": (lambda: ResNet18(16), CIFAR),
     "transformer": (Transformer, MNIST),
+    "transformer_cls_alone": (lambda: Transformer(cls_alone=True), MNIST),
 }
 
 
