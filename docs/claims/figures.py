@@ -129,6 +129,24 @@ def ag_news_long(results):
     )
 
 
+@claims(f"{E}/transformer_sst2_long")
+def sst2_long(results):
+    """Figure 10, ten times as long: RNC1 falls from its peak, and what the test accuracy gains."""
+    results = results.squeeze("weight_decay")
+    peak = results.rnc1.where(results.step > 0).argmax("step")
+    peaks, before = results.rnc1.isel(step=peak), results.test_accuracy.isel(step=peak)
+    rnc1, after = (results[name].isel(step=-1) for name in ("rnc1", "test_accuracy"))
+    nc1 = [results.nc1.isel(step=step) for step in (peak, -1)]
+    one, eight = ({"init_scale": scale} for scale in (1.0, 8.0))
+    lowest = results.rnc1.sel(eight).min("step")
+    yield (
+        f"from its peak ({ends(peaks.sel(one), 3)} at scale 1, {ends(peaks.sel(eight), 3)} at 8) RNC1 falls to "
+        f"{ends(rnc1.sel(one), 4)} and {ends(rnc1.sel(eight), 4)} (at 8 it was {ends(lowest, 4)} on the way), NC1 from "
+        f"{ends(nc1[0], 1)} to {ends(nc1[1], 3)}, and the test accuracy goes from {ends(before, 2)} to "
+        f"{ends(after, 2)}, by {mean(after - before, 2)} in the mean of the 4 runs"
+    )
+
+
 @claims(f"{E}/transformer_mnist", f"{E}/transformer_mnist_sizes")
 def transformer_mnist(results, sizes):
     """Figure 9: RNC1 rises, NC1 falls."""
