@@ -62,7 +62,8 @@ def a_few(half_done, kind):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("chosen", "kind"), [(a_few, "flip"), *(pytest.param(every_file, kind, marks=pytest.mark.slow) for kind in KINDS)]
+    ("chosen", "kind"),
+    [(a_few, "flip"), *(pytest.param(every_file, kind, marks=pytest.mark.slow) for kind in KINDS)],
 )
 def test_every_file_damaged_in_every_way(half_done, undisturbed, tmp_path, capsys, rng, kind, chosen):
     names = sorted(chosen(half_done, kind))
