@@ -10,6 +10,7 @@ import numpy as np
 
 from collapse_jax import measures, tasks
 from collapse_jax.engine import heads, living, memory, packing
+from collapse_jax.engine.operations import of_products
 from collapse_jax.engine.packing import Layout
 from collapse_jax.engine.stopping import has_rule
 from collapse_jax.errors import CollapseError, ConfigError, require
@@ -83,7 +84,7 @@ class Compiled:
       hparams: shapes of the hyperparameters.
       values: shapes of what `measure` returns.
       variables: descriptions of those of the in-line measures.
-      operations: of a training step of one run, as XLA counts those of the program as it is written.
+      operations: of the products and convolutions of a training step of one run.
     """
 
     recipe: Recipe
@@ -207,9 +208,8 @@ def compile_for(experiment: config.Experiment, layout: Layout, data: Dataset) ->
     lifted_measure = lift(one_by_one(layout), functools.partial(measure_run, recipe, families))
     values = jax.eval_shape(lifted_measure, observed, *shared, step)  # a measure that cannot be taken says so first
     lifted = lift_in_place(layout, functools.partial(advance_run, recipe))
-    lowered = lifted.lower(states, hparams, *shared, step, step)
-    advance, counted = lowered.compile(), lowered.cost_analysis() or {}
-    operations = counted.get("flops", 0.0) / layout.runs_per_tile  # those of one turn of its loops
+    traced = lifted.trace(states, hparams, *shared, step, step)
+    advance, operations = traced.lower().compile(), of_products(traced.jaxpr.jaxpr) / layout.runs_per_tile
     measure = lifted_measure.lower(observed, *shared, step).compile()
     lifted_snapshot = lift(layout, functools.partial(snapshot_run, recipe, experiment.snapshots))
     snapshot = lifted_snapshot.lower(observed, *shared).compile()
