@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from collapse_jax.engine.compile import Compiled
 from collapse_jax.engine.memory import bytes_of
+from collapse_jax.engine.operations import of_products
 from collapse_jax.planning.chips import Chip
 from collapse_jax.training import Recipe, run
 
@@ -30,13 +31,15 @@ class Cost:
 
 def of_step(recipe: Recipe, compiled: Compiled, data: Any, tile: int, device: Any) -> Cost:
     """Return the cost of one training step per run, with `tile` runs vmapped on a device."""
-    return _per_run(lowered_step(recipe, compiled.states, compiled.hparams, data, tile, device).compile(), tile)
+    return _per_run(
+        traced_step(recipe, compiled.states, compiled.hparams, data, tile, device).lower().compile(), tile
+    )
 
 
 def of_shapes(recipe: Recipe, states: Any, hparams: Any, data: Any, device: Any) -> Cost:
     """Return the least cost of a training step of one run, from its program before any compiler has seen it.
 
-    Operations are those of the program as it is written; bytes those of the state, read and written, and of the
+    Operations are those of its products and convolutions; bytes those of the state, read and written, and of the
     batch.
 
     Args:
@@ -46,14 +49,12 @@ def of_shapes(recipe: Recipe, states: Any, hparams: Any, data: Any, device: Any)
       data: the task's.
       device: for which the program is written.
     """
-    counted = lowered_step(recipe, states, hparams, data, 1, device).cost_analysis() or {}
+    operations = of_products(traced_step(recipe, states, hparams, data, 1, device).jaxpr.jaxpr)
     batch = recipe.batch_size * data.train_inputs[0].nbytes
-    return Cost(counted.get("flops", 0.0), 2 * bytes_of(states) + batch)
+    return Cost(operations, 2 * bytes_of(states) + batch)
 
 
-def lowered_step(
-    recipe: Recipe, states: Any, hparams: Any, data: Any, tile: int, device: Any
-) -> jax.stages.Lowered:
+def traced_step(recipe: Recipe, states: Any, hparams: Any, data: Any, tile: int, device: Any) -> jax.stages.Traced:
     """Write the program of one training step of `tile` runs, from the shapes of their states [R, ...]."""
     sharding = jax.sharding.SingleDeviceSharding(device)
 
@@ -73,7 +74,7 @@ def lowered_step(
     def step(state: Any, h: Any, inputs: jax.Array, labels: jax.Array, constants: Any) -> Any:
         return run.update(recipe, state, h, (inputs, labels, None), jnp.int32(0), constants=constants)
 
-    return jax.jit(jax.vmap(step), donate_argnums=0).lower(states, hparams, inputs, labels, constants)
+    return jax.jit(jax.vmap(step), donate_argnums=0).trace(states, hparams, inputs, labels, constants)
 
 
 def of_log_point(compiled: Compiled, tile: int) -> Cost:
