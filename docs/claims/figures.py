@@ -1,4 +1,4 @@
-"""Rows of the tables of experiments: figures 6 to 14 of arXiv 2509.20829."""
+"""Rows of the tables of experiments: figures 6 to 8, 13 and 14 of arXiv 2509.20829."""
 
 import numpy as np
 
@@ -113,86 +113,6 @@ def cnn_long(results):
     )
 
 
-@claims(f"{E}/transformer_ag_news_long")
-def ag_news_long(results):
-    """Figure 12, ten times as long: RNC1 falls from its peak and the test accuracy rises."""
-    results = results.squeeze("weight_decay")
-    last = results.isel(step=-1)
-    peak = results.rnc1.where(results.step > 100).argmax("step")
-    peaks, accuracy = results.rnc1.isel(step=peak), results.test_accuracy.isel(step=peak)
-    one, eight = ({"init_scale": scale} for scale in (1.0, 8.0))
-    yield (
-        f"from its peak ({ends(peaks.sel(one), 3)} at scale 1, {ends(peaks.sel(eight), 3)} at 8) RNC1 falls to "
-        f"{ends(last.rnc1.sel(one), 4)} and {ends(last.rnc1.sel(eight), 4)}, the test accuracy rises from "
-        f"{ends(accuracy.sel(one), 2)} and {ends(accuracy.sel(eight), 2)} to {ends(last.test_accuracy.sel(one), 2)} and "
-        f"{ends(last.test_accuracy.sel(eight), 2)}"
-    )
-
-
-@claims(f"{E}/transformer_sst2_long")
-def sst2_long(results):
-    """Figure 10, ten times as long: RNC1 falls from its peak, and what the test accuracy gains."""
-    results = results.squeeze("weight_decay")
-    peak = results.rnc1.where(results.step > 0).argmax("step")
-    peaks, before = results.rnc1.isel(step=peak), results.test_accuracy.isel(step=peak)
-    rnc1, after = (results[name].isel(step=-1) for name in ("rnc1", "test_accuracy"))
-    nc1 = [results.nc1.isel(step=step) for step in (peak, -1)]
-    one, eight = ({"init_scale": scale} for scale in (1.0, 8.0))
-    lowest = results.rnc1.sel(eight).min("step")
-    yield (
-        f"from its peak ({ends(peaks.sel(one), 3)} at scale 1, {ends(peaks.sel(eight), 3)} at 8) RNC1 falls to "
-        f"{ends(rnc1.sel(one), 4)} and {ends(rnc1.sel(eight), 4)} (at 8 it was {ends(lowest, 4)} on the way), NC1 from "
-        f"{ends(nc1[0], 1)} to {ends(nc1[1], 3)}, and the test accuracy goes from {ends(before, 2)} to "
-        f"{ends(after, 2)}, by {mean(after - before, 2)} in the mean of the 4 runs"
-    )
-
-
-@claims(f"{E}/transformer_mnist", f"{E}/transformer_mnist_sizes")
-def transformer_mnist(results, sizes):
-    """Figure 9: RNC1 rises, NC1 falls."""
-    first, last = (results.squeeze("seed").isel(step=step) for step in (0, -1))
-    yield (
-        f"training and test accuracy rise together to {ends(last.train_accuracy, 2, ' ... ')} and "
-        f"{ends(last.test_accuracy, 2, ' ... ')} by step 3000, while RNC1 rises from {mean(first.rnc1, 4)} to "
-        f"{number(last.rnc1.sel(weight_decay=0.01), 3)} (weight decay 0.01) ... "
-        f"{number(last.rnc1.sel(weight_decay=0.3), 2)} (0.3) and NC1 falls from {mean(first.nc1, 1)} to "
-        f"{number(last.nc1.max(), 1)} ... {number(last.nc1.min(), 1)}"
-    )
-    accuracy = sizes.test_accuracy.isel(step=-1).mean("seed").squeeze()
-    yield f"100, 300 and 1000 images: test accuracy {listed(accuracy, 2)} at step 1500 without grokking"
-
-
-@claims(f"{E}/transformer_sst2", f"{E}/transformer_trec", f"{E}/transformer_ag_news")
-def texts(sst2, trec, ag_news):
-    """Figures 10 to 12: RNC1 peaks, then decreases."""
-    for results, name in ((sst2, "sst2"), (trec, "trec"), (ag_news, "ag_news")):
-        runs = results.squeeze("weight_decay")
-        taus = timescales(runs)
-        fit = taus.tau_fit
-        after = runs.rnc1.where(runs.step > 0)
-        peak = runs.step[after.argmax("step")]
-        share = runs.rnc1.isel(step=-1) / after.max("step")
-        last = runs.test_accuracy.isel(step=-1)
-        if name == "sst2":
-            yield f"the training set is fitted at {ends(fit, 0)} steps (scales 1 and 8), RNC1 peaks at"
-            yield f"and is {ends(share, 2)} of its peak at step 3000, while NC1 falls throughout."
-            yield f"is not beyond the noise of 300 test sentences ({ends(last, 2)} at the end"
-        elif name == "trec":
-            yield f"fitted at {ends(fit, 0)} steps (scales 1 to 8) with the rise of the test accuracy"
-            yield (
-                f"Test accuracy at the end {listed(last.mean('seed'), 2)} at scales 1, 2, 4, 8, but seeds differ more "
-                f"than scales ({listed(np.sort(last.sel(init_scale=8)), 2, ' and ')} at scale 8)"
-            )
-        else:
-            yield f"fitted at {ends(fit, 0)} steps (scales 1 and 8), peak of RNC1 at"
-            at_peak = runs.test_accuracy.sel(step=peak)
-            gain = last - at_peak
-            yield (
-                f"the test accuracy gains {ends(gain, 2)} in each of the 4 runs ({ends(at_peak, 2, ' ... ')} to "
-                f"{ends(last, 2, ' ... ')};"
-            )
-
-
 @claims(f"{E}/resnet18_cifar10")
 def resnet(results):
     """Figure 14: RNC1 after the fit."""
@@ -229,23 +149,3 @@ def resnet_information(results):
     hsic = run.superfluous_nhsic.dropna("step")
     apart = abs(hsic - run[null_name(results.superfluous_nhsic)].sel(step=hsic.step)).max()
     yield f"nHSIC ({ends(hsic, 0)}) is within {number(apart, 1)} of its null throughout"
-
-
-@claims(f"{E}/transformer_sst2", f"{E}/transformer_trec", f"{E}/transformer_ag_news")
-def peaks(sst2, trec, ag_news):
-    """When RNC1 peaks."""
-    for results, before, after in (
-        (sst2, "RNC1 peaks at", "steps and is"),
-        (trec, "RNC1 rises to its peak at", "steps. Test accuracy"),
-        (ag_news, "peak of RNC1 at", "steps; from there"),
-    ):
-        runs = results.squeeze("weight_decay")
-        low, high = (number(step, -2 if results is trec else -1) for step in spread_of_peaks(runs))
-        yield f"{before} {low} to {high} {after}"
-
-
-def spread_of_peaks(runs):
-    """First and last step of a peak of RNC1."""
-    after = runs.rnc1.where(runs.step > 0)
-    steps = runs.step.values[after.argmax("step").values]
-    return steps.min(), steps.max()
