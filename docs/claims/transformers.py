@@ -43,6 +43,27 @@ def sst2_long(results):
     )
 
 
+@claims(f"{E}/transformer_trec_long")
+def trec_long(results):
+    """Figure 11, ten times as long: RNC1 falls from its peak at every scale; the test accuracy at scales 1 and 8."""
+    results = results.squeeze("weight_decay")
+    peak = results.rnc1.where(results.step > 100).argmax("step")
+    after = results.isel(step=-1)
+    before = results.isel(step=peak)
+    share = after.rnc1 / before.rnc1
+    accuracy = {
+        scale: [
+            listed(one.test_accuracy.sel(init_scale=scale).sortby("seed"), 2, " and ") for one in (before, after)
+        ]
+        for scale in (1, 8)
+    }
+    yield (
+        f"RNC1 falls from its peak ({ends(before.rnc1, 3)}) to {ends(after.rnc1, 4)}, {ends(share, 3)} of it, NC1 to "
+        f"{ends(after.nc1, 3)}; the test accuracy goes from {accuracy[1][0]} to {accuracy[1][1]} at scale 1, and from "
+        f"{accuracy[8][0]} to {accuracy[8][1]} at 8"
+    )
+
+
 @claims(f"{E}/transformer_mnist", f"{E}/transformer_mnist_sizes")
 def transformer_mnist(results, sizes):
     """Figure 9: RNC1 rises, NC1 falls."""
