@@ -64,6 +64,53 @@ def trec_long(results):
     )
 
 
+@claims(f"{E}/transformer_mnist_long")
+def mnist_long(results):
+    """Figure 9, ten times as long: RNC1 peaks, at a time that goes with weight decay, and falls."""
+    at_peak = results.isel(step=results.rnc1.where(results.step > 1000).argmax("step"))
+    steps = results.step[results.rnc1.where(results.step > 1000).argmax("step")]
+    late, end = results.sel(step=21_152), results.isel(step=-1)
+
+    def seeds(name, digits, when, decay):
+        return ends(when[name].sel(weight_decay=decay), digits)
+
+    high = {
+        decay: (seeds("rnc1", 2, at_peak, decay), ends(steps.sel(weight_decay=decay), 0)) for decay in (0.3, 0.1)
+    }
+    accuracy = {decay: seeds("test_accuracy", 2, at_peak, decay) for decay in (0.3, 0.1)}
+    yield (
+        f"RNC1 rises to {high[0.3][0]} at step {high[0.3][1]} (weight decay 0.3) and {high[0.1][0]} at step "
+        f"{high[0.1][1]} (0.1), and falls to {seeds('rnc1', 3, late, 0.3)} at step 21,152 and "
+        f"{seeds('rnc1', 3, end, 0.1)} at step 30,000, while the test accuracy rises from {accuracy[0.3]} to "
+        f"{seeds('test_accuracy', 2, late, 0.3)} and from {accuracy[0.1]} to {seeds('test_accuracy', 2, end, 0.1)} and "
+        f"NC1 falls to {seeds('nc1', 3, late, 0.3)} and {seeds('nc1', 3, end, 0.1)}"
+    )
+    yield (
+        f"at 0.03 and 0.01 RNC1 still rises ({seeds('rnc1', 3, end, [0.03, 0.01])} at step 30,000), the test accuracy "
+        f"stays at {seeds('test_accuracy', 2, end, [0.03, 0.01])}"
+    )
+    fit = np.sort(end.train_accuracy.sel(weight_decay=0.3))[::-1]
+    yield (
+        f"at 0.3 the runs lose their fit by step 30,000 (training accuracy {listed(fit, 3, ' and ')}, RNC1 "
+        f"{seeds('rnc1', 3, end, 0.3)})"
+    )
+
+
+@claims(f"{E}/transformer_mnist_sizes_long")
+def sizes_long(results):
+    """Figure 9, sizes of the training set, ten times as long."""
+    results = results.squeeze("weight_decay")
+    end = results.isel(step=-1)
+    peaks = results.rnc1.where(results.step > 100).max("step")
+    spans = [
+        f"{ends(peaks.sel(train_size=size), 3)} to {ends(end.rnc1.sel(train_size=size), 3)}" for size in (100, 300)
+    ]
+    yield (
+        f"test accuracy {listed(end.test_accuracy.mean('seed'), 2)} at step 15,000; RNC1 falls a little from its peak with 100 and 300 "
+        f"images ({spans[0]}; {spans[1]}) and still rises with 1000 ({ends(end.rnc1.sel(train_size=1000), 3)})"
+    )
+
+
 @claims(f"{E}/transformer_mnist", f"{E}/transformer_mnist_sizes")
 def transformer_mnist(results, sizes):
     """Figure 9: RNC1 rises, NC1 falls."""
