@@ -41,6 +41,10 @@ class Recorded:
         self.kept[self.name] = self.program.lower(*arguments)
         return self.kept[self.name]
 
+    def trace(self, *arguments):
+        self.lower(*arguments)
+        return self.program.trace(*arguments)
+
 
 def lowered_programs(experiment, layout, monkeypatch):
     """Return what `compile_programs` lowers for an experiment, by the name of the lifted function."""

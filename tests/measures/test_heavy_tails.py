@@ -79,7 +79,7 @@ def test_null_of_a_random_matrix_is_what_it_has(rng):
     assert gaussian["htsr_alpha_p"][0] > 1e-3
     heavy = of_kernels(permutations=20, a=with_spectrum(rng, np.geomspace(1, 1e-5, 60), 90))
     assert heavy["htsr_alpha"][0] < 2 < heavy["htsr_alpha_null"][0]
-    assert heavy["htsr_alpha_p"][0] < gaussian["htsr_alpha_p"][0]
+    assert heavy["htsr_alpha_p"][0] < 0.05
     assert gaussian.keys() == VARIABLES.keys()
 
 

@@ -1,5 +1,7 @@
 """Parameter counts, shapes, masks and the rules of the initial scale."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,14 +104,14 @@ def test_attention_from_the_first_token_alone(masked):
         whole, first = (SelfAttention(2, first=only) for only in (False, True))
         variables = jax.tree.map(  # biases begin at zero
             lambda leaf: leaf + jnp.linspace(-1, 1, leaf.size).reshape(leaf.shape),
-            whole.init(jax.random.key(1), x, mask),
+            jax.jit(whole.init)(jax.random.key(1), x, mask),
         )
 
         def loss(variables, x, model):
             return (model.apply(variables, x, mask)[:, 0] ** 3).sum()
 
         for order in (loss, jax.grad(loss, (0, 1))):
-            some, every = order(variables, x, first), order(variables, x, whole)
+            some, every = (jax.jit(functools.partial(order, model=model))(variables, x) for model in (first, whole))
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), some, every)
 
 
