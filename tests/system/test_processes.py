@@ -91,7 +91,7 @@ def until(process, start, step=0):
 
 def end(processes, code):
     """Return what each said when all have ended with this code; none may wait for another for ever."""
-    said = [process.communicate(timeout=90)[0] for process in processes]
+    said = [process.communicate(timeout=150)[0] for process in processes]
     if any(process.returncode != code for process in processes):
         pytest.fail("".join(f"exit code {p.returncode}:\n{text}" for p, text in zip(processes, said, strict=True)))
     return said
