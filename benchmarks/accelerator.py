@@ -254,6 +254,8 @@ def main() -> None:
         "cnn": lambda: series([experiment_of(runs, "cnn") for runs in size.models]),
         "measures_seconds_per_run_snapshot": lambda: families(size),
     }
+    if unknown := sorted(set(options.sections or ()) - sections.keys()):
+        parser.error(f"--sections {' '.join(unknown)}: there are {', '.join(sections)}")
     found = accelerator_figure.read(options.out) if options.sections else {}
     found |= {"device": device.device_kind, "floor_bytes": floor_bytes()}
     further = [] if options.tiny else ["tiles"]
