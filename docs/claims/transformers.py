@@ -9,13 +9,18 @@ from collapse_jax.publishing.wording import ends, listed, mean, number
 E = "docs/experiments"
 
 
+def at_peak(results, begin=100):
+    """The results at the step, after `begin`, at which RNC1 of each run is highest."""
+    return results.isel(step=results.rnc1.where(results.step > begin).argmax("step"))
+
+
 @claims(f"{E}/transformer_ag_news_long")
 def ag_news_long(results):
     """Figure 12, ten times as long: RNC1 falls from its peak and the test accuracy rises."""
     results = results.squeeze("weight_decay")
     last = results.isel(step=-1)
-    peak = results.rnc1.where(results.step > 100).argmax("step")
-    peaks, accuracy = results.rnc1.isel(step=peak), results.test_accuracy.isel(step=peak)
+    peak = at_peak(results)
+    peaks, accuracy = peak.rnc1, peak.test_accuracy
     one, eight = ({"init_scale": scale} for scale in (1.0, 8.0))
     yield (
         f"from its peak ({ends(peaks.sel(one), 3)} at scale 1, {ends(peaks.sel(eight), 3)} at 8) RNC1 falls to "
@@ -29,10 +34,10 @@ def ag_news_long(results):
 def sst2_long(results):
     """Figure 10, ten times as long: RNC1 falls from its peak, and what the test accuracy gains."""
     results = results.squeeze("weight_decay")
-    peak = results.rnc1.where(results.step > 0).argmax("step")
-    peaks, before = results.rnc1.isel(step=peak), results.test_accuracy.isel(step=peak)
+    peak = at_peak(results)
+    peaks, before = peak.rnc1, peak.test_accuracy
     rnc1, after = (results[name].isel(step=-1) for name in ("rnc1", "test_accuracy"))
-    nc1 = [results.nc1.isel(step=step) for step in (peak, -1)]
+    nc1 = [peak.nc1, results.nc1.isel(step=-1)]
     one, eight = ({"init_scale": scale} for scale in (1.0, 8.0))
     lowest = results.rnc1.sel(eight).min("step")
     yield (
@@ -47,9 +52,7 @@ def sst2_long(results):
 def trec_long(results):
     """Figure 11, ten times as long: RNC1 falls from its peak at every scale; the test accuracy at scales 1 and 8."""
     results = results.squeeze("weight_decay")
-    peak = results.rnc1.where(results.step > 100).argmax("step")
-    after = results.isel(step=-1)
-    before = results.isel(step=peak)
+    before, after = at_peak(results), results.isel(step=-1)
     share = after.rnc1 / before.rnc1
     accuracy = {
         scale: [
@@ -67,17 +70,16 @@ def trec_long(results):
 @claims(f"{E}/transformer_mnist_long")
 def mnist_long(results):
     """Figure 9, ten times as long: RNC1 peaks, at a time that goes with weight decay, and falls."""
-    at_peak = results.isel(step=results.rnc1.where(results.step > 1000).argmax("step"))
-    steps = results.step[results.rnc1.where(results.step > 1000).argmax("step")]
+    peak = at_peak(results, 1000)
     late, end = results.sel(step=21_152), results.isel(step=-1)
 
     def seeds(name, digits, when, decay):
         return ends(when[name].sel(weight_decay=decay), digits)
 
     high = {
-        decay: (seeds("rnc1", 2, at_peak, decay), ends(steps.sel(weight_decay=decay), 0)) for decay in (0.3, 0.1)
+        decay: (seeds("rnc1", 2, peak, decay), ends(peak.step.sel(weight_decay=decay), 0)) for decay in (0.3, 0.1)
     }
-    accuracy = {decay: seeds("test_accuracy", 2, at_peak, decay) for decay in (0.3, 0.1)}
+    accuracy = {decay: seeds("test_accuracy", 2, peak, decay) for decay in (0.3, 0.1)}
     yield (
         f"RNC1 rises to {high[0.3][0]} at step {high[0.3][1]} (weight decay 0.3) and {high[0.1][0]} at step "
         f"{high[0.1][1]} (0.1), and falls to {seeds('rnc1', 3, late, 0.3)} at step 21,152 and "
