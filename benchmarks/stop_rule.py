@@ -1,5 +1,7 @@
 """What a stop rule saves: runs of the main experiment with it and without, each as a user starts it.
 
+Each compiles all of its programs, and another start has read the files that both need from disk.
+
 Commands: python -m benchmarks.stop_rule; further flags go to both (--config.grid.weight_decay=0.3,0.03,0.001)
 python -m benchmarks.stop_rule --expected: what rules would leave of the whole experiment, by its stored curves
 """
@@ -32,8 +34,9 @@ RULE = ("--config.stop.events=fit,grok", "--config.stop.factor=1.1")
 def train(workdir: pathlib.Path, *flags: str) -> tuple[dict[str, float], xr.Dataset]:
     """Train in a process of its own: its seconds by the clock and of all cores, its run-steps, its results."""
     command = [sys.executable, "-m", "collapse_jax", "train", f"--config={CONFIG}", "--nofigures", *flags]
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": f"{workdir}_compiled"}
     began, before = time.perf_counter(), os.times()
-    subprocess.run([*command, f"--workdir={workdir}"], cwd=machine.ROOT, check=True)
+    subprocess.run([*command, f"--workdir={workdir}"], cwd=machine.ROOT, env=environment, check=True)
     clock, after = time.perf_counter() - began, os.times()
     cpu = sum(after[2:4]) - sum(before[2:4])  # of children
     results = open_results(workdir)
@@ -57,6 +60,7 @@ def measure(flags: Sequence[str]) -> dict[str, Any]:
     """Compare the two."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        train(folder / "first", *flags, "--config.steps=1")
         stopped, few = train(folder / "stopped", *flags, *RULE)
         whole, all_ = train(folder / "whole", *flags)
         ratios = {key: round(whole[key] / stopped[key], 2) for key in whole}

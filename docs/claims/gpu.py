@@ -9,7 +9,7 @@ from collapse_jax.publishing.claims import claims
 from collapse_jax.publishing.wording import number
 
 B = "benchmarks/results"
-BOTH = (f"{B}/accelerator.json", f"{B}/accelerator_tf32.json")
+H100, H200 = f"{B}/accelerator_h100.json", f"{B}/accelerator.json"
 
 
 def read(path):
@@ -23,92 +23,109 @@ def memory(row):
     return f"{number(size, 0)} MB" if size < 100 else f"{number(size / 1e3, 2 if size < 1000 else 1)} GB"
 
 
-@claims(*BOTH)
-def grids(path, tf32):
-    """Share of the memory floor and memory of each grid; what the floor is."""
-    for found, rows in ((read(path), read(path)["runs"]), (read(tf32), read(tf32)["tf32"])):
-        floor = found["ceilings"]["copy_bytes_per_second"] / found["floor_bytes"]
-        for row in rows:
-            share = number(100 * row["run_steps_per_second"] / floor, 0)
-            runs = "1 run" if row["runs"] == 1 else row["runs"]
-            cells = (
-                number(row["run_steps_per_second"], 0),
-                number(row["us_per_step"], 0),
-                f"{share} %",
-                memory(row),
-            )
-            yield f"| {runs} | {' | '.join(cells)} |"
-    own = read(path)
+def rates(rows):
+    """Run-steps/s of each row."""
+    return [row["run_steps_per_second"] for row in rows]
+
+
+@claims(H100, H200)
+def grids(*paths):
+    """Speed of each grid and its share of the memory floor; what the floor is; how long all took."""
+    found = [read(path) for path in paths]
+    floors = [one["ceilings"]["copy_bytes_per_second"] / one["floor_bytes"] for one in found]
+    for rows in zip(*(one["runs"] for one in found), strict=True):
+        cells = []
+        for row, floor in zip(rows, floors, strict=True):
+            speed = row["run_steps_per_second"]
+            cells += [number(speed, 0), number(row["us_per_step"], 0), f"{number(100 * speed / floor, 0)} %"]
+        runs = "1 run" if rows[0]["runs"] == 1 else rows[0]["runs"]
+        yield f"| {runs} | {' | '.join(cells)} | {memory(rows[1])} |"
+    copies = [number(one["ceilings"]["copy_bytes_per_second"] / 1e12, 2) for one in found]
     yield (
-        f"The floor is {number(own['floor_bytes'] / 1e6, 2)} MB a run-step (parameters and two moments read and written, the batch "
-        f"read) at the {number(own['ceilings']['copy_bytes_per_second'] / 1e12, 2)} TB/s of a copy."
+        f"The floor is {number(found[0]['floor_bytes'] / 1e6, 2)} MB a run-step (parameters and two moments read and written, the batch "
+        f"read) at the {copies[0]} TB/s of a copy on the H100 and {copies[1]} on the H200."
     )
-    compiling = sum(row["compile_seconds"] for row in own["runs"])
-    parts = [number(seconds, 0) for seconds in own["seconds"]]
-    yield f"in two parts of {parts[0]} and {parts[1]} s"
-    yield f"Our six grids compile in {number(compiling, -1)} s of it."
+    compiling = sum(row["compile_seconds"] for row in found[1]["runs"])
+    yield f"in one piece in {number(found[1]['seconds'], 0)} s (goal: 9 minutes), of which our six grids compile for {number(compiling, -1)}"
+    yield "in two parts of {} and {} s".format(*(number(seconds, 0) for seconds in found[0]["seconds"]))
 
 
-@claims(*BOTH)
-def tiles(path, tf32):
+@claims(H100)
+def tiles(path):
     """Narrower tiles beside one wide one."""
-    times, tile = [], [row["tile"] for row in read(path)["tiles"]]
-    for found, name in ((read(path), "runs"), (read(tf32), "tf32")):
-        wide = next(row["us_per_step"] for row in found[name] if row["runs"] == 1024)
-        times.append([number(row["us_per_step"] / wide, 1) for row in found["tiles"]])
-    own, other = times
-    yield (
-        f"runs in tiles of {tile[0]}, {tile[1]} and {tile[2]} take {own[0]}, {own[1]} and {own[2]} times as long in float32 (on the "
-        f"H200 with TF32 {other[0]}, {other[1]} and {other[2]})."
-    )
-
-
-@claims(*BOTH)
-def other_models(path, tf32):
-    """Transformer and CNN, measures, and what 32 CNNs gain."""
-    own, other = read(path), read(tf32)
-    names = {"transformer": "image transformer, all tokens through the last layer", "cnn": "CNN"}
-    for name, title in names.items():
-        cells = [number(row["run_steps_per_second"], 0) for found in (own, other) for row in found[name]]
-        cells[0] += " run-steps/s" if name == "transformer" else ""
-        yield f"| {title} | {' | '.join(cells)} |"
-    gain = own["cnn"][1]["run_steps_per_second"] / own["cnn"][0]["run_steps_per_second"]
-    yield f"A batch of CNNs gains {number(gain, 1)} times only"
-    measures = own["measures_seconds_per_run_snapshot"]
-    yield (
-        f"collapse {number(measures['collapse'], 3)}, nHSIC (reference) {number(measures['nhsic'], 3)}, mutual information of 2000 "
-        f"examples {number(measures['mutual_information'], 3)};"
-    )
-
-
-@claims(f"{B}/accelerator.json")
-def precisions(path):
-    """Speed and error of a product in each precision, and grids that train so."""
     found = read(path)
-    ceilings = found["ceilings"]
-    errors = [f"{ceilings[f'error_{name}']:.1e}".replace("e-0", "e-") for name in ("highest", "high", "default")]
+    wide = next(row["us_per_step"] for row in found["runs"] if row["runs"] == 1024)
+    tile, times = zip(*((row["tile"], number(row["us_per_step"] / wide, 1)) for row in found["tiles"]), strict=True)
+    yield (
+        f"runs in tiles of {tile[0]}, {tile[1]} and {tile[2]} take {times[0]}, {times[1]} and {times[2]} times as long on the H100"
+    )
+
+
+@claims(H100, H200)
+def other_models(*paths):
+    """Transformer and CNN, measures, and what a batch of them gains."""
+    before, own = map(read, paths)
+    cells = [number(rate, 0) for rate in (*rates(before["cnn"]), *rates(own["cnn"]))]
+    yield f"| CNN | {' | '.join(cells)} |"
+    one, batch = rates(own["transformer"])
+    yield f"| image transformer | - | - | {number(one, 0)} | {number(batch, 0)} |"
+    few, many = rates(own["cnn"])
+    yield f"A batch of transformers gains {number(batch / one, 1)} times, one of CNNs {number(many / few, 1)} times only"
+    yield "it went at {} and {} run-steps/s on the H100".format(
+        *(number(rate, 0) for rate in rates(before["transformer"]))
+    )
+    cells = [
+        ", ".join(number(one["measures_seconds_per_run_snapshot"][name], 3) for one in (before, own))
+        for name in ("collapse", "nhsic", "mutual_information")
+    ]
+    yield f"collapse {cells[0]}, nHSIC (reference) {cells[1]}, mutual information of 2000 examples {cells[2]};"
+
+
+@claims(H100, H200)
+def precisions(*paths):
+    """Speed and error of a product in each precision, and grids that train so."""
+    found = [read(path) for path in paths]
+    ceilings = [one["ceilings"] for one in found]
+    errors = [f"{ceilings[0][f'error_{name}']:.1e}".replace("e-0", "e-") for name in ("highest", "high", "default")]
     yield (
         f"is wrong by {errors[0]} of its largest element in float32, by {errors[1]} with three and by {errors[2]} with one: three are "
-        "no less exact than float32 itself."
+        "no less exact than float32 itself"
     )
-    yield (
-        f"Of 8192 x 8192 they go at {number(ceilings['flops_high'] / 1e12, 0)} TFLOP/s, with one product at "
-        f"{number(ceilings['flops_default'] / 1e12, 0)};"
-    )
+    three, one = ([number(c[f"flops_{name}"] / 1e12, 0) for c in ceilings] for name in ("high", "default"))
+    yield f"Of 8192 x 8192 they go at {three[0]} and {three[1]} TFLOP/s, with one product at {one[0]} and {one[1]};"
     titles = {
         "runs": "float32 (highest, the default)",
         "tf32x3": "three TF32 products (high)",
         "tf32": "one TF32 product (default)",
     }
     for name, title in titles.items():
-        few, many = (
-            next(row["run_steps_per_second"] for row in found[name] if row["runs"] == runs) for runs in (30, 1024)
-        )
-        unit = " run-steps/s" if name == "runs" else ""
-        yield f"| {title} | {number(few, 0)}{unit} | {number(many, 0)} |"
+        cells = [
+            number(next(row["run_steps_per_second"] for row in one[name] if row["runs"] == runs), 0)
+            for one in found
+            for runs in (30, 1024)
+        ]
+        yield f"| {title} | {' | '.join(cells)} |"
 
 
-@claims(f"{B}/accelerator.json", f"{B}/tickets_gpu.json")
+@claims(f"{B}/stop_rule_gpu.json")
+def stop_rules(path):
+    """30 runs in one wide tile that stop by themselves, and that do not."""
+    found = read(path)
+    rule, none = found["with"], found["without"]
+    last = max(found["retired_at"])
+    trained = [number(one["run_steps"] / one["run_steps_per_second"], 0) for one in (rule, none)]
+    yield (
+        f"the rule left {rule['run_steps']:,} run-steps of {none['run_steps']:,}, as the stored curves had said, and its last run "
+        f"retired at step {last:,}"
+    )
+    yield f"Training took {trained[0]} s instead of {trained[1]}"
+    yield (
+        f"the whole commands, {rule['seconds']} and {none['seconds']} s: each ran once, the one with the rule first on a fresh machine (it "
+        f"compiled for {rule['compile_seconds']} s, the other for {none['compile_seconds']})"
+    )
+
+
+@claims(H100, f"{B}/tickets_gpu.json")
 def at_a_glance(path, tickets):
     """README.md, and the first section of docs/performance.md."""
     found, levels = read(path), read(tickets)
@@ -126,28 +143,39 @@ def at_a_glance(path, tickets):
     yield f"training alone reaches {ours[30]} with 30 runs and {ours[1024]} with 1024 on one H100"
 
 
-@claims(f"{B}/accelerator.json")
-def beside_pytorch(path):
+@claims(H100, H200)
+def beside_pytorch(*paths):
     """Grids in float32 beside PyTorch, and the goals."""
-    found = read(path)
-    ours = {row["runs"]: row["run_steps_per_second"] for row in found["runs"]}
-    torch = {(one["way"], one["runs"]): one["run_steps_per_second"] for one in found["pytorch"]}
-    for way, text in (("eager", ", eager"), ("compiled", ", torch.compile"), ("graphed", ", as a CUDA graph")):
-        more = " (30 runs)" if way == "eager" else ""
-        ratio = f"{ours[30] / torch[way, 1]:.3g} x{more}"
-        yield f"{text} | {number(torch[way, 1], 0)} | {ratio} |"
-    for way in ("ensemble", "ensemble_graphed", "ensemble_compiled"):
-        yield f"| {number(torch[way, 30], 0)} | {ours[30] / torch[way, 30]:.3g} x |"
-    best = torch["ensemble_compiled", 1024]
-    yield f"1024 runs, compiled, CUDA graph | {number(best, 0)} | {ours[1024] / best:.3g} x |"
-    products = 112e6 * ours[1024]
+    found = [read(path) for path in paths]
+    ours = [{row["runs"]: row["run_steps_per_second"] for row in one["runs"]} for one in found]
+    torch = [{(row["way"], row["runs"]): row["run_steps_per_second"] for row in one["pytorch"]} for one in found]
+
+    def row(way, runs, compared):
+        cells = [
+            cell
+            for own, other in zip(ours, torch, strict=True)
+            for cell in (number(other[way, runs], 0), f"{own[compared] / other[way, runs]:.3g} x")
+        ]
+        return f"| {' | '.join(cells)} |"
+
+    yield f"one run after the other, eager {row('eager', 1, 30)}"
+    yield f"the same, torch.compile {row('compiled', 1, 30)}"
+    yield f"the same, as a CUDA graph {row('graphed', 1, 30)}"
+    yield f"30 runs as a torch.func ensemble {row('ensemble', 30, 30)}"
+    yield f"the same, as a CUDA graph {row('ensemble_graphed', 30, 30)}"
+    yield f"the same, compiled too {row('ensemble_compiled', 30, 30)}"
+    yield f"1024 runs, compiled, CUDA graph {row('ensemble_compiled', 1024, 1024)}"
+    shares = [112e6 * own[1024] / one["ceilings"]["flops_highest"] for own, one in zip(ours, found, strict=True)]
     yield (
-        f"which at 1024 runs go at {products / 1e12:.1f} TFLOP/s, {number(100 * products / found['ceilings']['flops_highest'], 0)} % "
-        f"of the {found['ceilings']['flops_highest'] / 1e12:.1f} of a product of 8192 x 8192"
+        f"which at 1024 runs go at {number(112e6 * ours[0][1024] / 1e12, 1)} and {number(112e6 * ours[1][1024] / 1e12, 1)} TFLOP/s, "
+        f"{number(100 * shares[0], 0)} and {number(100 * shares[1], 0)} % of what a product of 8192 x 8192 reaches"
     )
+    best = [own[30] / other["ensemble_compiled", 30] for own, other in zip(ours, torch, strict=True)]
+    single = [own[30] / other["graphed", 1] for own, other in zip(ours, torch, strict=True)]
     yield (
-        f"190,000 run-steps/s ({number(ours[1024], 0)}), and 20 times the best arrangement of PyTorch for 30 runs "
-        f"({ours[30] / torch['ensemble_compiled', 30]:.2f}; {ours[30] / torch['graphed', 1]:.1f} times the best that trains single runs)"
+        f"190,000 run-steps/s ({number(ours[0][1024], 0)} and {number(ours[1][1024], 0)}), and 20 times the best arrangement of PyTorch "
+        f"for 30 runs ({number(best[0], 2)} and {number(best[1], 2)}; {number(single[0], 1)} and {number(single[1], 1)} times the best "
+        "that trains single runs)"
     )
 
 
