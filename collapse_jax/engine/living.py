@@ -99,12 +99,16 @@ def narrowest(layout: Layout, operations: float) -> int:
 def over_living(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrapped:
     """Lift `function(run, *shared)` as `packing.over_runs`, over the living: (runs, living, *shared) -> values.
 
-    Other slots hold zeros, or what a tile that is not full has besides.
+    Other slots hold zeros, or what a tile that is not full has besides. The only tile of a device goes through the
+    program that a sweep without a stop rule has, for the same bits.
     """
     tile = layout.runs_per_tile
+    only = tile > 1 and layout.padded == layout.devices * tile
 
     def device_part(runs: Any, living: jax.Array, *shared: Any) -> Any:
         one = lambda run: function(run, *shared)  # noqa: E731
+        if only:
+            return packing.each_run(one, runs, tile)
         lifted = one if tile == 1 else jax.vmap(one)
         shapes = jax.eval_shape(functools.partial(jax.lax.map, one), runs)
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

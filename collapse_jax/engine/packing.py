@@ -189,9 +189,15 @@ def over_runs(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrappe
     """Lift `function(run, *shared)` over the run axis of its first argument; jitted and sharded."""
 
     def device_part(runs: Any, *shared: Any) -> Any:
-        return jax.lax.map(lambda run: function(run, *shared), runs, batch_size=_batch(layout.runs_per_tile))
+        return each_run(lambda run: function(run, *shared), runs, layout.runs_per_tile)
 
     return jax.jit(sharded(layout, device_part, number_of_run_arguments=1))
+
+
+def each_run(function: Callable[[Any], Any], runs: Any, tile: int) -> Any:
+    """Map `function(run)` over arrays [R, ...], tile by tile."""
+    # `lax.map` without a batch size has no vmap at all: the program of one run stays as it is.
+    return jax.lax.map(function, runs, batch_size=None if tile == 1 else tile)
 
 
 def over_runs_in_place(layout: Layout, function: Callable[..., Any]) -> jax.stages.Wrapped:
@@ -212,11 +218,6 @@ def over_runs_in_place(layout: Layout, function: Callable[..., Any]) -> jax.stag
 
 def _vmap_first_two(function: Callable[..., Any], shared: tuple) -> Callable[..., Any]:
     return jax.vmap(lambda s, r: function(s, r, *shared))
-
-
-def _batch(tile: int) -> int | None:
-    # `lax.map` without a batch size has no vmap at all: the program of one run stays as it is.
-    return None if tile == 1 else tile
 
 
 def read_tile(tree: Any, i: jax.Array, tile: int) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from collapse_jax.engine import living
+from collapse_jax.engine import living, packing
 from collapse_jax.engine.packing import Layout
 
 ALIVE = st.integers(1, 9).flatmap(lambda runs: st.lists(st.booleans(), min_size=runs, max_size=runs))
@@ -60,3 +60,13 @@ def test_programs_go_over_the_living_alone(tile):
     values = placed.rows(living.over_living(layout, lambda run, more: run + more)(runs, counts, 1.0))
     np.testing.assert_array_equal(values[alive], np.flatnonzero(alive) + 1)
     assert (values != 0).sum() <= tile * 2 * -(-int(placed.living.max()) // tile)
+
+
+def test_the_only_tile_of_a_device_has_the_program_of_a_sweep_without_a_rule():
+    """Another one would compute the same to other last bits."""
+
+    def text(lift, *more):
+        return lift(Layout(6, 2, 3), lambda run, factor: {"value": run * factor}).lower(runs, *more, 2.0).as_text()
+
+    runs, counts = jax.ShapeDtypeStruct((6,), np.float32), jax.ShapeDtypeStruct((2,), np.int32)
+    assert text(living.over_living, counts) == text(packing.over_runs)
