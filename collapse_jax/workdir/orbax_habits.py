@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
+from orbax.checkpoint._src.futures import signaling_client
 from orbax.checkpoint._src.multihost import multihost
 
 from collapse_jax.system.files import is_remote
@@ -59,13 +60,23 @@ def ignore_closed_loops() -> None:
     sys.unraisablehook = report
 
 
+@functools.cache
+def _own_signals() -> signaling_client.SignalingClient:
+    return signaling_client.ThreadSafeKeyValueSignalingClient()
+
+
 def alone() -> ocp.options.MultiprocessingOptions:
     """Make Orbax work as if this process were the only one: each process of a job saves to directories of its own.
 
     Orbax (0.12.8) writes host arrays and JSON in the process of index 0 alone, whatever its primary host is, and
     commits an empty checkpoint elsewhere. So every process is given that index, and waits for no other.
+
+    The threads of a save tell each other under its number that its directories are there. Told to the coordinator
+    of the job, this would be heard by another process, whose saves have the same numbers: it would write too early
+    and fail, or wait for a word that the first has taken back.
     """
     if jax.process_count() == 1:
         return ocp.options.MultiprocessingOptions()
     multihost.process_index = lambda: 0
+    signaling_client.get_signaling_client = _own_signals
     return ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})

@@ -2,10 +2,12 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import xarray as xr
@@ -41,7 +43,8 @@ sweep.Sweep._checkpoint = slowly
 sys.exit(main(sys.argv[3:]))
 """
 
-STARTED: list[subprocess.Popen] = []
+PATIENCE = 150
+STARTED: list["One"] = []
 
 
 def free_port():
@@ -50,17 +53,47 @@ def free_port():
         return free.getsockname()[1]
 
 
+class One:
+    """A process of a job; what it says goes to a file, so that none waits for a reader."""
+
+    def __init__(self, command, environment, path):
+        self.path = path
+        with path.open("w") as out:
+            self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+
+    @property
+    def said(self):
+        return self.path.read_text()
+
+    def until_saved(self, step):
+        """Return when it has saved this step or a later one."""
+        deadline = time.monotonic() + PATIENCE
+        while not any(int(found) >= step for found in re.findall(r"^saved (\d+)\n", self.said, re.MULTILINE)):
+            assert self.process.poll() is None, f"ended too soon: {self.said}"
+            assert time.monotonic() < deadline, f"has not saved step {step}: {self.said}"
+            time.sleep(0.02)
+
+    def end(self, timeout=PATIENCE):
+        """Return the exit code; it may not wait for another for ever."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"has not ended: {self.said}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
 def start_two(config, workdir, *pauses, last=0):
     """Start both; each pauses for so many seconds after every save, and for `last` after the one at the end."""
     job = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
     command = ["train", "--distributed", f"--config={config}", f"--workdir={workdir}", "--config.packing.devices=2"]
     both = [
-        subprocess.Popen(
+        One(
             [sys.executable, "-c", ONE_OF_TWO, str(pauses[index]), str(last), *command],
-            env=os.environ | job | {"JAX_PROCESS_ID": str(index), "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            os.environ | job | {"JAX_PROCESS_ID": str(index), "PYTHONPATH": str(ROOT)},
+            workdir.parent / f"said_{len(STARTED) + index}.txt",
         )
         for index in range(2)
     ]
@@ -72,28 +105,18 @@ def start_two(config, workdir, *pauses, last=0):
 def no_survivors():
     """End what a failed test leaves behind, which the next test of this worker would be blamed for."""
     yield
-    for process in STARTED:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    for one in STARTED:
+        one.kill()
     STARTED.clear()
 
 
-def until(process, start, step=0):
-    """Read until a line begins so; of a save, until the one of this step or a later one. Returns what was said."""
-    said = ""
-    for line in process.stdout:
-        said += line
-        if line.startswith(start) and (start != "saved" or int(line.split()[1]) >= step):
-            return said
-    raise AssertionError(f"ended too soon: {said}")
-
-
-def end(processes, code):
-    """Return what each said when all have ended with this code; none may wait for another for ever."""
-    said = [process.communicate(timeout=150)[0] for process in processes]
-    if any(process.returncode != code for process in processes):
-        pytest.fail("".join(f"exit code {p.returncode}:\n{text}" for p, text in zip(processes, said, strict=True)))
+def end(both, code):
+    """Return what each said when all have ended with this code."""
+    codes = [one.end() for one in both]
+    said = [one.said for one in both]
+    assert codes == [code] * len(both), "".join(
+        f"exit code {found}:\n{text}" for found, text in zip(codes, said, strict=True)
+    )
     return said
 
 
@@ -123,10 +146,9 @@ def test_two_processes_killed_and_resumed_equal_one_process(tmp_path, config, wh
     workdir = tmp_path / "two"
     killed = start_two(config, workdir, 0.3, 0.3)
     for process in killed:
-        until(process, "saved", 8)
+        process.until_saved(8)
     for process in killed:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
     assert not (workdir / "results.nc").exists()
     outputs = end(start_two(config, workdir, 0, 0), 0)
     assert all("continuing at step" in output for output in outputs), outputs
@@ -142,17 +164,17 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_continues_both(
     workdir = tmp_path / "two"
     both = start_two(config, workdir, 0.3, 0.3)
     for process in both:
-        until(process, "saved", 4)
-    both[0].send_signal(signal.SIGTERM)
+        process.until_saved(4)
+    both[0].process.send_signal(signal.SIGTERM)
     first, second = end(both, 75)
     assert "collapse-jax: SIGTERM: saved at step" in first
     assert "collapse-jax: SIGTERM of process 0: saved at step" in second
 
     both = start_two(config, workdir, 0, 0.3)
-    said = until(both[0], "saved", STEPS)
-    assert "continuing at step" in said
-    until(both[1], "saved", 8)
-    both[1].send_signal(signal.SIGTERM)
+    both[0].until_saved(STEPS)
+    assert "continuing at step" in both[0].said
+    both[1].until_saved(8)
+    both[1].process.send_signal(signal.SIGTERM)
     first, second = end(both, 75)
     assert "SIGTERM of process 1: nothing was unsaved" in first
     assert "collapse-jax: SIGTERM: saved at step" in second
@@ -167,8 +189,8 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_continues_both(
 @pytest.mark.timeout(280)
 def test_a_signal_to_one_process_stops_another_in_its_last_save(tmp_path, config):
     both = start_two(config, tmp_path / "two", 0, 0.5, last=2)
-    until(both[0], "saved", STEPS)
-    both[1].send_signal(signal.SIGTERM)
+    both[0].until_saved(STEPS)
+    both[1].process.send_signal(signal.SIGTERM)
     first, _ = end(both, 75)
     assert "saving at the end of this chunk" in first
     assert "SIGTERM of process 1: nothing was unsaved" in first
@@ -182,11 +204,9 @@ def test_the_death_of_one_process_ends_the_other(tmp_path, config, whole):
         workdir = tmp_path / f"without_{dies}"
         both = start_two(config, workdir, 0.3, 0.3)
         for process in both:
-            until(process, "saved", 8)
+            process.until_saved(8)
         both[dies].kill()
-        both[dies].communicate()
-        both[1 - dies].communicate(timeout=200)
-        assert both[1 - dies].returncode != 0
+        assert both[1 - dies].end(timeout=200) != 0
         end(start_two(config, workdir, 0, 0), 0)
         assert_merged(workdir, whole)
 

@@ -4,8 +4,11 @@ import errno
 import os
 import threading
 
+import jax
 import numpy as np
 import pytest
+from orbax.checkpoint._src.futures import signaling_client
+from orbax.checkpoint._src.multihost import multihost
 
 from collapse_jax.errors import DamagedError, StoreError, WorkdirError
 from collapse_jax.system import files
@@ -124,3 +127,31 @@ def test_a_save_that_does_not_reach_the_disk_is_none(tmp_path, monkeypatch):
         assert store.steps() == [3]
         store.close()
     assert TreeStore(tmp_path / "checkpoints").steps() == [3]
+
+
+def test_a_process_of_a_job_saves_without_a_word_to_the_others(tmp_path, monkeypatch):
+    """Saves of two processes have the same numbers: what one tells through the job, threads of the other hear."""
+    shared = signaling_client.get_signaling_client
+    shared.cache_clear()
+    monkeypatch.setattr(signaling_client, "get_signaling_client", shared)  # what a job changes is taken back
+    monkeypatch.setattr(multihost, "process_index", multihost.process_index)
+    monkeypatch.setattr(multihost, "is_jax_distributed_client_initialized", lambda: True)
+    monkeypatch.setattr(multihost, "get_jax_distributed_client", Coordinator)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    try:
+        with one_writer(tmp_path) as lock:
+            store = TreeStore(tmp_path / "checkpoints", lock=lock)
+            store.save(3, TREE)
+            store.verify()
+            store.close()
+        assert store.load(3).keys() == {"a/b", "c"}
+    finally:
+        shared.cache_clear()
+
+
+class Coordinator:
+    """Of a job: nobody may ask it."""
+
+    def __getattr__(self, name):
+        pytest.fail(f"the coordinator of the job was asked: {name}")
