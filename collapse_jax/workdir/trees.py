@@ -81,13 +81,8 @@ class TreeStore:
         self._unsynced: list[int] = []
         self._unverified: list[int] = []
         self._failed = False
-        options = (
-            ocp.CheckpointManagerOptions(
-                cleanup_tmp_directories=True, create=False, multiprocessing_options=habits.alone()
-            )
-            if lock
-            else ocp.CheckpointManagerOptions(read_only=True, save_interval_steps=0, create=False)
-        )
+        how = {"cleanup_tmp_directories": True} if lock else {"read_only": True, "save_interval_steps": 0}
+        options = ocp.CheckpointManagerOptions(create=False, multiprocessing_options=habits.alone(), **how)
         # Orbax needs an absolute path; `resolve` would put a working directory before "gs://".
         absolute = self.directory if is_remote(self.directory) else self.directory.resolve()
         try:
