@@ -1,5 +1,6 @@
 """The worked example of docs/extending.md, and files of models and tasks that are wrong."""
 
+import os
 import pathlib
 import re
 import sys
@@ -14,6 +15,7 @@ from collapse_jax.engine.validate import validate
 from collapse_jax.errors import ConfigError, WorkdirError
 from collapse_jax.experiment import config
 from collapse_jax.experiment.config import Experiment, Model, Task
+from collapse_jax.experiment.extensions import load_file
 from collapse_jax.workdir.record import read_experiment, read_record
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -167,3 +169,16 @@ def test_a_network_that_does_not_take_the_images_leaves_no_workdir(tmp_path, tin
 def test_only_files_are_extensions():
     assert config.Model().name in models.MODELS
     assert models.find_model("mlp") is models.MODELS["mlp"]
+
+
+def test_a_file_is_what_it_says_now_and_nothing_is_left_beside_it(tmp_path, monkeypatch):
+    """Python itself would take the bytecode of another content of the same size and second."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "own.py"
+    for value in (1, 2):
+        path.write_text(f"VALUE = {value}\nFILE = __file__")
+        os.utime(path, (1, 1))
+        module = load_file("config", str(path), "FILE.py")
+        assert module.VALUE == value
+        assert module.FILE == str(path)
+    assert list(tmp_path.iterdir()) == [path]

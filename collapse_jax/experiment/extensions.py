@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import importlib.machinery
 import importlib.util
 import pathlib
 import sys
@@ -92,19 +93,29 @@ def load_file(field: str, where: str, form: str) -> types.ModuleType:
     file = file_of(field, where)
     if not file.is_file():
         raise ConfigError(field, where, f"no file {str(file)!r}; it must be {form}")
-    path = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(f"extension_{file.stem}_{path}", file)
-    if spec is None or spec.loader is None:
+    name = f"extension_{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file, loader=_Source(name, str(file)))
+    if file.suffix != ".py" or spec is None or spec.loader is None:
         raise ConfigError(field, where, f"{file} is no Python file; it must be {form}")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses, and so Flax modules, look up annotations that are strings in the module that has this name.
-    sys.modules[spec.name] = module
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        sys.modules.pop(spec.name, None)
+        sys.modules.pop(name, None)
         raise ConfigError(field, where, told(error, file)) from None
     return module
+
+
+class _Source(importlib.machinery.SourceFileLoader):
+    """Compile what the file says now, and leave nothing beside it.
+
+    Python takes stored bytecode for that of a file of the same size and second, be its content another one.
+    """
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def guarded(field: str, where: str, function: Callable[..., Any]) -> Callable[..., Any]:
