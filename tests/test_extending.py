@@ -176,9 +176,9 @@ def test_a_file_is_what_it_says_now_and_nothing_is_left_beside_it(tmp_path, monk
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = tmp_path / "own.py"
     for value in (1, 2):
-        path.write_text(f"VALUE = {value}\nFILE = __file__")
+        path.write_text(f"constant = {value}\nfile = __file__")
         os.utime(path, (1, 1))
         module = load_file("config", str(path), "FILE.py")
-        assert module.VALUE == value
-        assert module.FILE == str(path)
+        assert module.constant == value
+        assert module.file == str(path)
     assert list(tmp_path.iterdir()) == [path]
