@@ -23,9 +23,14 @@ def memory(row):
     return f"{number(size, 0)} MB" if size < 100 else f"{number(size / 1e3, 2 if size < 1000 else 1)} GB"
 
 
-def rates(rows):
-    """Run-steps/s of each row."""
-    return [row["run_steps_per_second"] for row in rows]
+def by_runs(rows):
+    """Run-steps/s of each grid, by its number of runs."""
+    return {row["runs"]: row["run_steps_per_second"] for row in rows}
+
+
+def torch_of(found):
+    """Run-steps/s of PyTorch, by way and number of runs."""
+    return {(row["way"], row["runs"]): row["run_steps_per_second"] for row in found["pytorch"]}
 
 
 @claims(H100, H200)
@@ -65,14 +70,14 @@ def tiles(path):
 def other_models(*paths):
     """Transformer and CNN, measures, and what a batch of them gains."""
     before, own = map(read, paths)
-    cells = [number(rate, 0) for rate in (*rates(before["cnn"]), *rates(own["cnn"]))]
+    old, new = ({name: by_runs(one[name]) for name in ("cnn", "transformer")} for one in (before, own))
+    cells = [number(one["cnn"][runs], 0) for one in (old, new) for runs in (1, 32)]
     yield f"| CNN | {' | '.join(cells)} |"
-    one, batch = rates(own["transformer"])
-    yield f"| image transformer | - | - | {number(one, 0)} | {number(batch, 0)} |"
-    few, many = rates(own["cnn"])
-    yield f"A batch of transformers gains {number(batch / one, 1)} times, one of CNNs {number(many / few, 1)} times only"
-    yield "it went at {} and {} run-steps/s on the H100".format(
-        *(number(rate, 0) for rate in rates(before["transformer"]))
+    yield f"| image transformer | - | - | {number(new['transformer'][1], 0)} | {number(new['transformer'][32], 0)} |"
+    gains = {name: number(rates[32] / rates[1], 1) for name, rates in new.items()}
+    yield f"A batch of transformers gains {gains['transformer']} times, one of CNNs {gains['cnn']} times only"
+    yield (
+        f"it went at {number(old['transformer'][1], 0)} and {number(old['transformer'][32], 0)} run-steps/s on the H100"
     )
     cells = [
         ", ".join(number(one["measures_seconds_per_run_snapshot"][name], 3) for one in (before, own))
@@ -99,11 +104,7 @@ def precisions(*paths):
         "tf32": "one TF32 product (default)",
     }
     for name, title in titles.items():
-        cells = [
-            number(next(row["run_steps_per_second"] for row in one[name] if row["runs"] == runs), 0)
-            for one in found
-            for runs in (30, 1024)
-        ]
+        cells = [number(by_runs(one[name])[runs], 0) for one in found for runs in (30, 1024)]
         yield f"| {title} | {' | '.join(cells)} |"
 
 
@@ -129,8 +130,9 @@ def stop_rules(path):
 def at_a_glance(path, tickets):
     """README.md, and the first section of docs/performance.md."""
     found, levels = read(path), read(tickets)
-    ours = {row["runs"]: number(row["run_steps_per_second"], 0) for row in found["runs"]}
-    torch = {(one["way"], one["runs"]): number(one["run_steps_per_second"], 0) for one in found["pytorch"]}
+    ours, torch = (
+        {key: number(rate, 0) for key, rate in rates.items()} for rates in (by_runs(found["runs"]), torch_of(found))
+    )
     yield (
         f"on one H100 30 runs alone at {ours[30]}, PyTorch at {torch['ensemble_compiled', 30]} as a compiled torch.func ensemble and "
         f"{torch['graphed', 1]} run by run"
@@ -147,8 +149,7 @@ def at_a_glance(path, tickets):
 def beside_pytorch(*paths):
     """Grids in float32 beside PyTorch, and the goals."""
     found = [read(path) for path in paths]
-    ours = [{row["runs"]: row["run_steps_per_second"] for row in one["runs"]} for one in found]
-    torch = [{(row["way"], row["runs"]): row["run_steps_per_second"] for row in one["pytorch"]} for one in found]
+    ours, torch = [by_runs(one["runs"]) for one in found], [torch_of(one) for one in found]
 
     def row(way, runs, compared):
         cells = [
@@ -165,9 +166,10 @@ def beside_pytorch(*paths):
     yield f"the same, as a CUDA graph {row('ensemble_graphed', 30, 30)}"
     yield f"the same, compiled too {row('ensemble_compiled', 30, 30)}"
     yield f"1024 runs, compiled, CUDA graph {row('ensemble_compiled', 1024, 1024)}"
-    shares = [112e6 * own[1024] / one["ceilings"]["flops_highest"] for own, one in zip(ours, found, strict=True)]
+    flops = [112e6 * own[1024] for own in ours]
+    shares = [reached / one["ceilings"]["flops_highest"] for reached, one in zip(flops, found, strict=True)]
     yield (
-        f"which at 1024 runs go at {number(112e6 * ours[0][1024] / 1e12, 1)} and {number(112e6 * ours[1][1024] / 1e12, 1)} TFLOP/s, "
+        f"which at 1024 runs go at {number(flops[0] / 1e12, 1)} and {number(flops[1] / 1e12, 1)} TFLOP/s, "
         f"{number(100 * shares[0], 0)} and {number(100 * shares[1], 0)} % of what a product of 8192 x 8192 reaches"
     )
     best = [own[30] / other["ensemble_compiled", 30] for own, other in zip(ours, torch, strict=True)]
